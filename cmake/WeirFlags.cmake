@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# weir_flags: what every target of ours is compiled with. Parts from outside (llhttp) are not.
+add_library(weir_flags INTERFACE)
+target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
+target_compile_options(weir_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion
+    -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
+    -Wformat=2 -Wundef -Wcast-qual -Wwrite-strings -fno-common
+    -include ${CMAKE_SOURCE_DIR}/src/base/banned.h)
+target_include_directories(weir_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(weir_flags INTERFACE -fstack-protector-strong)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    target_compile_options(weir_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+    target_link_options(weir_flags INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(WEIR_SANITIZE)
+    add_compile_options(-fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer -g)
+    add_link_options(-fsanitize=${WEIR_SANITIZE})
+    if(WEIR_SANITIZE MATCHES "undefined")
+        add_compile_options(-fno-sanitize-recover=undefined)
+    endif()
+endif()
+
+# One static library per floor. weir_floor(NAME SOURCES ... USES ...): USES are the only link
+# edges, so a call to a floor above does not link.
+function(weir_floor name)
+    cmake_parse_arguments(F "" "" "SOURCES;USES" ${ARGN})
+    add_library(weir_${name} STATIC ${F_SOURCES})
+    target_link_libraries(weir_${name} PUBLIC weir_flags ${F_USES})
+endfunction()

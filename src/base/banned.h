@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* banned.h - forced into every file of ours: calls that are unsafe, or that belong to one place.
+ * A use does not compile. */
+#ifndef WEIR_BASE_BANNED_H
+#define WEIR_BASE_BANNED_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
+#pragma GCC poison atoi atol atoll sscanf alloca localtime gmtime ctime asctime rand srand
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+static uint64_t allocations_left = UINT64_MAX;
+
+static bool injected_failure(void)
+{
+    if (WEIR_LIKELY(allocations_left == UINT64_MAX)) {
+        return false;
+    }
+    if (allocations_left == 0) {
+        return true;
+    }
+    allocations_left--;
+    return false;
+}
+
+void *weir_zalloc(size_t size)
+{
+    return injected_failure() ? NULL : calloc(1, size);
+}
+
+void *weir_zalloc_array(size_t count, size_t size)
+{
+    return injected_failure() ? NULL : calloc(count, size);
+}
+
+void *weir_realloc(void *block, size_t size)
+{
+    return injected_failure() ? NULL : realloc(block, size);
+}
+
+char *weir_strndup(const char *p, size_t len)
+{
+    char *copy = weir_zalloc(len + 1);
+    if (copy != NULL && len > 0) {
+        memcpy(copy, p, len);
+    }
+    return copy;
+}
+
+void weir_free(void *block)
+{
+    free(block);
+}
+
+void weir_wipe(void *block, size_t size)
+{
+    explicit_bzero(block, size);
+}
+
+void weir_mem_fail_after(uint64_t n)
+{
+    allocations_left = n;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower)
+{
+    if (s.len != lower.len) {
+        return false;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        if (c >= 'A' && c <= 'Z') {
+            c = (char)(c + ('a' - 'A'));
+        }
+        if (c != lower.p[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct weir_str weir_str_trim(struct weir_str s)
+{
+    while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+        s.p++;
+        s.len--;
+    }
+    while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+enum weir_err weir_str_u64(struct weir_str s, uint64_t max, uint64_t *ret_value)
+{
+    if (s.len == 0) {
+        return WEIR_ERR_INVALID;
+    }
+    uint64_t value = 0;
+    bool over = false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9') {
+            return WEIR_ERR_INVALID;
+        }
+        over = over || __builtin_mul_overflow(value, UINT64_C(10), &value) ||
+               __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value);
+    }
+    if (over || value > max) {
+        return WEIR_ERR_LIMIT;
+    }
+    *ret_value = value;
+    return WEIR_OK;
+}

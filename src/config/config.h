@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.h - the configuration file, parsed once into an immutable snapshot. Every field is
+ * optional; an unknown field, a wrong type or a value out of range is refused with line, column
+ * and what was expected. Any thread may read a snapshot. */
+#ifndef WEIR_CONFIG_CONFIG_H
+#define WEIR_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "limit/plan.h"
+#include "store/store.h"
+
+enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
+enum weir_on_store_failure { WEIR_FAIL_LOCAL, WEIR_FAIL_CLOSED, WEIR_FAIL_OPEN };
+
+enum {
+    WEIR_KEY_ID_MAX = 100,
+    WEIR_SECRET_MAX = 256,
+    WEIR_CONFIG_KEYS_MAX = 1000000,
+    WEIR_CONFIG_PLANS_MAX = 1000,
+    WEIR_CONFIG_BYTES_MAX = 256 << 20,
+};
+
+struct weir_listen {
+    char host[64]; /* numeric IPv4 or IPv6 */
+    uint16_t port;
+};
+
+/* Where Redis is. Strings are empty when not given. */
+struct weir_redis_target {
+    char host[256];
+    uint16_t port;
+    char unix_path[108]; /* instead of host and port */
+    char user[128];
+    char password[256];
+    uint32_t db;
+    uint32_t timeout_ms;         /* silence that means failure: store_timeout_ms, default 50 */
+    uint32_t connect_timeout_ms; /* default 250 */
+};
+
+struct weir_key {
+    char id[WEIR_KEY_ID_MAX + 1];
+    uint8_t secret_sha256[32];   /* the secret itself is not kept */
+    struct weir_subject subject; /* "key:<id>" and its plan */
+};
+
+/* The mock model. */
+struct weir_mock_config {
+    uint64_t seed;
+    uint32_t output_mean;    /* tokens */
+    uint32_t output_max;     /* never more, whatever a request asks */
+    uint32_t first_token_ms; /* 0: at once */
+    uint32_t tokens_per_s;   /* 0: as fast as it goes */
+};
+
+struct weir_config {
+    struct weir_listen listen;
+    uint32_t workers; /* resolved: at least 1 */
+    enum weir_store_kind store;
+    struct weir_redis_target redis;
+    enum weir_on_store_failure on_store_failure;
+    uint32_t nodes;
+    uint64_t max_subjects;
+    uint32_t reservation_ttl_s;
+    uint32_t reservations_max; /* settled reservations remembered by the embedded store */
+    bool has_service_token;
+    uint8_t service_token_sha256[32];
+
+    size_t head_bytes_max, target_bytes_max, body_bytes_max;
+    uint32_t connections_max; /* per worker */
+    uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms;
+
+    size_t plans;
+    struct weir_plan *plan;
+    size_t keys;
+    struct weir_key *key;
+    const struct weir_plan *unknown_plan; /* NULL: unknown keys are rejected */
+    size_t models;
+    char (*model)[64]; /* what GET /v1/models lists; default: one, "weir-mock" */
+    struct weir_mock_config mock;
+
+    struct weir_config_index *_index; /* secret and id to key */
+};
+
+/* What is wrong with a configuration. line and column count from 1; 0: not in a file. */
+struct weir_config_error {
+    unsigned line, column;
+    char text[256];
+};
+
+/* Overrides from the command line; NULL: not given. Texts in the form of the file's field. */
+struct weir_config_flags {
+    const char *listen;
+    const char *workers;
+    const char *store;
+    const char *on_store_failure;
+    const char *nodes;
+};
+
+/* The configuration in `yaml` (an empty text is the default configuration) with the flags laid
+ * over it. `{env: NAME}` and `{file: PATH}` are read now. On failure *ret_error says why and
+ * nothing is left to free. */
+WEIR_MUSTCHECK enum weir_err weir_config_parse(struct weir_str yaml,
+                                               const struct weir_config_flags *flags,
+                                               struct weir_config **ret_config,
+                                               struct weir_config_error *ret_error);
+/* As weir_config_parse, from a file; path NULL: the default configuration. */
+WEIR_MUSTCHECK enum weir_err weir_config_load(const char *path,
+                                              const struct weir_config_flags *flags,
+                                              struct weir_config **ret_config,
+                                              struct weir_config_error *ret_error);
+/* NULL is allowed. Wipes what is secret. */
+void weir_config_free(struct weir_config *config);
+
+/* The key with this secret (by its SHA-256, compared in constant time) or NULL. */
+const struct weir_key *weir_config_key_by_sha256(const struct weir_config *config,
+                                                 const uint8_t sha256[static 32]);
+/* The key with this id or NULL. */
+const struct weir_key *weir_config_key_by_id(const struct weir_config *config, struct weir_str id);
+
+/* One rate as the file writes it ("100/min", "20k/min", "1M/day", "5/7s") for this meter. */
+WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_meter meter,
+                                             struct weir_limit *ret_limit);
+
+/* SHA-256 of a secret. */
+void weir_sha256(struct weir_str secret, uint8_t ret_digest[static 32]);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mock.h - the mock model: deterministic by seed and request, so that tests and load runs repeat.
+ * Pure: it makes text and token counts; pacing and writing are the caller's. Any thread. */
+#ifndef WEIR_GATEWAY_MOCK_H
+#define WEIR_GATEWAY_MOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "config/config.h"
+
+/* What the mock will say to one request. */
+struct weir_mock_answer {
+    uint64_t seed;          /* of the words */
+    uint32_t output_tokens; /* each token is one word of weir_mock_word */
+    bool cut;               /* the maximum ended it: finish_reason "length" instead of "stop" */
+};
+
+/* `request` is all that the answer depends on beside the seed (the request's body).
+ * output_max: the request's maximum; the answer is never longer (nor than mock->output_max). At least 1
+ * token unless output_max is 0. */
+struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock,
+                                         struct weir_str request, uint64_t output_max);
+
+/* The i-th token's text, i < output_tokens, with its leading space when i > 0; needs no escaping in JSON.
+ * Constant memory. */
+struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i);
+
+#endif

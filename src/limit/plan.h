@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - a named set of limits, compiled for the decision path: the limits of one window length
+ * stand together as one window, shortest first. Immutable once built; any thread may read. */
+#ifndef WEIR_LIMIT_PLAN_H
+#define WEIR_LIMIT_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limit/meter.h"
+
+enum {
+    WEIR_PLAN_WINDOWS_MAX = 8, /* window lengths of one plan */
+    WEIR_PLAN_LIMITS_MAX = 16, /* limits of one plan */
+    WEIR_WINDOW_S_MIN = 1,
+    WEIR_WINDOW_S_MAX = 30 * 24 * 3600,
+    WEIR_WINDOW_STEPS = 128, /* r = W / 128, rounded up to whole microseconds */
+};
+
+struct weir_limit {
+    enum weir_meter meter;
+    uint32_t window_s;
+    uint64_t capacity; /* 0 admits nothing of this meter */
+};
+
+/* The limits that share a window length. */
+struct weir_window_spec {
+    uint64_t window_us;
+    uint64_t step_us;
+    uint32_t window_s;
+    uint8_t mask;                   /* bit per meter */
+    uint8_t meters;                 /* how many; the next two are indexed below it */
+    uint8_t meter[WEIR_METERS];     /* ascending */
+    uint64_t capacity[WEIR_METERS]; /* of meter[i] */
+};
+
+struct weir_plan {
+    uint8_t windows;
+    uint8_t limits;                                        /* over all windows */
+    struct weir_window_spec window[WEIR_PLAN_WINDOWS_MAX]; /* ascending by window_s */
+    uint64_t longest_us;                                   /* the longest window; 0 without limits */
+    uint64_t default_output_tokens;                        /* reserved when a request names no maximum */
+    char name[64];
+};
+
+/* Compiles limits. WEIR_ERR_INVALID: a window length outside 1 s..30 days, a capacity above
+ * WEIR_AMOUNT_MAX, or two limits of one meter and window; WEIR_ERR_LIMIT: more limits or lengths
+ * than the maxima above. *ret_plan is untouched on failure; name and default_output_tokens are
+ * left zero for the caller to set. */
+WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
+                                               struct weir_plan *ret_plan);
+
+/* The plan with each capacity divided by `nodes` (rounded down): the fair share of `local` mode. */
+void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_plan *ret_share);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.h - where the authoritative windows live. One handle per worker; a handle belongs to its
+ * worker's loop. Homes: embedded (answers at once), redis (answers later, on the loop). */
+#ifndef WEIR_STORE_STORE_H
+#define WEIR_STORE_STORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hist.h"
+#include "base/str.h"
+#include "limit/decision.h"
+#include "limit/plan.h"
+
+/* Who is limited. Lives as long as any call that names it (in the config snapshot, or in the
+ * caller's request memory for keys that are not configured). */
+struct weir_subject {
+    uint64_t id[2];                /* weir_subject_id of the name */
+    struct weir_str name;          /* "key:demo-low-1": scope, colon, id; at most 128 bytes */
+    const struct weir_plan *plan;
+};
+
+enum { WEIR_SUBJECT_NAME_MAX = 128 };
+
+/* A 128-bit hash of the name under this process's random secret: identity inside this process
+ * only. Thread-safe. */
+void weir_subject_id(struct weir_str name, uint64_t ret_id[static 2]);
+
+enum weir_outcome {
+    WEIR_OUTCOME_DECIDED,     /* decision is set */
+    WEIR_OUTCOME_UNAVAILABLE, /* store out of reach, `closed` */
+    WEIR_OUTCOME_FULL,        /* max_subjects reached and no idle subject: nothing was charged */
+};
+
+/* What a charge took and what settles it. Plain data, kept by the request or packed into the
+ * reservation text that acquire hands out. */
+struct weir_reservation {
+    uint64_t nonce;               /* makes it unique; 0 until granted */
+    uint64_t epoch;               /* which store state it belongs to: weir_store_epoch, or that of
+                                   * the local share; at_us has meaning only there */
+    uint64_t at_us;               /* the store's time of the charge */
+    struct weir_amounts reserved;
+};
+
+/* One charge. The caller owns it and leaves it alone until it is done. */
+struct weir_call {
+    /* in */
+    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
+    uint8_t subjects;
+    struct weir_amounts amounts;  /* all 0: a look, which charges nothing and is always allowed */
+    void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
+    void *ctx;
+    /* out */
+    enum weir_outcome outcome;
+    bool local;                   /* decided from this node's share, or let through by `open` */
+    struct weir_reservation reservation; /* set when allowed and not a look */
+    struct weir_decision decision;
+    /* the store's own */
+    struct weir_call *_next;
+    uint64_t _sent_us;
+};
+
+enum weir_settle_result {
+    WEIR_SETTLE_DONE,        /* applied now */
+    WEIR_SETTLE_REPEATED,    /* was settled before: nothing changed */
+    WEIR_SETTLE_EXPIRED,     /* too old, or its store state is gone: the reservation stands */
+    WEIR_SETTLE_ELSEWHERE,   /* taken from another node's local share: only that node settles it */
+    WEIR_SETTLE_UNAVAILABLE, /* store out of reach, or no room to remember it: may be tried again */
+};
+
+struct weir_settle {
+    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
+    uint8_t subjects;
+    struct weir_reservation reservation;
+    struct weir_amounts used;
+    bool claim;                   /* false: the caller settles it once and knows so (chat requests);
+                                   * true: remembered by nonce, for reservation_ttl after at_us */
+    void (*done)(struct weir_settle *settle); /* NULL: nobody waits; the store keeps no pointer */
+    void *ctx;
+    enum weir_settle_result result;
+    struct weir_settle *_next;
+    uint64_t _sent_us;
+};
+
+/* Counters of one handle. The owner writes (relaxed), /metrics reads from any thread. */
+struct weir_store_stats {
+    _Atomic uint64_t round_trips;   /* answers received */
+    _Atomic uint64_t errors;        /* calls without a usable answer */
+    _Atomic uint64_t reconnects;
+    _Atomic uint64_t local_decisions;
+    _Atomic uint64_t open_decisions;
+    _Atomic uint64_t closed_decisions;
+    _Atomic uint64_t subjects_refused;
+    _Atomic uint64_t debt_tokens;   /* tokens charged beyond a reservation */
+    _Atomic uint64_t up;            /* 1 while the store is reachable */
+    struct weir_hist round_trip;
+};
+
+struct weir_store;
+
+struct weir_store_ops {
+    /* WEIR_OK: decided, call->outcome is set and done is not called. WEIR_PENDING: done will be. */
+    enum weir_err (*take)(struct weir_store *s, struct weir_call *call);
+    enum weir_err (*settle)(struct weir_store *s, struct weir_settle *settle);
+    bool (*ready)(const struct weir_store *s);
+    /* How many subjects are held (0 where the store does not know). */
+    uint64_t (*subjects)(const struct weir_store *s);
+    void (*close)(struct weir_store *s);
+};
+
+/* First member of every home's own struct. */
+struct weir_store {
+    const struct weir_store_ops *ops;
+    struct weir_store_stats stats;
+};
+
+static inline enum weir_err weir_store_take(struct weir_store *s, struct weir_call *call)
+{
+    return s->ops->take(s, call);
+}
+
+static inline enum weir_err weir_store_settle(struct weir_store *s, struct weir_settle *settle)
+{
+    return s->ops->settle(s, settle);
+}
+
+static inline bool weir_store_ready(const struct weir_store *s)
+{
+    return s->ops->ready(s);
+}
+
+static inline uint64_t weir_store_subjects(const struct weir_store *s)
+{
+    return s->ops->subjects(s);
+}
+
+/* NULL is allowed. Calls still pending are dropped: their done is not called. */
+static inline void weir_store_close(struct weir_store *s)
+{
+    if (s != NULL) {
+        s->ops->close(s);
+    }
+}
+
+#endif
