@@ -21,10 +21,19 @@ if(WEIR_SANITIZE)
     endif()
 endif()
 
-# One static library per floor. weir_floor(NAME SOURCES ... USES ...): USES are the only link
-# edges, so a call to a floor above does not link.
+# weir_floor(NAME [DIR folder] USES ...): one static library of the folder's C files. USES are the
+# only link edges, so a call to a floor above does not link.
 function(weir_floor name)
-    cmake_parse_arguments(F "" "" "SOURCES;USES" ${ARGN})
-    add_library(weir_${name} STATIC ${F_SOURCES})
-    target_link_libraries(weir_${name} PUBLIC weir_flags ${F_USES})
+    cmake_parse_arguments(F "" "DIR" "USES" ${ARGN})
+    if(NOT F_DIR)
+        set(F_DIR ${name})
+    endif()
+    file(GLOB sources CONFIGURE_DEPENDS ${F_DIR}/*.c)
+    if(sources)
+        add_library(weir_${name} STATIC ${sources})
+        target_link_libraries(weir_${name} PUBLIC weir_flags ${F_USES})
+    else()
+        add_library(weir_${name} INTERFACE)
+        target_link_libraries(weir_${name} INTERFACE weir_flags ${F_USES})
+    endif()
 endfunction()

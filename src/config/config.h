@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "limit/plan.h"
-#include "store/store.h"
+#include "limit/subject.h"
 
 enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
 enum weir_on_store_failure { WEIR_FAIL_LOCAL, WEIR_FAIL_CLOSED, WEIR_FAIL_OPEN };

@@ -13,20 +13,7 @@
 #include "base/str.h"
 #include "limit/decision.h"
 #include "limit/plan.h"
-
-/* Who is limited. Lives as long as any call that names it (in the config snapshot, or in the
- * caller's request memory for keys that are not configured). */
-struct weir_subject {
-    uint64_t id[2];                /* weir_subject_id of the name */
-    struct weir_str name;          /* "key:demo-low-1": scope, colon, id; at most 128 bytes */
-    const struct weir_plan *plan;
-};
-
-enum { WEIR_SUBJECT_NAME_MAX = 128 };
-
-/* A 128-bit hash of the name under this process's random secret: identity inside this process
- * only. Thread-safe. */
-void weir_subject_id(struct weir_str name, uint64_t ret_id[static 2]);
+#include "limit/subject.h"
 
 enum weir_outcome {
     WEIR_OUTCOME_DECIDED,     /* decision is set */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli.h - the commands of the weir program, one file each. */
+#ifndef WEIR_CLI_CLI_H
+#define WEIR_CLI_CLI_H
+
+/* Exit codes of every command. */
+enum { WEIR_EXIT_OK = 0, WEIR_EXIT_FAILED = 1, WEIR_EXIT_USAGE = 2 };
+
+/* argv[0] is the command's own name. Errors go to stderr as "weir <command>: ..." and name what was
+ * expected; on an error nothing is printed on stdout. */
+int weir_cmd_serve(int argc, char **argv);
+int weir_cmd_load(int argc, char **argv);
+int weir_cmd_check_config(int argc, char **argv);
+
+#endif

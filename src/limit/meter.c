@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "limit/meter.h"
+
+static const char *const names[WEIR_METERS] = {
+    [WEIR_METER_REQUESTS] = "requests",
+    [WEIR_METER_INPUT_TOKENS] = "input_tokens",
+    [WEIR_METER_OUTPUT_TOKENS] = "output_tokens",
+    [WEIR_METER_TOTAL_TOKENS] = "total_tokens",
+};
+
+const char *weir_meter_name(enum weir_meter meter)
+{
+    WEIR_ASSERT(meter < WEIR_METERS);
+    return names[meter];
+}
+
+enum weir_err weir_meter_parse(struct weir_str name, enum weir_meter *ret_meter)
+{
+    for (unsigned i = 0; i < WEIR_METERS; i++) {
+        if (weir_str_eq(name, weir_str_z(names[i]))) {
+            *ret_meter = (enum weir_meter)i;
+            return WEIR_OK;
+        }
+    }
+    return WEIR_ERR_INVALID;
+}

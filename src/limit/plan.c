@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "limit/plan.h"
+
+static bool valid(const struct weir_limit *limit)
+{
+    return limit->meter < WEIR_METERS && limit->window_s >= WEIR_WINDOW_S_MIN &&
+           limit->window_s <= WEIR_WINDOW_S_MAX && limit->capacity <= WEIR_AMOUNT_MAX;
+}
+
+/* The window of this length, in its place in the ascending order; NULL when there are too many. */
+static struct weir_window_spec *window_of(struct weir_plan *plan, uint32_t window_s)
+{
+    unsigned at = 0;
+    while (at < plan->windows && plan->window[at].window_s < window_s) {
+        at++;
+    }
+    if (at < plan->windows && plan->window[at].window_s == window_s) {
+        return &plan->window[at];
+    }
+    if (plan->windows == WEIR_PLAN_WINDOWS_MAX) {
+        return NULL;
+    }
+    for (unsigned i = plan->windows; i > at; i--) {
+        plan->window[i] = plan->window[i - 1];
+    }
+    plan->windows++;
+    uint64_t window_us = (uint64_t)window_s * 1000000;
+    plan->window[at] = (struct weir_window_spec){
+        .window_us = window_us,
+        .step_us = (window_us + WEIR_WINDOW_STEPS - 1) / WEIR_WINDOW_STEPS,
+        .window_s = window_s,
+    };
+    return &plan->window[at];
+}
+
+/* False when the window has a limit of this meter already. */
+static bool window_add(struct weir_window_spec *w, enum weir_meter meter, uint64_t capacity)
+{
+    if ((w->mask >> meter & 1) != 0) {
+        return false;
+    }
+    unsigned at = w->meters++;
+    for (; at > 0 && w->meter[at - 1] > meter; at--) {
+        w->meter[at] = w->meter[at - 1];
+        w->capacity[at] = w->capacity[at - 1];
+    }
+    w->meter[at] = (uint8_t)meter;
+    w->capacity[at] = capacity;
+    w->mask = (uint8_t)(w->mask | 1U << meter);
+    return true;
+}
+
+enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
+                                struct weir_plan *ret_plan)
+{
+    struct weir_plan plan = {0};
+    if (count > WEIR_PLAN_LIMITS_MAX) {
+        return WEIR_ERR_LIMIT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!valid(&limits[i])) {
+            return WEIR_ERR_INVALID;
+        }
+        struct weir_window_spec *w = window_of(&plan, limits[i].window_s);
+        if (w == NULL) {
+            return WEIR_ERR_LIMIT;
+        }
+        if (!window_add(w, limits[i].meter, limits[i].capacity)) {
+            return WEIR_ERR_INVALID;
+        }
+    }
+    plan.limits = (uint8_t)count;
+    if (plan.windows > 0) {
+        plan.longest_us = plan.window[plan.windows - 1].window_us;
+    }
+    *ret_plan = plan;
+    return WEIR_OK;
+}
+
+void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_plan *ret_share)
+{
+    WEIR_ASSERT(nodes > 0);
+    *ret_share = *plan;
+    for (unsigned i = 0; i < plan->windows; i++) {
+        for (unsigned m = 0; m < plan->window[i].meters; m++) {
+            ret_share->window[i].capacity[m] /= nodes;
+        }
+    }
+}
