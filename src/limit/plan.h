@@ -23,11 +23,28 @@ struct weir_limit {
     uint64_t capacity; /* 0 admits nothing of this meter */
 };
 
+enum { WEIR_WIDTH_CLASSES = 3 };
+
+/* Where the fields of a packed block (limit/window.h) stand in one width class. Offsets in bytes:
+ * sum and current from the block's start, amount from an entry's. */
+struct weir_layout {
+    uint8_t sum[WEIR_METERS];
+    uint8_t current[WEIR_METERS];
+    uint8_t amount[WEIR_METERS];
+    uint8_t sum_bytes[WEIR_METERS];
+    uint8_t amount_bytes[WEIR_METERS];
+    uint8_t ring;        /* where the ring begins: the length of a block without one */
+    uint8_t entry_bytes;
+};
+
 /* The limits that share a window length. */
 struct weir_window_spec {
     uint64_t window_us;
-    uint64_t step_us;
+    uint64_t step_us;               /* r */
+    uint64_t keep_us;               /* an entry of step s leaves at (s + 1) r + keep_us */
+    struct weir_layout layout[WEIR_WIDTH_CLASSES];
     uint32_t window_s;
+    uint32_t tag;                   /* the block's first four bytes in width class 0 */
     uint8_t mask;                   /* bit per meter */
     uint8_t meters;                 /* how many; the next two are indexed below it */
     uint8_t meter[WEIR_METERS];     /* ascending */

@@ -21,15 +21,23 @@
  *   sum      requests  2, other meters 3  5    7
  *
  * sum = current + all closed entries, per meter. An entry of step s leaves when now >= (s+1) r + W
- * (+ retention). The rules, the same in C and in Lua so that both make the same bytes:
- *   - a charge whose step is new closes the current entry into the ring, unless all its amounts are 0;
- *   - a ring without room grows to n + 1 + (n + 1) / 8 entries, at most 130, n being its closed
- *     entries, and is then laid out from index 0;
- *   - an amount or sum that does not fit its class moves the block to the lowest class that fits,
- *     never to a lower one;
- *   - a block whose entries have all left starts anew: class 0 (or what the charge needs), no ring;
- *   - a denial and a charge of nothing change no byte;
- *   - a block whose W is not in the plan, or whose mask differs, is replaced: see weir_value_adopt. */
+ * (+ lease life where there are leases). The rules, the same in C and in Lua so that after each
+ * charge both hold the same bytes:
+ *   - when the current entry has left, the block starts anew: class 0, no ring, all zero;
+ *   - a charge of a later step closes the current entry into the ring, unless all its amounts are
+ *     0, and begins a new one;
+ *   - a ring without room for that grows to n + 1 + (n + 1) / 8 entries, at most 130, n being its
+ *     closed entries;
+ *   - an amount or sum that does not fit moves the block to the lowest class that fits all, never
+ *     to a lower one than it has;
+ *   - a block whose ring or class changed is laid out with head 0, free places zero;
+ *   - a charge of nothing changes no byte; a value with no bytes gets all blocks of the plan at its
+ *     first charge;
+ *   - settling lower reduces current or ring amount and sum in place, each at most to 0;
+ *   - a value whose blocks are not those of the plan (W or mask) is adopted: a block of the same W
+ *     keeps what it has of the meters that stay (new ones start at 0), in the lowest class that
+ *     fits and a ring of just its closed entries; a W that is new starts with one current entry at
+ *     now, per meter the largest sum among the blocks that go; the rest is dropped. */
 #ifndef WEIR_LIMIT_WINDOW_H
 #define WEIR_LIMIT_WINDOW_H
 
@@ -58,5 +66,44 @@ struct weir_value {
     uint32_t len;
     uint32_t room;
 };
+/* What one subject says to a charge. */
+struct weir_verdict {
+    bool fits;
+    uint8_t meter;           /* the limit to name, when not */
+    uint32_t window_s;
+    uint64_t retry_after_us; /* over all its limits; WEIR_RETRY_NEVER: larger than a capacity */
+};
+
+/* Makes the blocks those of the plan and lets entries leave. 0, or the `room` that v needs first
+ * (then nothing has changed: enlarge and call again). */
+WEIR_MUSTCHECK uint32_t weir_value_prepare(struct weir_value *v, const struct weir_plan *plan,
+                                           uint64_t now_us);
+/* Whether `a` fits; a meter of which nothing is asked is not checked. v is prepared for now_us.
+ * *ret_verdict is set when it does not fit. O(1) when it fits; else walks the entries. */
+WEIR_MUSTCHECK bool weir_value_fits(const struct weir_value *v, const struct weir_plan *plan,
+                                    uint64_t now_us, const struct weir_amounts *a,
+                                    struct weir_verdict *ret_verdict);
+/* Adds `a` whether it fits or not. v is prepared for now_us. 0, or the `room` that v needs first
+ * (nothing has changed then). */
+WEIR_MUSTCHECK uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan,
+                                       uint64_t now_us, const struct weir_amounts *a);
+/* Takes `less` out of the entry of at_us in each block that still has it, never below 0. v's blocks
+ * are those of the plan. */
+void weir_value_lower(struct weir_value *v, const struct weir_plan *plan, uint64_t at_us,
+                      const struct weir_amounts *less);
+/* Appends the state of every limit of the plan to d. v is prepared for now_us. */
+void weir_value_states(const struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
+                       unsigned subject, struct weir_decision *d);
+/* When the last entry of all blocks leaves; 0 when the value is empty. Blocks of the plan. */
+uint64_t weir_value_idle_at_us(const struct weir_value *v, const struct weir_plan *plan);
+/* Whether the bytes are a value: lengths, shapes, ring indexes, sums. For what comes from outside
+ * (Redis), and for tests. */
+WEIR_MUSTCHECK bool weir_value_valid(const uint8_t *data, size_t len);
+
+/* Starts a decision that allows; a subject's verdict that does not fit makes it a denial. The limit named: one
+ * that can never pass first, then input, output, total tokens, requests, then the earlier subject, the
+ * shorter window. */
+void weir_decision_begin(struct weir_decision *d, uint64_t at_us);
+void weir_decision_deny(struct weir_decision *d, unsigned subject, const struct weir_verdict *v);
 
 #endif
