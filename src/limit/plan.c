@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "limit/plan.h"
 
-#include "limit/window.h"
+#include "limit/block.h"
 
 static bool valid(const struct weir_limit *limit)
 {
     return limit->meter < WEIR_METERS && limit->window_s >= WEIR_WINDOW_S_MIN &&
            limit->window_s <= WEIR_WINDOW_S_MAX && limit->capacity <= WEIR_AMOUNT_MAX;
-}
-
-static void lay_out(const struct weir_window_spec *w, unsigned width_class, struct weir_layout *l)
-{
-    static const uint8_t wide_amount[] = {0, 4, 7}, wide_sum[] = {0, 5, 7};
-    unsigned sum = WEIR_BLOCK_HEAD, amount = 1;
-    for (unsigned i = 0; i < w->meters; i++) {
-        bool requests = w->meter[i] == WEIR_METER_REQUESTS;
-        l->amount_bytes[i] = width_class > 0 ? wide_amount[width_class] : requests ? 1 : 2;
-        l->sum_bytes[i] = width_class > 0 ? wide_sum[width_class] : requests ? 2 : 3;
-        l->sum[i] = (uint8_t)sum;
-        l->amount[i] = (uint8_t)amount;
-        sum += l->sum_bytes[i];
-        amount += l->amount_bytes[i];
-    }
-    for (unsigned i = 0; i < w->meters; i++) {
-        l->current[i] = (uint8_t)(sum + l->amount[i] - 1);
-    }
-    l->ring = (uint8_t)(sum + amount - 1);
-    l->entry_bytes = (uint8_t)amount;
 }
 
 /* The window of this length, in its place in the ascending order; NULL when there are too many. */
@@ -94,9 +74,11 @@ enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
     }
     for (unsigned i = 0; i < plan.windows; i++) {
         struct weir_window_spec *w = &plan.window[i];
+        uint8_t meter[WEIR_METERS];
+        unsigned meters;
         w->tag = (uint32_t)w->mask << 2 | w->window_s << 8;
         for (unsigned c = 0; c < WEIR_WIDTH_CLASSES; c++) {
-            lay_out(w, c, &w->layout[c]);
+            weir_layout_of_mask(w->mask, c, &w->layout[c], meter, &meters);
         }
     }
     plan.limits = (uint8_t)count;

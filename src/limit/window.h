@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* window.h - the packed windows of one subject: the same bytes in the embedded store, in the Redis
  * value (src/store/redis_take.lua edits them in place) and in tests. Pure: no I/O, no clock,
- * no allocation. One owner at a time. Times: microseconds of one non-decreasing clock; a time before
- * the value's current step counts as the start of that step.
+ * no allocation. One owner at a time. Times: microseconds of one clock; see weir_value_now_us for a
+ * clock that steps back.
  *
  * A value is one block per window of the plan, ascending by length; integers little-endian:
  *
@@ -74,8 +74,15 @@ struct weir_verdict {
     uint64_t retry_after_us; /* over all its limits; WEIR_RETRY_NEVER: larger than a capacity */
 };
 
+/* The time that v goes by: now_us, or the start of its latest current step when that is later (a
+ * clock that stepped back). The functions below take it, and a charge is named by it when it is settled;
+ * several subjects of one decision go by the latest of theirs. Blocks from the first on that is
+ * not the plan's are not looked at. */
+uint64_t weir_value_now_us(const struct weir_value *v, const struct weir_plan *plan,
+                           uint64_t now_us);
+
 /* Makes the blocks those of the plan and lets entries leave. 0, or the `room` that v needs first
- * (then nothing has changed: enlarge and call again). */
+ * (enlarge and call again). */
 WEIR_MUSTCHECK uint32_t weir_value_prepare(struct weir_value *v, const struct weir_plan *plan,
                                            uint64_t now_us);
 /* Whether `a` fits; a meter of which nothing is asked is not checked. v is prepared for now_us.
@@ -84,7 +91,7 @@ WEIR_MUSTCHECK bool weir_value_fits(const struct weir_value *v, const struct wei
                                     uint64_t now_us, const struct weir_amounts *a,
                                     struct weir_verdict *ret_verdict);
 /* Adds `a` whether it fits or not. v is prepared for now_us. 0, or the `room` that v needs first
- * (nothing has changed then). */
+ * (then nothing was added: enlarge and call again). */
 WEIR_MUSTCHECK uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan,
                                        uint64_t now_us, const struct weir_amounts *a);
 /* Takes `less` out of the entry of at_us in each block that still has it, never below 0. v's blocks
@@ -97,7 +104,7 @@ void weir_value_states(const struct weir_value *v, const struct weir_plan *plan,
 /* When the last entry of all blocks leaves; 0 when the value is empty. Blocks of the plan. */
 uint64_t weir_value_idle_at_us(const struct weir_value *v, const struct weir_plan *plan);
 /* Whether the bytes are a value: lengths, shapes, ring indexes, sums. For what comes from outside
- * (Redis), and for tests. */
+ * (Redis), and for tests. WEIR_VALUE_SLACK bytes behind the len must be readable. */
 WEIR_MUSTCHECK bool weir_value_valid(const uint8_t *data, size_t len);
 
 /* Starts a decision that allows; a subject's verdict that does not fit makes it a denial. The limit named: one

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* naive.h - the limiter as one would write it down: it keeps every charge with its time and adds
+ * up. The oracle for the packed windows and the stores. */
+#ifndef WEIR_TESTS_SUPPORT_NAIVE_H
+#define WEIR_TESTS_SUPPORT_NAIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limit/plan.h"
+
+enum { NAIVE_EVENTS_MAX = 8192 };
+
+struct naive_event {
+    uint64_t at_us;
+    uint64_t amount[WEIR_METERS];
+    unsigned left; /* bit per window of the plan: it has left that log, also if time steps back */
+};
+
+struct naive {
+    unsigned events;
+    struct naive_event event[NAIVE_EVENTS_MAX];
+};
+
+/* What was charged at at_us > since_us. */
+static inline uint64_t naive_sum_since(const struct naive *n, unsigned meter, uint64_t since_us,
+                                       bool all)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n->events; i++) {
+        if (all || n->event[i].at_us > since_us) {
+            sum += n->event[i].amount[meter];
+        }
+    }
+    return sum;
+}
+
+/* Charged in (now - window, now]: what guarantee 1 speaks of. */
+static inline uint64_t naive_in_window(const struct naive *n, unsigned meter, uint64_t now_us,
+                                       uint64_t window_us)
+{
+    return naive_sum_since(n, meter, now_us - window_us, now_us < window_us);
+}
+
+/* Time passes: a charge leaves a window's log when all of its step is older than W. */
+static inline void naive_pass(struct naive *n, const struct weir_plan *plan, uint64_t now_us)
+{
+    for (unsigned i = 0; i < n->events; i++) {
+        for (unsigned k = 0; k < plan->windows; k++) {
+            const struct weir_window_spec *w = &plan->window[k];
+            uint64_t step = n->event[i].at_us / w->step_us;
+            if ((step + 1) * w->step_us + w->window_us <= now_us) {
+                n->event[i].left |= 1U << k;
+            }
+        }
+    }
+}
+
+/* What the log of the plan's k-th window holds. */
+static inline uint64_t naive_held(const struct naive *n, unsigned k, unsigned meter)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n->events; i++) {
+        if ((n->event[i].left >> k & 1) == 0) {
+            sum += n->event[i].amount[meter];
+        }
+    }
+    return sum;
+}
+
+/* Forgets what no window of the plan can see any more. */
+static inline void naive_prune(struct naive *n, const struct weir_plan *plan, uint64_t now_us)
+{
+    unsigned kept = 0;
+    uint64_t horizon_us = 2 * plan->longest_us;
+    for (unsigned i = 0; i < n->events; i++) {
+        if (n->event[i].at_us + horizon_us > now_us) {
+            n->event[kept++] = n->event[i];
+        }
+    }
+    n->events = kept;
+}
+
+static inline struct naive_event *naive_add(struct naive *n, uint64_t at_us,
+                                            const struct weir_amounts *a)
+{
+    struct naive_event *e = &n->event[n->events++];
+    e->at_us = at_us;
+    e->left = 0;
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        e->amount[m] = a->of[m];
+    }
+    return e;
+}
+
+#endif
