@@ -28,14 +28,15 @@ static void value_resize_block(struct weir_value *v, uint8_t *b, uint32_t old_by
     v->len = v->len - old_bytes + new_bytes;
 }
 
-/* The block anew: class 0, no ring, nothing in it. */
-static void block_restart(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w)
+/* The block anew: class 0, no ring, nothing in it. At the step of now, so that a clock that steps back
+ * cannot charge into a step whose settlements may still come. */
+static void block_restart(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w,
+                          uint64_t now_us)
 {
-    uint64_t step = block_step(b);
     value_resize_block(v, b, block_bytes(b, block_layout(b, w)), w->layout[0].ring);
     memset(b, 0, w->layout[0].ring);
     memcpy(b, &w->tag, sizeof(w->tag));
-    store_bytes(b + BLOCK_STEP, STEP_BYTES, step);
+    store_bytes(b + BLOCK_STEP, STEP_BYTES, now_us / w->step_us);
 }
 
 /* Lets the oldest closed entry go. */
@@ -56,7 +57,7 @@ void weir_block_expire(struct weir_value *v, uint8_t *b, const struct weir_windo
 {
     uint64_t step = block_step(b);
     if (WEIR_UNLIKELY(leaves_at_us(w, step) <= now_us)) {
-        block_restart(v, b, w);
+        block_restart(v, b, w, now_us);
         return;
     }
     const struct weir_layout *l = block_layout(b, w);

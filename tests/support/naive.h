@@ -12,7 +12,8 @@
 enum { NAIVE_EVENTS_MAX = 8192 };
 
 struct naive_event {
-    uint64_t at_us;
+    uint64_t at_us;   /* by the clock that the log goes by */
+    uint64_t real_us; /* by a clock that nobody steps: guarantee 1 speaks of real time */
     uint64_t amount[WEIR_METERS];
     unsigned left; /* bit per window of the plan: it has left that log, also if time steps back */
 };
@@ -22,24 +23,30 @@ struct naive {
     struct naive_event event[NAIVE_EVENTS_MAX];
 };
 
-/* What was charged at at_us > since_us. */
-static inline uint64_t naive_sum_since(const struct naive *n, unsigned meter, uint64_t since_us,
-                                       bool all)
+/* Charged in the real (now - window, now]: what guarantee 1 speaks of. */
+static inline uint64_t naive_in_window(const struct naive *n, unsigned meter, uint64_t real_us,
+                                       uint64_t window_us)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < n->events; i++) {
-        if (all || n->event[i].at_us > since_us) {
+        if (n->event[i].real_us + window_us > real_us) {
             sum += n->event[i].amount[meter];
         }
     }
     return sum;
 }
 
-/* Charged in (now - window, now]: what guarantee 1 speaks of. */
-static inline uint64_t naive_in_window(const struct naive *n, unsigned meter, uint64_t now_us,
-                                       uint64_t window_us)
+/* Charged after now - span by the log's clock: what guarantee 2 speaks of. */
+static inline uint64_t naive_recent(const struct naive *n, unsigned meter, uint64_t now_us,
+                                    uint64_t span_us)
 {
-    return naive_sum_since(n, meter, now_us - window_us, now_us < window_us);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n->events; i++) {
+        if (n->event[i].at_us + span_us > now_us) {
+            sum += n->event[i].amount[meter];
+        }
+    }
+    return sum;
 }
 
 /* Time passes: a charge leaves a window's log when all of its step is older than W. */
@@ -81,11 +88,12 @@ static inline void naive_prune(struct naive *n, const struct weir_plan *plan, ui
     n->events = kept;
 }
 
-static inline struct naive_event *naive_add(struct naive *n, uint64_t at_us,
+static inline struct naive_event *naive_add(struct naive *n, uint64_t at_us, uint64_t real_us,
                                             const struct weir_amounts *a)
 {
     struct naive_event *e = &n->event[n->events++];
     e->at_us = at_us;
+    e->real_us = real_us;
     e->left = 0;
     for (unsigned m = 0; m < WEIR_METERS; m++) {
         e->amount[m] = a->of[m];

@@ -19,7 +19,8 @@ struct stream {
     struct weir_plan plan;
     struct weir_value value;
     struct naive model;
-    uint64_t now_us;
+    uint64_t now_us;  /* the clock, which may step back */
+    uint64_t real_us;
     uint64_t mean_gap_us;
     uint64_t scale; /* of amounts */
 };
@@ -146,7 +147,7 @@ static void check_allowed(const struct stream *s, const struct weir_amounts *a)
         const struct weir_window_spec *w = &s->plan.window[k];
         for (unsigned i = 0; i < w->meters; i++) {
             uint64_t ask = a->of[w->meter[i]];
-            uint64_t used = naive_in_window(&s->model, w->meter[i], s->now_us, w->window_us);
+            uint64_t used = naive_in_window(&s->model, w->meter[i], s->real_us, w->window_us);
             assert_true(ask == 0 || used + ask <= w->capacity[i]); /* guarantee 1 */
         }
     }
@@ -160,8 +161,8 @@ static void check_denied(const struct stream *s, const struct weir_amounts *a,
         const struct weir_window_spec *w = &s->plan.window[k];
         for (unsigned i = 0; i < w->meters; i++) {
             uint64_t ask = a->of[w->meter[i]];
-            uint64_t recent = naive_in_window(&s->model, w->meter[i], s->now_us,
-                                              w->window_us + w->step_us);
+            uint64_t recent = naive_recent(&s->model, w->meter[i], s->now_us,
+                                           w->window_us + w->step_us);
             late = late || (ask > 0 && recent + ask > w->capacity[i]);
             never = never || ask > w->capacity[i];
         }
@@ -183,7 +184,7 @@ static void charge(struct stream *s)
     if (weir_value_fits(&s->value, &s->plan, s->now_us, &a, &verdict)) {
         check_allowed(s, &a);
         add(&s->value, &s->plan, s->now_us, &a);
-        naive_add(&s->model, s->now_us, &a);
+        naive_add(&s->model, s->now_us, s->real_us, &a);
     } else {
         struct weir_value before = copy_of(&s->value);
         check_denied(s, &a, &verdict);
@@ -212,10 +213,13 @@ static void settle(struct stream *s)
 
 static void debt(struct stream *s)
 {
+    if (s->scale > 1 << 30) {
+        return; /* sums are cut at WEIR_SUM_MAX: test_debt_is_cut */
+    }
     struct weir_amounts a = weir_amounts(0, weir_rand_below(&s->random, 9 * s->scale), 0);
     prepare(&s->value, &s->plan, s->now_us);
     add(&s->value, &s->plan, s->now_us, &a);
-    naive_add(&s->model, s->now_us, &a);
+    naive_add(&s->model, s->now_us, s->real_us, &a);
 }
 
 static void run_stream(struct stream *s, uint64_t seed)
@@ -224,19 +228,23 @@ static void run_stream(struct stream *s, uint64_t seed)
     weir_rand_init(&s->random, seed);
     s->scale = scales[weir_rand_below(&s->random, 7)];
     s->now_us = UINT64_C(1790000000000000) + weir_rand_below(&s->random, 1000000000);
+    s->real_us = s->now_us;
     s->model.events = 0;
     s->plan = (struct weir_plan){0};
     random_plan(s);
     s->mean_gap_us = s->plan.windows == 0 ? 1 : s->plan.window[0].step_us /
                                                     (1 + weir_rand_below(&s->random, 3)) * 2;
     for (unsigned i = 0; i < STEPS; i++) {
+        uint64_t before_us = s->now_us;
         pass_time(s);
+        s->real_us += s->now_us > before_us ? s->now_us - before_us : 0;
         s->now_us = weir_value_now_us(&s->value, &s->plan, s->now_us);
         prepare(&s->value, &s->plan, s->now_us);
         naive_pass(&s->model, &s->plan, s->now_us);
         naive_prune(&s->model, &s->plan, s->now_us);
         if (s->model.events > 300) { /* long windows: let them empty */
             s->now_us += s->plan.longest_us / 2;
+            s->real_us += s->plan.longest_us / 2;
             continue;
         }
         uint64_t dice = weir_rand_below(&s->random, 10);
@@ -265,10 +273,158 @@ static void test_streams(void **state)
     weir_free(s);
 }
 
+static struct weir_plan plan_of(uint32_t window_s, uint64_t capacity)
+{
+    struct weir_plan plan;
+    struct weir_limit limit = {WEIR_METER_INPUT_TOKENS, window_s, capacity};
+    assert_int_equal(weir_plan_compile(&limit, 1, &plan), WEIR_OK);
+    return plan;
+}
+
+static uint64_t used(const struct weir_value *v, const struct weir_plan *plan, uint64_t now_us)
+{
+    struct weir_decision d;
+    weir_decision_begin(&d, now_us);
+    weir_value_states(v, plan, now_us, 0, &d);
+    return d.state[0].used;
+}
+
+static void test_debt_is_cut(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(60, 100);
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(0, WEIR_AMOUNT_MAX, 0);
+    for (unsigned i = 0; i < 6; i++) {
+        add(&v, &plan, 1000 + i * 1000000, &a);
+        assert_true(weir_value_valid(v.data, v.len));
+    }
+    assert_int_equal(used(&v, &plan, 6000000), WEIR_SUM_MAX);
+    weir_free(v.data);
+}
+
+static void test_packed_size(void **state)
+{
+    (void)state;
+    struct weir_limit limit[] = {{WEIR_METER_REQUESTS, 60, 1000},
+                                 {WEIR_METER_INPUT_TOKENS, 60, 100000},
+                                 {WEIR_METER_OUTPUT_TOKENS, 60, 100000}};
+    struct weir_plan plan;
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(1, 1155, 211);
+    assert_int_equal(weir_plan_compile(limit, 3, &plan), WEIR_OK);
+    for (unsigned i = 0; i < 1000; i++) {
+        prepare(&v, &plan, i * 1000000);
+        add(&v, &plan, i * 1000000, &a);
+        assert_true(weir_value_valid(v.data, v.len));
+        if (i == 5) {
+            assert_int_equal(v.len, 25 + 5 * 6); /* six requests: 55 bytes */
+        }
+    }
+    assert_true(v.len <= 25 + 70 * 6);
+    weir_free(v.data);
+}
+
+/* A window whose length changed starts with what the old one held, as one entry. */
+static void test_adopt(void **state)
+{
+    (void)state;
+    struct weir_plan minute = plan_of(60, 100), hour = plan_of(3600, 1000);
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(0, 30, 0);
+    uint64_t start_us = UINT64_C(1790000000000000);
+    add(&v, &minute, start_us, &a);
+    add(&v, &minute, start_us + 20000000, &a);
+    prepare(&v, &hour, start_us + 30000000);
+    assert_true(weir_value_valid(v.data, v.len));
+    assert_int_equal(used(&v, &hour, start_us + 30000000), 60);
+    prepare(&v, &hour, start_us + UINT64_C(3600000000));
+    assert_int_equal(used(&v, &hour, start_us + UINT64_C(3600000000)), 60);
+    uint64_t later_us = start_us + UINT64_C(3600000000) + 60000000;
+    prepare(&v, &hour, later_us);
+    assert_int_equal(used(&v, &hour, later_us), 0);
+    weir_free(v.data);
+}
+
+/* The same length with other meters keeps what it has; new meters start at 0. */
+static void test_adopt_meters(void **state)
+{
+    (void)state;
+    struct weir_limit two[] = {{WEIR_METER_INPUT_TOKENS, 60, 100}, {WEIR_METER_REQUESTS, 60, 9}};
+    struct weir_plan one = plan_of(60, 100), both;
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(1, 30, 0);
+    struct weir_decision d;
+    assert_int_equal(weir_plan_compile(two, 2, &both), WEIR_OK);
+    for (uint64_t t = 0; t < 10; t++) {
+        add(&v, &one, t * 1000000, &a);
+    }
+    prepare(&v, &both, 10000000);
+    assert_true(weir_value_valid(v.data, v.len));
+    weir_decision_begin(&d, 10000000);
+    weir_value_states(&v, &both, 10000000, 0, &d);
+    assert_int_equal(d.state[0].used, 0);
+    assert_int_equal(d.state[1].used, 300);
+    prepare(&v, &both, 62000000); /* the first two have left, each in its own time */
+    assert_int_equal(used(&v, &both, 62000000), 0);
+    weir_decision_begin(&d, 62000000);
+    weir_value_states(&v, &both, 62000000, 0, &d);
+    assert_int_equal(d.state[1].used, 300 - 2 * 30);
+    weir_free(v.data);
+}
+
+/* Bytes from outside: every single-byte change of a value is refused or read without harm. */
+static void test_foreign_bytes(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(60, 100);
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(0, 3, 0);
+    for (uint64_t t = 0; t < 20; t++) {
+        add(&v, &plan, t * 1000000, &a);
+    }
+    for (uint32_t i = 0; i < v.len; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            struct weir_value bad = copy_of(&v);
+            bad.data[i] ^= (uint8_t)(1U << bit);
+            if (weir_value_valid(bad.data, bad.len)) {
+                prepare(&bad, &plan, 20000000);
+                add(&bad, &plan, 20000000, &a);
+            }
+            weir_free(bad.data);
+        }
+        assert_false(i > 0 && weir_value_valid(v.data, i));
+    }
+    weir_free(v.data);
+}
+
+static void test_plan_refuses(void **state)
+{
+    (void)state;
+    struct weir_plan plan;
+    struct weir_limit short_window = {WEIR_METER_REQUESTS, 0, 1};
+    struct weir_limit long_window = {WEIR_METER_REQUESTS, WEIR_WINDOW_S_MAX + 1, 1};
+    struct weir_limit huge = {WEIR_METER_REQUESTS, 60, WEIR_AMOUNT_MAX + 1};
+    struct weir_limit twice[] = {{WEIR_METER_REQUESTS, 60, 1}, {WEIR_METER_REQUESTS, 60, 2}};
+    assert_int_equal(weir_plan_compile(&short_window, 1, &plan), WEIR_ERR_INVALID);
+    assert_int_equal(weir_plan_compile(&long_window, 1, &plan), WEIR_ERR_INVALID);
+    assert_int_equal(weir_plan_compile(&huge, 1, &plan), WEIR_ERR_INVALID);
+    assert_int_equal(weir_plan_compile(twice, 2, &plan), WEIR_ERR_INVALID);
+    struct weir_limit many[WEIR_PLAN_WINDOWS_MAX + 1];
+    for (unsigned i = 0; i <= WEIR_PLAN_WINDOWS_MAX; i++) {
+        many[i] = (struct weir_limit){WEIR_METER_REQUESTS, i + 1, 1};
+    }
+    assert_int_equal(weir_plan_compile(many, WEIR_PLAN_WINDOWS_MAX, &plan), WEIR_OK);
+    assert_int_equal(weir_plan_compile(many, WEIR_PLAN_WINDOWS_MAX + 1, &plan), WEIR_ERR_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_streams),      cmocka_unit_test(test_debt_is_cut),
+        cmocka_unit_test(test_packed_size),  cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_adopt_meters), cmocka_unit_test(test_foreign_bytes),
+        cmocka_unit_test(test_plan_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
