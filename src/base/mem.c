@@ -29,6 +29,15 @@ void *weir_zalloc_array(size_t count, size_t size)
     return injected_failure() ? NULL : calloc(count, size);
 }
 
+void *weir_zalloc_aligned(size_t align, size_t size)
+{
+    void *block = injected_failure() ? NULL : aligned_alloc(align, size);
+    if (block != NULL) {
+        memset(block, 0, size);
+    }
+    return block;
+}
+
 void *weir_realloc(void *block, size_t size)
 {
     return injected_failure() ? NULL : realloc(block, size);

@@ -11,6 +11,8 @@
 void *weir_zalloc(size_t size) __attribute__((malloc));
 /* count * size bytes, zeroed; NULL on overflow or no memory. */
 void *weir_zalloc_array(size_t count, size_t size) __attribute__((malloc));
+/* Zeroed, at an address that is a multiple of `align` (a power of two; size a multiple of it). */
+void *weir_zalloc_aligned(size_t align, size_t size) __attribute__((malloc));
 /* As realloc(3): on NULL the old block is untouched. New bytes are not set. */
 void *weir_realloc(void *block, size_t size);
 /* A NUL-terminated copy of len bytes. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* adopt.c - a value made under one plan, read under another, and the check of foreign bytes. */
+/* adopt.c - values whose plan is not at hand: made under another one, or foreign bytes. */
 #include "limit/block.h"
 #include "limit/window.h"
 
@@ -21,8 +21,7 @@ static void spec_of_block(const uint8_t *b, struct weir_window_spec *ret_spec)
     w->meters = (uint8_t)meters;
 }
 
-/* The amounts of one window under the new plan: from the old block of the same length, or from the
- * largest sums of those that go. */
+/* All blocks of a value, unpacked. */
 struct old_value {
     unsigned blocks;
     struct block_full block[WEIR_PLAN_WINDOWS_MAX];
@@ -100,6 +99,20 @@ uint32_t weir_value_adopt(struct weir_value *v, const struct weir_plan *plan, ui
     memcpy(v->data, packed, len);
     v->len = len;
     return 0;
+}
+
+uint64_t weir_value_idle_at_us(const struct weir_value *v)
+{
+    uint64_t idle_us = 0;
+    for (uint32_t at = 0; at < v->len;) {
+        struct weir_window_spec w;
+        const uint8_t *b = v->data + at;
+        spec_of_block(b, &w);
+        uint64_t block_us = weir_block_idle_at_us(b, &w);
+        idle_us = block_us > idle_us ? block_us : idle_us;
+        at += block_bytes(b, block_layout(b, &w));
+    }
+    return idle_us;
 }
 
 static bool block_valid(const uint8_t *b, const struct weir_window_spec *w)

@@ -136,6 +136,8 @@ unsigned weir_block_class_needed(const struct block_full *full, const struct wei
 /* Lets the entries go that have left by now_us. The value may become shorter. */
 void weir_block_expire(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w,
                        uint64_t now_us);
+/* When the newest amount of the block leaves; 0 when it holds none. */
+uint64_t weir_block_idle_at_us(const uint8_t *b, const struct weir_window_spec *w);
 /* Makes the blocks those of the plan (window.h, the last rule). 0, or the room needed first. */
 uint32_t weir_value_adopt(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us);
 

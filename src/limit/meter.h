@@ -31,6 +31,11 @@ static inline struct weir_amounts weir_amounts(uint64_t requests, uint64_t input
     return (struct weir_amounts){{requests, input, output, input + output}};
 }
 
+/* What settling changes: `less` is given back, `more` is charged beside. total_tokens is the sum of
+ * the other two in both, so that what is given back and what is charged stay whole. */
+void weir_amounts_settle(const struct weir_amounts *reserved, const struct weir_amounts *used,
+                         struct weir_amounts *ret_less, struct weir_amounts *ret_more);
+
 /* "requests", "input_tokens", "output_tokens", "total_tokens". */
 const char *weir_meter_name(enum weir_meter meter);
 WEIR_MUSTCHECK enum weir_err weir_meter_parse(struct weir_str name, enum weir_meter *ret_meter);

@@ -85,10 +85,9 @@ bool weir_value_fits(const struct weir_value *v, const struct weir_plan *plan, u
     return verdict.fits;
 }
 
-/* When the newest amount of the block leaves; 0 when it holds none. */
-static uint64_t block_idle_at_us(const uint8_t *b, const struct weir_window_spec *w,
-                                 const struct weir_layout *l)
+uint64_t weir_block_idle_at_us(const uint8_t *b, const struct weir_window_spec *w)
 {
+    const struct weir_layout *l = block_layout(b, w);
     uint64_t current = 0, sum = 0;
     for (unsigned i = 0; i < w->meters; i++) {
         current |= block_current(b, l, i);
@@ -111,7 +110,7 @@ void weir_value_states(const struct weir_value *v, const struct weir_plan *plan,
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
         const struct weir_layout *l = b == NULL ? NULL : block_layout(b, w);
-        uint64_t idle_us = b == NULL ? 0 : block_idle_at_us(b, w, l);
+        uint64_t idle_us = b == NULL ? 0 : weir_block_idle_at_us(b, w);
         uint64_t reset_us = idle_us > now_us ? idle_us - now_us : 0;
         for (unsigned i = 0; i < w->meters; i++) {
             uint64_t used = b == NULL ? 0 : block_sum(b, l, i);
@@ -126,20 +125,6 @@ void weir_value_states(const struct weir_value *v, const struct weir_plan *plan,
         }
         b = b == NULL ? NULL : b + block_bytes(b, l);
     }
-}
-
-uint64_t weir_value_idle_at_us(const struct weir_value *v, const struct weir_plan *plan)
-{
-    uint64_t idle_us = 0;
-    const uint8_t *b = v->data;
-    for (unsigned k = 0; k < plan->windows && v->len > 0; k++) {
-        const struct weir_window_spec *w = &plan->window[k];
-        const struct weir_layout *l = block_layout(b, w);
-        uint64_t block_us = block_idle_at_us(b, w, l);
-        idle_us = block_us > idle_us ? block_us : idle_us;
-        b += block_bytes(b, l);
-    }
-    return idle_us;
 }
 
 void weir_decision_begin(struct weir_decision *d, uint64_t at_us)

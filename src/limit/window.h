@@ -101,8 +101,8 @@ void weir_value_lower(struct weir_value *v, const struct weir_plan *plan, uint64
 /* Appends the state of every limit of the plan to d. v is prepared for now_us. */
 void weir_value_states(const struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
                        unsigned subject, struct weir_decision *d);
-/* When the last entry of all blocks leaves; 0 when the value is empty. Blocks of the plan. */
-uint64_t weir_value_idle_at_us(const struct weir_value *v, const struct weir_plan *plan);
+/* When the last entry of all blocks leaves; 0 when the value holds nothing. Blocks of any plan. */
+uint64_t weir_value_idle_at_us(const struct weir_value *v);
 /* Whether the bytes are a value: lengths, shapes, ring indexes, sums. For what comes from outside
  * (Redis), and for tests. WEIR_VALUE_SLACK bytes behind the len must be readable. */
 WEIR_MUSTCHECK bool weir_value_valid(const uint8_t *data, size_t len);

@@ -46,9 +46,9 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_settle(struct weir_embedded *table,
                                                   const struct weir_amounts *reserved,
                                                   const struct weir_amounts *used, uint64_t now_us,
                                                   uint64_t *ret_debt);
-/* Subjects held now, reserved ones without usage not counted. */
+/* Subjects held now, reserved ones included. */
 uint64_t weir_embedded_subjects(const struct weir_embedded *table);
 /* Bytes held by the table and its values. */
-uint64_t weir_embedded_bytes(const struct weir_embedded *table);
+uint64_t weir_embedded_bytes(struct weir_embedded *table);
 
 #endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/embedded/embedded.h"
+
+#include "base/mem.h"
+#include "store/embedded/table.h"
+
+enum { STRIPE_BITS = 8, STRIPES = 1 << STRIPE_BITS };
+
+struct weir_embedded {
+    struct stripe stripe[STRIPES];
+    uint64_t max_subjects;
+    _Atomic uint64_t subjects; /* also those that are being made */
+};
+
+enum charge_mode {
+    CHARGE_IF_FITS,
+    CHARGE_ALWAYS,
+};
+
+/* One charge under way: all its stripes are locked. */
+struct charge {
+    struct weir_embedded *table;
+    const struct weir_subject *const *subject;
+    unsigned subjects;
+    struct stripe *stripe[WEIR_SUBJECTS_MAX];
+    struct slot *slot[WEIR_SUBJECTS_MAX]; /* NULL: not held yet */
+    uint64_t now_us;
+};
+
+enum weir_err weir_embedded_new(const struct weir_embedded_opts *opts,
+                                struct weir_embedded **ret_table)
+{
+    if (opts->max_subjects == 0 || opts->max_subjects > UINT64_C(1) << 31) {
+        return WEIR_ERR_INVALID;
+    }
+    struct weir_embedded *table = weir_zalloc_aligned(64, sizeof(*table));
+    if (table == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    table->max_subjects = opts->max_subjects;
+    for (unsigned i = 0; i < STRIPES; i++) {
+        atomic_flag_clear(&table->stripe[i].lock);
+    }
+    *ret_table = table;
+    return WEIR_OK;
+}
+
+void weir_embedded_free(struct weir_embedded *table)
+{
+    for (unsigned i = 0; table != NULL && i < STRIPES; i++) {
+        stripe_deinit(&table->stripe[i]);
+    }
+    weir_free(table);
+}
+
+static struct stripe *stripe_of(struct weir_embedded *table, const struct weir_subject *subject)
+{
+    return &table->stripe[subject->id[1] >> (64 - STRIPE_BITS)];
+}
+
+/* In ascending order of stripes, each once, so that two charges cannot wait for each other. */
+static void lock_all(struct charge *c)
+{
+    struct stripe *order[WEIR_SUBJECTS_MAX];
+    unsigned n = 0;
+    for (unsigned i = 0; i < c->subjects; i++) {
+        unsigned at = n++;
+        for (; at > 0 && order[at - 1] > c->stripe[i]; at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = c->stripe[i];
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0 || order[i] != order[i - 1]) {
+            stripe_lock(order[i]);
+        }
+    }
+}
+
+static void unlock_all(struct charge *c)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        bool before = false;
+        for (unsigned k = 0; k < i; k++) {
+            before = before || c->stripe[k] == c->stripe[i];
+        }
+        if (!before) {
+            stripe_unlock(c->stripe[i]);
+        }
+    }
+}
+
+static void begin(struct charge *c, struct weir_embedded *table,
+                  const struct weir_subject *const *subject, unsigned subjects, uint64_t now_us)
+{
+    WEIR_ASSERT(subjects > 0 && subjects <= WEIR_SUBJECTS_MAX);
+    c->table = table;
+    c->subject = subject;
+    c->subjects = subjects;
+    c->now_us = now_us;
+    for (unsigned i = 0; i < subjects; i++) {
+        c->stripe[i] = stripe_of(table, subject[i]);
+    }
+}
+
+/* Runs `edit` on the subject's value and lets it have the room it asks for. */
+static enum weir_err edit_value(struct charge *c, unsigned i,
+                                uint32_t (*edit)(struct weir_value *v, const struct weir_plan *plan,
+                                                 uint64_t now_us, const struct weir_amounts *a),
+                                const struct weir_amounts *a)
+{
+    for (;;) {
+        struct weir_value v = node_value(c->slot[i]->node);
+        uint32_t need = edit(&v, c->subject[i]->plan, c->now_us, a);
+        c->slot[i]->node->len = v.len;
+        if (WEIR_LIKELY(need == 0)) {
+            return WEIR_OK;
+        }
+        if (!stripe_grow(c->stripe[i], c->slot[i], need)) {
+            return WEIR_ERR_NOMEM;
+        }
+    }
+}
+
+static uint32_t edit_prepare(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
+                             const struct weir_amounts *a)
+{
+    (void)a;
+    return weir_value_prepare(v, plan, now_us);
+}
+
+/* Finds what is held, brings it to the present and settles on the time of the charge. */
+static enum weir_err locate(struct charge *c)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        c->slot[i] = stripe_find(c->stripe[i], c->subject[i]->id);
+        if (c->slot[i] != NULL) {
+            struct weir_value v = node_value(c->slot[i]->node);
+            c->now_us = weir_value_now_us(&v, c->subject[i]->plan, c->now_us);
+        }
+    }
+    for (unsigned i = 0; i < c->subjects; i++) {
+        if (c->slot[i] != NULL) {
+            WEIR_TRY(edit_value(c, i, edit_prepare, NULL));
+        }
+    }
+    return WEIR_OK;
+}
+
+static struct weir_value value_of(const struct charge *c, unsigned i)
+{
+    return c->slot[i] == NULL ? (struct weir_value){0} : node_value(c->slot[i]->node);
+}
+
+static void judge(const struct charge *c, const struct weir_amounts *a, struct weir_decision *d)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        struct weir_verdict verdict;
+        struct weir_value v = value_of(c, i);
+        if (!weir_value_fits(&v, c->subject[i]->plan, c->now_us, a, &verdict)) {
+            weir_decision_deny(d, i, &verdict);
+        }
+    }
+}
+
+static void states(const struct charge *c, struct weir_decision *d)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        struct weir_value v = value_of(c, i);
+        weir_value_states(&v, c->subject[i]->plan, c->now_us, i, d);
+    }
+}
+
+static bool place_take(struct weir_embedded *table)
+{
+    uint64_t held = atomic_load_explicit(&table->subjects, memory_order_relaxed);
+    while (held < table->max_subjects) {
+        if (atomic_compare_exchange_weak(&table->subjects, &held, held + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void place_give(struct weir_embedded *table)
+{
+    atomic_fetch_sub(&table->subjects, 1);
+}
+
+/* The subjects that are not held yet get their places. WEIR_ERR_LIMIT: the bound is reached. */
+static enum weir_err create_missing(struct charge *c)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        if (c->slot[i] != NULL) {
+            continue;
+        }
+        if (!place_take(c->table)) {
+            return WEIR_ERR_LIMIT;
+        }
+        c->slot[i] = stripe_insert(c->stripe[i], c->subject[i]->id, false, c->now_us);
+        if (c->slot[i] == NULL) {
+            place_give(c->table);
+            return WEIR_ERR_NOMEM;
+        }
+        /* the insert may have moved the slots of its stripe */
+        for (unsigned k = 0; k < c->subjects; k++) {
+            if (k != i && c->stripe[k] == c->stripe[i] && c->slot[k] != NULL) {
+                c->slot[k] = stripe_find(c->stripe[k], c->subject[k]->id);
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Adds to all subjects or to none. */
+static enum weir_err add_all(struct charge *c, const struct weir_amounts *a)
+{
+    enum weir_err err = create_missing(c);
+    unsigned done = 0;
+    while (err == WEIR_OK && done < c->subjects) {
+        err = edit_value(c, done, weir_value_add, a);
+        done += err == WEIR_OK;
+    }
+    for (unsigned i = 0; err != WEIR_OK && i < done; i++) {
+        struct weir_value v = node_value(c->slot[i]->node);
+        weir_value_lower(&v, c->subject[i]->plan, c->now_us, a);
+    }
+    return err;
+}
+
+static bool nothing(const struct weir_amounts *a)
+{
+    uint64_t any = 0;
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        any |= a->of[m];
+    }
+    return any == 0;
+}
+
+static enum weir_err charge_once(struct charge *c, const struct weir_amounts *a,
+                                 enum charge_mode mode, struct weir_decision *d)
+{
+    lock_all(c);
+    enum weir_err err = locate(c);
+    weir_decision_begin(d, c->now_us);
+    if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
+        judge(c, a, d);
+    }
+    if (err == WEIR_OK && d->allowed && !nothing(a)) {
+        err = add_all(c, a);
+    }
+    if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
+        states(c, d);
+    }
+    unlock_all(c);
+    return err;
+}
+
+/* Frees the place of one subject that is idle, in whichever stripe. No lock is held. */
+static bool evict_idle(struct weir_embedded *table, uint64_t now_us)
+{
+    for (unsigned i = 0; i < STRIPES; i++) {
+        stripe_lock(&table->stripe[i]);
+        bool evicted = stripe_evict_idle(&table->stripe[i], now_us);
+        stripe_unlock(&table->stripe[i]);
+        if (evicted) {
+            place_give(table);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum weir_err charge(struct charge *c, const struct weir_amounts *a, enum charge_mode mode,
+                            struct weir_decision *d)
+{
+    enum weir_err err;
+    while ((err = charge_once(c, a, mode, d)) == WEIR_ERR_LIMIT) {
+        if (!evict_idle(c->table, c->now_us)) {
+            break;
+        }
+    }
+    return err;
+}
+
+enum weir_err weir_embedded_take(struct weir_embedded *table,
+                                 const struct weir_subject *const *subject, unsigned subjects,
+                                 const struct weir_amounts *a, uint64_t now_us,
+                                 struct weir_decision *d)
+{
+    struct charge c;
+    begin(&c, table, subject, subjects, now_us);
+    return charge(&c, a, CHARGE_IF_FITS, d);
+}
+
+enum weir_err weir_embedded_record(struct weir_embedded *table,
+                                   const struct weir_subject *const *subject, unsigned subjects,
+                                   const struct weir_amounts *a, uint64_t now_us)
+{
+    struct charge c;
+    struct weir_decision ignored;
+    begin(&c, table, subject, subjects, now_us);
+    return charge(&c, a, CHARGE_ALWAYS, &ignored);
+}
+
+static void lower_all(struct charge *c, uint64_t at_us, const struct weir_amounts *less)
+{
+    for (unsigned i = 0; i < c->subjects; i++) {
+        if (c->slot[i] != NULL) {
+            struct weir_value v = node_value(c->slot[i]->node);
+            weir_value_lower(&v, c->subject[i]->plan, at_us, less);
+        }
+    }
+}
+
+enum weir_err weir_embedded_settle(struct weir_embedded *table,
+                                   const struct weir_subject *const *subject, unsigned subjects,
+                                   uint64_t at_us, const struct weir_amounts *reserved,
+                                   const struct weir_amounts *used, uint64_t now_us,
+                                   uint64_t *ret_debt)
+{
+    struct weir_amounts less, more;
+    weir_amounts_settle(reserved, used, &less, &more);
+    struct charge c;
+    struct weir_decision ignored;
+    begin(&c, table, subject, subjects, now_us);
+    if (!nothing(&more)) {
+        WEIR_TRY(charge(&c, &more, CHARGE_ALWAYS, &ignored));
+    }
+    lock_all(&c);
+    enum weir_err err = locate(&c);
+    if (err == WEIR_OK) {
+        lower_all(&c, at_us, &less);
+    }
+    unlock_all(&c);
+    *ret_debt = more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS];
+    return err;
+}
+
+enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct weir_subject *subject)
+{
+    if (!place_take(table)) {
+        return WEIR_ERR_LIMIT;
+    }
+    struct stripe *s = stripe_of(table, subject);
+    stripe_lock(s);
+    bool made = stripe_find(s, subject->id) == NULL &&
+                stripe_insert(s, subject->id, true, 0) != NULL;
+    bool there = stripe_find(s, subject->id) != NULL;
+    stripe_unlock(s);
+    if (!made) {
+        place_give(table);
+    }
+    return there ? WEIR_OK : WEIR_ERR_NOMEM;
+}
+
+uint64_t weir_embedded_subjects(const struct weir_embedded *table)
+{
+    return atomic_load_explicit(&table->subjects, memory_order_relaxed);
+}
+
+uint64_t weir_embedded_bytes(struct weir_embedded *table)
+{
+    uint64_t bytes = sizeof(*table);
+    for (unsigned i = 0; i < STRIPES; i++) {
+        stripe_lock(&table->stripe[i]);
+        bytes += table->stripe[i].bytes;
+        stripe_unlock(&table->stripe[i]);
+    }
+    return bytes;
+}
