@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "store/settled.h"
+
+enum { TTL_US = 1000000 };
+
+static struct weir_settled *settled_of(uint32_t max)
+{
+    struct weir_settled *s;
+    assert_int_equal(weir_settled_new(max, TTL_US, &s), WEIR_OK);
+    return s;
+}
+
+static void test_claims(void **state)
+{
+    (void)state;
+    struct weir_settled *s = settled_of(100000);
+    for (uint64_t n = 2; n < 5000; n++) {
+        assert_int_equal(weir_settled_claim(s, n, n), WEIR_CLAIM_FIRST);
+        assert_int_equal(weir_settled_claim(s, n, n), WEIR_CLAIM_REPEATED);
+    }
+    /* remembered for at least the ttl, over a rotation */
+    assert_int_equal(weir_settled_claim(s, 4000, 4000 + TTL_US), WEIR_CLAIM_REPEATED);
+    assert_int_equal(weir_settled_claim(s, 4001, 4001 + TTL_US), WEIR_CLAIM_REPEATED);
+    /* and not for ever */
+    assert_int_equal(weir_settled_claim(s, 4000, 10 * TTL_US), WEIR_CLAIM_FIRST);
+    weir_settled_free(s);
+}
+
+static void test_bound(void **state)
+{
+    (void)state;
+    struct weir_settled *s = settled_of(3);
+    assert_int_equal(weir_settled_claim(s, 10, 1), WEIR_CLAIM_FIRST);
+    assert_int_equal(weir_settled_claim(s, 11, 1), WEIR_CLAIM_FIRST);
+    assert_int_equal(weir_settled_claim(s, 12, 1), WEIR_CLAIM_FIRST);
+    assert_int_equal(weir_settled_claim(s, 13, 1), WEIR_CLAIM_FULL);
+    assert_int_equal(weir_settled_claim(s, 12, 1), WEIR_CLAIM_REPEATED);
+    assert_int_equal(weir_settled_claim(s, 13, 1 + TTL_US), WEIR_CLAIM_FIRST);
+    weir_settled_free(s);
+}
+
+static void test_forget(void **state)
+{
+    (void)state;
+    struct weir_settled *s = settled_of(10);
+    assert_int_equal(weir_settled_claim(s, 10, 1), WEIR_CLAIM_FIRST);
+    weir_settled_forget(s, 10);
+    assert_int_equal(weir_settled_claim(s, 10, 1), WEIR_CLAIM_FIRST);
+    weir_settled_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_forget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
