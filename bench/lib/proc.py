@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of a bench: started on free ports, asked until they answer, stopped by pid."""
+import json
 import os
 import pathlib
 import shutil
@@ -43,14 +44,12 @@ def free_port():
 
 
 def pinned(core, command):
-    """The command on one core; it dies with the bench, however that ends."""
-    command = [tool("taskset"), "-c", str(core), *map(str, command)]
-    return [tool("setpriv"), "--pdeathsig", "KILL", *command]
+    """The command on one core (None: on any); it dies with the bench, however that ends."""
+    command = [tool("setpriv"), "--pdeathsig", "KILL", *map(str, command)]
+    return command if core is None else [tool("taskset"), "-c", str(core), *command]
 
 
 def run_json(command, core=SERVER_CORE, timeout_s=300):
-    import json
-
     done = subprocess.run(
         pinned(core, command), stdout=subprocess.PIPE, timeout=timeout_s, check=False
     )
