@@ -19,7 +19,8 @@ end
 function done(summary, latency)
     local e = summary.errors
     io.write(string.format(
-        'summary {"requests":%d,"duration_us":%d,"not_2xx":%d,"errors":%d,"p50_us":%d,"p99_us":%d}\n',
+        'summary {"requests":%d,"duration_us":%d,"not_2xx":%d,"errors":%d,' ..
+            '"p50_us":%d,"p99_us":%d}\n',
         summary.requests, summary.duration, e.status, e.connect + e.read + e.write + e.timeout,
         latency:percentile(50), latency:percentile(99)))
 end

@@ -93,7 +93,8 @@ def started(processes, server):
 
 def start_nginx(processes, _build):
     port = free_port()
-    command = [tool("nginx"), "-p", processes.dir, "-c", filled(processes, "nginx.conf", "nginx", port)]
+    config = filled(processes, "nginx.conf", "nginx", port)
+    command = [tool("nginx"), "-p", processes.dir, "-c", config]
     return started(processes, Server("nginx", processes.start("nginx", command), port))
 
 
@@ -177,7 +178,11 @@ def wrk(server, requests, connections, seconds):
     command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     command += ["-s", BENCH / "lib" / "load.lua", f"http://127.0.0.1:{server.port}", "--", requests]
     done = subprocess.run(
-        pinned(LOAD_CORE, command), capture_output=True, text=True, timeout=seconds + 60, check=False
+        pinned(LOAD_CORE, command),
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=False,
     )
     for line in done.stdout.splitlines():
         if line.startswith("summary "):
@@ -223,20 +228,22 @@ def alternate(servers, requests, connections, seconds, warm_s, rounds, say):
 
 
 def summarise(runs):
-    """Medians per server, and the median of the ratios to nginx of the same round."""
+    """Medians per server, and medians of the ratios within each round."""
     rows = {}
     for name, own in runs.items():
+
+        def median_ratio(cost, other, base):
+            pairs = zip(own, runs[other])
+            return round(statistics.median(cost(a) / b[base] for a, b in pairs), 3)
+
         row = {field: statistics.median(r[field] for r in own) for field in own[0]}
-        pairs = list(zip(own, runs["nginx"]))
-        row["x_nginx_cpu"] = round(statistics.median(a["cpu_us"] / b["cpu_us"] for a, b in pairs), 3)
+        row["x_nginx_cpu"] = median_ratio(lambda r: r["cpu_us"], "nginx", "cpu_us")
         if "redis_cpu_us" in row:
-            row["x_nginx_cpu_with_redis"] = round(
-                statistics.median((a["cpu_us"] + a["redis_cpu_us"]) / b["cpu_us"] for a, b in pairs), 3
+            row["x_nginx_cpu_with_redis"] = median_ratio(
+                lambda r: r["cpu_us"] + r["redis_cpu_us"], "nginx", "cpu_us"
             )
         if "fastapi" in runs:
-            row["x_fastapi_rps"] = round(
-                statistics.median(a["rps"] / b["rps"] for a, b in zip(own, runs["fastapi"])), 2
-            )
+            row["x_fastapi_rps"] = median_ratio(lambda r: r["rps"], "fastapi", "rps")
         rows[name] = row
     return rows
 
