@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* block.h - reading and writing one packed window (see window.h for the bytes). Private to limit.
- * Loads and stores touch 8 bytes, so a buffer keeps WEIR_VALUE_SLACK bytes behind its value. */
+ * Loads touch 8 bytes, so a buffer keeps WEIR_VALUE_SLACK bytes behind its value. */
 #ifndef WEIR_LIMIT_BLOCK_H
 #define WEIR_LIMIT_BLOCK_H
 
@@ -29,13 +29,25 @@ static inline uint64_t load_bytes(const uint8_t *p, unsigned bytes)
     return v & (UINT64_MAX >> (64 - 8 * bytes));
 }
 
+/* Writes just these bytes and reads none: a read across what was stored a moment ago would have to
+ * wait for it. bytes: 1, 2, 3, 4, 5 or 7. */
 static inline void store_bytes(uint8_t *p, unsigned bytes, uint64_t value)
 {
-    uint64_t v;
-    uint64_t mask = UINT64_MAX >> (64 - 8 * bytes);
-    memcpy(&v, p, sizeof(v));
-    v = (v & ~mask) | value;
-    memcpy(p, &v, sizeof(v));
+    if (bytes >= 4) {
+        memcpy(p, &value, 4);
+        p += 4;
+        bytes -= 4;
+        value >>= 32;
+    }
+    if (bytes >= 2) {
+        memcpy(p, &value, 2);
+        p += 2;
+        bytes -= 2;
+        value >>= 16;
+    }
+    if (bytes == 1) {
+        *p = (uint8_t)value;
+    }
 }
 
 static inline uint32_t block_tag(const uint8_t *b)

@@ -165,6 +165,22 @@ static void apply_in_place(uint8_t *b, const struct weir_window_spec *w,
     }
 }
 
+/* A ring that grows and begins at 0 stays as it is, with free places behind it. */
+static bool grow_in_place(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w,
+                          const struct block_change *c)
+{
+    if (c->width_class != block_class(b) || b[BLOCK_RING_HEAD] != 0) {
+        return false;
+    }
+    const struct weir_layout *l = block_layout(b, w);
+    uint32_t old_bytes = block_bytes(b, l);
+    uint32_t more = (uint32_t)(c->ring_room - b[BLOCK_RING_ROOM]) * l->entry_bytes;
+    value_resize_block(v, b, old_bytes, old_bytes + more);
+    memset(b + old_bytes, 0, more);
+    b[BLOCK_RING_ROOM] = c->ring_room;
+    return true;
+}
+
 static void apply_by_packing(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w,
                              const struct block_change *c)
 {
@@ -237,7 +253,8 @@ uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan, uint
     uint8_t *at = v->data;
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
-        if (WEIR_LIKELY(change_fits_in_place(at, &change[k]))) {
+        if (WEIR_LIKELY(change_fits_in_place(at, &change[k])) ||
+            grow_in_place(v, at, w, &change[k])) {
             apply_in_place(at, w, &change[k]);
         } else {
             apply_by_packing(v, at, w, &change[k]);

@@ -53,7 +53,7 @@ enum {
     /* The largest value of any plan. */
     WEIR_VALUE_MAX = WEIR_PLAN_WINDOWS_MAX *
                      (WEIR_BLOCK_HEAD + 14 * WEIR_METERS + WEIR_RING_MAX * (1 + 7 * WEIR_METERS)),
-    WEIR_VALUE_SLACK = 8, /* readable and writable bytes a buffer keeps behind its value */
+    WEIR_VALUE_SLACK = 8, /* readable bytes that a buffer keeps behind its value */
 };
 
 /* Sums never pass this; a debt that would is cut there. */
@@ -94,6 +94,12 @@ WEIR_MUSTCHECK bool weir_value_fits(const struct weir_value *v, const struct wei
  * (then nothing was added: enlarge and call again). */
 WEIR_MUSTCHECK uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan,
                                        uint64_t now_us, const struct weir_amounts *a);
+/* Prepare, fits, add and states in one pass, for the common charge: it fits, falls into the current step of
+ * every window, and no entry has to leave or be laid out anew. False otherwise, and nothing has
+ * changed: the calls above decide then. d is begun. */
+WEIR_MUSTCHECK bool weir_value_take_in_step(struct weir_value *v, const struct weir_plan *plan,
+                                            uint64_t now_us, const struct weir_amounts *a,
+                                            unsigned subject, struct weir_decision *d);
 /* Takes `less` out of the entry of at_us in each block that still has it, never below 0. v's blocks
  * are those of the plan. */
 void weir_value_lower(struct weir_value *v, const struct weir_plan *plan, uint64_t at_us,

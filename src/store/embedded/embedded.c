@@ -237,6 +237,17 @@ static bool nothing(const struct weir_amounts *a)
     return any == 0;
 }
 
+/* The common charge: one subject that is held already, and nothing but sums changes. */
+static bool charge_in_step(struct charge *c, const struct weir_amounts *a, struct weir_decision *d)
+{
+    struct slot *slot = stripe_find(c->stripe[0], c->subject[0]->id);
+    if (slot == NULL) {
+        return false;
+    }
+    struct weir_value v = node_value(slot->node);
+    return weir_value_take_in_step(&v, c->subject[0]->plan, c->now_us, a, 0, d);
+}
+
 static enum weir_err charge_once(struct charge *c, const struct weir_amounts *a,
                                  enum charge_mode mode, struct weir_decision *d)
 {
@@ -290,6 +301,15 @@ enum weir_err weir_embedded_take(struct weir_embedded *table,
 {
     struct charge c;
     begin(&c, table, subject, subjects, now_us);
+    if (WEIR_LIKELY(subjects == 1)) {
+        weir_decision_begin(d, now_us);
+        stripe_lock(c.stripe[0]);
+        bool done = charge_in_step(&c, a, d);
+        stripe_unlock(c.stripe[0]);
+        if (done) {
+            return WEIR_OK;
+        }
+    }
     return charge(&c, a, CHARGE_IF_FITS, d);
 }
 
