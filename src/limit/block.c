@@ -14,6 +14,8 @@ void weir_layout_of_mask(unsigned mask, unsigned width_class, struct weir_layout
         bool requests = m == WEIR_METER_REQUESTS;
         l->amount_bytes[n] = width_class > 0 ? wide_amount[width_class] : requests ? 1 : 2;
         l->sum_bytes[n] = width_class > 0 ? wide_sum[width_class] : requests ? 2 : 3;
+        l->sum_max[n] = UINT64_MAX >> (64 - 8 * l->sum_bytes[n]);
+        l->amount_max[n] = UINT64_MAX >> (64 - 8 * l->amount_bytes[n]);
         l->sum[n] = (uint8_t)sum;
         l->amount[n] = (uint8_t)amount;
         sum += l->sum_bytes[n];

@@ -17,52 +17,70 @@ static bool in_step(const uint8_t *b, const struct weir_window_spec *w,
            leaves_at_us(w, entry_step(b + ring_offset(b, l, 0), step)) > now_us;
 }
 
-/* The sums and current amounts of one window with the charge in, by index in the window. */
-struct charged {
+/* The fields of one window with the charge in: 8 bytes from where each begins, so that one addition
+ * changes the field and keeps what follows it. */
+struct words {
     uint64_t sum[WEIR_METERS];
     uint64_t current[WEIR_METERS];
 };
+
+static inline uint64_t load_word(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
 
 /* Whether `a` fits the limits and the bytes of the block as they stand, and leaves something in the
  * current entry, which is then the newest one that holds something. */
 static bool fits_in_place(const uint8_t *b, const struct weir_window_spec *w,
                           const struct weir_layout *l, const struct weir_amounts *a,
-                          struct charged *ret_charged)
+                          struct words *ret_words)
 {
-    uint64_t any = 0, over = 0;
+    bool over = false;
+    uint64_t any = 0;
     for (unsigned i = 0; i < w->meters; i++) {
         uint64_t ask = a->of[w->meter[i]];
-        uint64_t sum = block_sum(b, l, i) + ask;
-        uint64_t current = block_current(b, l, i) + ask;
-        ret_charged->sum[i] = sum;
-        ret_charged->current[i] = current;
-        over |= (sum > w->capacity[i] && ask > 0) | sum >> (8 * l->sum_bytes[i]) |
-                current >> (8 * l->amount_bytes[i]);
+        uint64_t sum_word = load_word(b + l->sum[i]);
+        uint64_t current_word = load_word(b + l->current[i]);
+        uint64_t sum = (sum_word & l->sum_max[i]) + ask;
+        uint64_t current = (current_word & l->amount_max[i]) + ask;
+        over |= ((sum > w->capacity[i]) & (ask > 0)) | (sum > l->sum_max[i]) |
+                (current > l->amount_max[i]);
         any |= current;
+        ret_words->sum[i] = sum_word + ask;
+        ret_words->current[i] = current_word + ask;
     }
-    return over == 0 && any != 0;
+    return !over && any != 0;
 }
 
-static void write_in_place(uint8_t *b, const struct weir_window_spec *w,
-                           const struct weir_layout *l, const struct charged *c)
+/* In ascending order: what a store writes behind its field are old bytes of the next ones, which
+ * the next stores set; behind the last they are as they were. No load stands between the stores,
+ * it would have to wait for them. */
+static void write_words(uint8_t *b, const struct weir_window_spec *w, const struct weir_layout *l,
+                        const struct words *words)
 {
     for (unsigned i = 0; i < w->meters; i++) {
-        store_bytes(b + l->sum[i], l->sum_bytes[i], c->sum[i]);
-        store_bytes(b + l->current[i], l->amount_bytes[i], c->current[i]);
+        memcpy(b + l->sum[i], &words->sum[i], sizeof(words->sum[i]));
+    }
+    for (unsigned i = 0; i < w->meters; i++) {
+        memcpy(b + l->current[i], &words->current[i], sizeof(words->current[i]));
     }
 }
 
-static void add_states(const struct weir_window_spec *w, const struct charged *c,
-                       uint64_t reset_us, unsigned subject, struct weir_decision *d)
+static void add_states(const struct weir_window_spec *w, const struct weir_layout *l,
+                       const struct words *words, uint64_t reset_us, unsigned subject,
+                       struct weir_decision *d)
 {
     for (unsigned i = 0; i < w->meters; i++) {
+        uint64_t used = words->sum[i] & l->sum_max[i];
         d->state[d->states++] = (struct weir_limit_state){
             .subject = (uint8_t)subject,
             .meter = w->meter[i],
             .window_s = w->window_s,
             .capacity = w->capacity[i],
-            .used = c->sum[i],
-            .reset_us = c->sum[i] == 0 ? 0 : reset_us,
+            .used = used,
+            .reset_us = used == 0 ? 0 : reset_us,
         };
     }
 }
@@ -71,7 +89,7 @@ bool weir_value_take_in_step(struct weir_value *v, const struct weir_plan *plan,
                              const struct weir_amounts *a, unsigned subject,
                              struct weir_decision *d)
 {
-    struct charged charged[WEIR_PLAN_WINDOWS_MAX];
+    struct words words[WEIR_PLAN_WINDOWS_MAX];
     uint32_t at = 0;
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
@@ -80,7 +98,7 @@ bool weir_value_take_in_step(struct weir_value *v, const struct weir_plan *plan,
             return false;
         }
         const struct weir_layout *l = block_layout(b, w);
-        if (!in_step(b, w, l, now_us) || !fits_in_place(b, w, l, a, &charged[k])) {
+        if (!in_step(b, w, l, now_us) || !fits_in_place(b, w, l, a, &words[k])) {
             return false;
         }
         at += block_bytes(b, l);
@@ -92,9 +110,11 @@ bool weir_value_take_in_step(struct weir_value *v, const struct weir_plan *plan,
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
         const struct weir_layout *l = block_layout(b, w);
-        add_states(w, &charged[k], leaves_at_us(w, block_step(b)) - now_us, subject, d);
-        write_in_place(b, w, l, &charged[k]);
-        b += block_bytes(b, l);
+        uint64_t reset_us = leaves_at_us(w, block_step(b)) - now_us;
+        uint8_t *next = b + block_bytes(b, l);
+        write_words(b, w, l, &words[k]);
+        add_states(w, l, &words[k], reset_us, subject, d);
+        b = next;
     }
     return true;
 }

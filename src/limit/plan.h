@@ -28,6 +28,8 @@ enum { WEIR_WIDTH_CLASSES = 3 };
 /* Where the fields of a packed block (limit/window.h) stand in one width class. Offsets in bytes:
  * sum and current from the block's start, amount from an entry's. */
 struct weir_layout {
+    uint64_t sum_max[WEIR_METERS]; /* the largest that the bytes hold */
+    uint64_t amount_max[WEIR_METERS];
     uint8_t sum[WEIR_METERS];
     uint8_t current[WEIR_METERS];
     uint8_t amount[WEIR_METERS];

@@ -53,7 +53,7 @@ enum {
     /* The largest value of any plan. */
     WEIR_VALUE_MAX = WEIR_PLAN_WINDOWS_MAX *
                      (WEIR_BLOCK_HEAD + 14 * WEIR_METERS + WEIR_RING_MAX * (1 + 7 * WEIR_METERS)),
-    WEIR_VALUE_SLACK = 8, /* readable bytes that a buffer keeps behind its value */
+    WEIR_VALUE_SLACK = 8, /* bytes of the caller's own behind a value: loads and stores touch them */
 };
 
 /* Sums never pass this; a debt that would is cut there. */
