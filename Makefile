@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short names of what people do here; CMake and scripts/ do the work.
+.DEFAULT_GOAL := help
+.PHONY: help run test demo bench asan tsan fuzz format check-format clean
+
+help:          ## this list
+	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
+run:           ## a node on 127.0.0.1:8000 and a curl line to try
+	@scripts/run
+test:          ## every test, and how many passed and failed
+	@scripts/test
+demo:          ## four nodes, Redis, HAProxy and the reference load
+	@scripts/demo
+bench:         ## side by side with others; fills bench/results and the README's table
+	@scripts/install-deps bench && bench/run
+asan:          ## every test under the address and undefined-behaviour sanitizers
+	@scripts/test asan
+tsan:          ## every test under the thread sanitizer
+	@scripts/test tsan
+fuzz:          ## every fuzz target for 30 s
+	@scripts/fuzz
+format:        ## lay out the C files
+	@scripts/format
+check-format:  ## fail where the layout differs
+	@scripts/format --check
+clean:         ## remove what was built
+	@rm -rf build

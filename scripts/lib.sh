@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts share: sourced, never run. The sourcing script has set -euo pipefail.
+
+# Debian keeps servers in /usr/sbin, which is not on every user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+pids=()
+
+say() {
+    echo "$(basename "$0"): $*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# Configures and builds one preset; quiet unless something is built or fails.
+build_preset() {
+    cmake --preset "$1" >/dev/null
+    cmake --build --preset "$1" >&2
+}
+
+# Everything in pids ends with the script, however the script ends.
+stop_all() {
+    local i
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+        kill -TERM "${pids[i]}" 2>/dev/null && wait "${pids[i]}" 2>/dev/null || true
+    done
+    pids=()
+}
+
+on_exit_stop_all() {
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap stop_all EXIT
+}
+
+need_free_port() {
+    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+        die "port $1 is taken: something else listens on 127.0.0.1:$1"
+    fi
+}
+
+# wait_for PID NAME COMMAND...: until the command succeeds; fails at once when the process ends.
+wait_for() {
+    local pid=$1 name=$2 tries
+    shift 2
+    for ((tries = 0; tries < 200; tries++)); do
+        kill -0 "$pid" 2>/dev/null || die "$name ended at its start"
+        if "$@" >/dev/null 2>&1; then
+            return
+        fi
+        sleep 0.05
+    done
+    die "$name did not answer within 10 s"
+}
+
+answers() {
+    curl -fsS -m 1 "$1"
+}
+
+# The last line of whatever runs tests: passed, failed, skipped.
+print_counts() {
+    if [ "$3" -gt 0 ]; then
+        echo "$1 passed, $2 failed, $3 skipped"
+    else
+        echo "$1 passed, $2 failed"
+    fi
+}
