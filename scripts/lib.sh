@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # What the scripts share: sourced, never run. The sourcing script has set -euo pipefail.
 
 # Debian keeps servers in /usr/sbin, which is not on every user's PATH.
