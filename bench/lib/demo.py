@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference scenario: nodes that share a Redis, behind HAProxy, at a rate that people send."""
+"""The reference scenario of scripts/demo, on free ports: nodes that share a Redis, behind HAProxy."""
 import json
 import subprocess
 
@@ -9,22 +9,7 @@ from lib.proc import BENCH, BenchError, free_port, pinned, tool
 NODES = 4
 RATE = 100
 CLIENTS = 50
-KEYS = {"sk-demo-low-1": "low", "sk-demo-low-2": "low", "sk-demo-medium-1": "medium"}
-
-
-def node_config(port, redis_port):
-    lines = [
-        f"listen: 127.0.0.1:{port}",
-        "workers: 1",
-        f"store: redis://127.0.0.1:{redis_port}",
-        f"nodes: {NODES}",
-        "plans:",
-        "  low: {limits: {requests: 100/min, input_tokens: 20k/min, output_tokens: 10k/min}}",
-        "  medium: {limits: {requests: 500/min, input_tokens: 100k/min, output_tokens: 50k/min}}",
-        "keys:",
-    ]
-    lines += [f"  - {{id: {s[3:]}, secret: {s}, plan: {plan}}}" for s, plan in KEYS.items()]
-    return "\n".join(lines) + "\n"
+KEYS = "sk-demo-low-1,sk-demo-low-2,sk-demo-medium-1"
 
 
 def start_nodes(processes, build):
@@ -32,9 +17,10 @@ def start_nodes(processes, build):
     ports = []
     for n in range(NODES):
         port = free_port()
-        config = processes.dir / f"node-{n}.yaml"
-        config.write_text(node_config(port, redis_port))
-        command = [build / "src" / "weir", "serve", "--config", config]
+        command = [build / "src" / "weir", "serve"]
+        command += ["--config", BENCH.parent / "examples" / "demo.yaml"]
+        command += ["--listen", f"127.0.0.1:{port}", "--workers", 1, "--nodes", NODES]
+        command += ["--store", f"redis://127.0.0.1:{redis_port}"]
         node = processes.start(f"node-{n}", command, None)
         processes.until(node, lambda: web.ask(port, web.get("/readyz")) == 200)
         ports.append(port)
@@ -57,7 +43,8 @@ def bench_demo(processes, build, settings):
     report = processes.dir / "load.json"
     command = [build / "src" / "weir", "load", "--target", f"http://127.0.0.1:{port}"]
     command += ["--clients", CLIENTS, "--rate", RATE, "--duration", settings["demo_s"]]
-    command += ["--keys", ",".join(KEYS), "--seed", 1, "--json", report]
+    command += ["--keys", KEYS, "--prompt-tokens", "50-150", "--max-tokens", "50-200"]
+    command += ["--seed", 1, "--json", report]
     done = subprocess.run(
         pinned(None, command),
         capture_output=True,
