@@ -8,7 +8,11 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { WEIR_HIST_SUB = 32, WEIR_HIST_POWERS = 36, WEIR_HIST_BUCKETS = WEIR_HIST_SUB * WEIR_HIST_POWERS };
+enum {
+    WEIR_HIST_SUB = 32,
+    WEIR_HIST_POWERS = 36,
+    WEIR_HIST_BUCKETS = WEIR_HIST_SUB * WEIR_HIST_POWERS
+};
 
 struct weir_hist {
     _Atomic uint64_t count;

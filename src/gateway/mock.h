@@ -19,13 +19,13 @@ struct weir_mock_answer {
 };
 
 /* `request` is all that the answer depends on beside the seed (the request's body).
- * output_max: the request's maximum; the answer is never longer (nor than mock->output_max). At least 1
- * token unless output_max is 0. */
+ * output_max: the request's maximum; the answer is never longer (nor than mock->output_max). At
+ * least 1 token unless output_max is 0. */
 struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock,
                                          struct weir_str request, uint64_t output_max);
 
-/* The i-th token's text, i < output_tokens, with its leading space when i > 0; needs no escaping in JSON.
- * Constant memory. */
+/* The i-th token's text, i < output_tokens, with its leading space when i > 0; needs no escaping in
+ * JSON. Constant memory. */
 struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i);
 
 #endif

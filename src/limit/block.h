@@ -139,8 +139,8 @@ void weir_layout_of_mask(unsigned mask, unsigned width_class, struct weir_layout
                          uint8_t ret_meter[static WEIR_METERS], unsigned *ret_meters);
 void weir_block_unpack(const uint8_t *b, const struct weir_layout *l, const uint8_t *meter,
                        unsigned meters, struct block_full *ret_full);
-/* Writes the block with a ring of `ring_room` entries at b; at least the bytes that block_bytes then says, plus
- * the slack, must be there. */
+/* Writes the block with a ring of `ring_room` entries at b; at least the bytes that block_bytes
+ * then says, plus the slack, must be there. */
 void weir_block_pack(uint8_t *b, const struct weir_window_spec *w, unsigned width_class,
                      unsigned ring_room, const struct block_full *full);
 /* The lowest class that holds all of it. */

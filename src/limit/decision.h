@@ -23,18 +23,19 @@ struct weir_limit_state {
     uint8_t meter;   /* enum weir_meter */
     uint32_t window_s;
     uint64_t capacity;
-    uint64_t used;     /* may pass capacity: debt */
-    uint64_t reset_us; /* until this limit's window is empty if nothing more is charged; 0: unused */
+    uint64_t used; /* may pass capacity: debt */
+    uint64_t
+        reset_us; /* until this limit's window is empty if nothing more is charged; 0: unused */
 };
 
 struct weir_decision {
     bool allowed;
-    uint8_t denied_subject;    /* the next three only when denied */
-    uint8_t denied_meter;      /* enum weir_meter */
-    uint8_t states;            /* how many of state[] are set */
+    uint8_t denied_subject; /* the next three only when denied */
+    uint8_t denied_meter;   /* enum weir_meter */
+    uint8_t states;         /* how many of state[] are set */
     uint32_t denied_window_s;
-    uint64_t retry_after_us;   /* WEIR_RETRY_NEVER: larger than a capacity; 0 when allowed */
-    uint64_t at_us;            /* the store's time of the charge; names its entry when settling */
+    uint64_t retry_after_us; /* WEIR_RETRY_NEVER: larger than a capacity; 0 when allowed */
+    uint64_t at_us;          /* the store's time of the charge; names its entry when settling */
     /* Subjects in order, windows ascending, meters ascending. */
     struct weir_limit_state state[WEIR_DECISION_LIMITS_MAX];
 };

@@ -5,8 +5,8 @@
 #include "limit/window.h"
 
 /* Whether now is in the block's current step and no closed entry has to leave. */
-static bool in_step(const uint8_t *b, const struct weir_window_spec *w,
-                    const struct weir_layout *l, uint64_t now_us)
+static bool in_step(const uint8_t *b, const struct weir_window_spec *w, const struct weir_layout *l,
+                    uint64_t now_us)
 {
     uint64_t step = block_step(b);
     uint64_t start_us = step * w->step_us;

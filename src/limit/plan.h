@@ -35,15 +35,15 @@ struct weir_layout {
     uint8_t amount[WEIR_METERS];
     uint8_t sum_bytes[WEIR_METERS];
     uint8_t amount_bytes[WEIR_METERS];
-    uint8_t ring;        /* where the ring begins: the length of a block without one */
+    uint8_t ring; /* where the ring begins: the length of a block without one */
     uint8_t entry_bytes;
 };
 
 /* The limits that share a window length. */
 struct weir_window_spec {
     uint64_t window_us;
-    uint64_t step_us;               /* r */
-    uint64_t keep_us;               /* an entry of step s leaves at (s + 1) r + keep_us */
+    uint64_t step_us; /* r */
+    uint64_t keep_us; /* an entry of step s leaves at (s + 1) r + keep_us */
     struct weir_layout layout[WEIR_WIDTH_CLASSES];
     uint32_t window_s;
     uint32_t tag;                   /* the block's first four bytes in width class 0 */
@@ -57,8 +57,8 @@ struct weir_plan {
     uint8_t windows;
     uint8_t limits;                                        /* over all windows */
     struct weir_window_spec window[WEIR_PLAN_WINDOWS_MAX]; /* ascending by window_s */
-    uint64_t longest_us;                                   /* the longest window; 0 without limits */
-    uint64_t default_output_tokens;                        /* reserved when a request names no maximum */
+    uint64_t longest_us;            /* the longest window; 0 without limits */
+    uint64_t default_output_tokens; /* reserved when a request names no maximum */
     char name[64];
 };
 

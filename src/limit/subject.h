@@ -11,8 +11,8 @@
 /* Who is limited. Lives as long as any call that names it (in the config snapshot, or in the
  * caller's request memory for keys that are not configured). */
 struct weir_subject {
-    uint64_t id[2];                /* weir_subject_id of the name */
-    struct weir_str name;          /* "key:demo-low-1": scope, colon, id; at most 128 bytes */
+    uint64_t id[2];       /* weir_subject_id of the name */
+    struct weir_str name; /* "key:demo-low-1": scope, colon, id; at most 128 bytes */
     const struct weir_plan *plan;
 };
 

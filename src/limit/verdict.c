@@ -45,9 +45,9 @@ static void verdict_fail(struct weir_verdict *verdict, const struct weir_window_
                          uint64_t retry_after_us)
 {
     bool never = retry_after_us == WEIR_RETRY_NEVER;
-    if (verdict->fits || named_before(never, w->meter[i],
-                                      verdict->retry_after_us == WEIR_RETRY_NEVER,
-                                      verdict->meter)) {
+    if (verdict->fits ||
+        named_before(never, w->meter[i], verdict->retry_after_us == WEIR_RETRY_NEVER,
+                     verdict->meter)) {
         verdict->meter = w->meter[i];
         verdict->window_s = w->window_s;
     }

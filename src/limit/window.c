@@ -28,8 +28,8 @@ static void value_resize_block(struct weir_value *v, uint8_t *b, uint32_t old_by
     v->len = v->len - old_bytes + new_bytes;
 }
 
-/* The block anew: class 0, no ring, nothing in it. At the step of now, so that a clock that steps back
- * cannot charge into a step whose settlements may still come. */
+/* The block anew: class 0, no ring, nothing in it. At the step of now, so that a clock that steps
+ * back cannot charge into a step whose settlements may still come. */
 static void block_restart(struct weir_value *v, uint8_t *b, const struct weir_window_spec *w,
                           uint64_t now_us)
 {
@@ -264,8 +264,8 @@ uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan, uint
     return 0;
 }
 
-/* The entry of this step: the current one's amounts, a closed one's, or NULL. Closed entries stand in
- * ascending order of steps, so the place is found by halving. */
+/* The entry of this step: the current one's amounts, a closed one's, or NULL. Closed entries stand
+ * in ascending order of steps, so the place is found by halving. */
 static uint8_t *amounts_of_step(uint8_t *b, const struct weir_layout *l, uint64_t step)
 {
     uint64_t current = block_step(b);

@@ -53,7 +53,8 @@ enum {
     /* The largest value of any plan. */
     WEIR_VALUE_MAX = WEIR_PLAN_WINDOWS_MAX *
                      (WEIR_BLOCK_HEAD + 14 * WEIR_METERS + WEIR_RING_MAX * (1 + 7 * WEIR_METERS)),
-    WEIR_VALUE_SLACK = 8, /* bytes of the caller's own behind a value: loads and stores touch them */
+    WEIR_VALUE_SLACK =
+        8, /* bytes of the caller's own behind a value: loads and stores touch them */
 };
 
 /* Sums never pass this; a debt that would is cut there. */
@@ -69,15 +70,15 @@ struct weir_value {
 /* What one subject says to a charge. */
 struct weir_verdict {
     bool fits;
-    uint8_t meter;           /* the limit to name, when not */
+    uint8_t meter; /* the limit to name, when not */
     uint32_t window_s;
     uint64_t retry_after_us; /* over all its limits; WEIR_RETRY_NEVER: larger than a capacity */
 };
 
 /* The time that v goes by: now_us, or the start of its latest current step when that is later (a
- * clock that stepped back). The functions below take it, and a charge is named by it when it is settled;
- * several subjects of one decision go by the latest of theirs. Blocks from the first on that is
- * not the plan's are not looked at. */
+ * clock that stepped back). The functions below take it, and a charge is named by it when it is
+ * settled; several subjects of one decision go by the latest of theirs. Blocks from the first on
+ * that is not the plan's are not looked at. */
 uint64_t weir_value_now_us(const struct weir_value *v, const struct weir_plan *plan,
                            uint64_t now_us);
 
@@ -94,9 +95,9 @@ WEIR_MUSTCHECK bool weir_value_fits(const struct weir_value *v, const struct wei
  * (then nothing was added: enlarge and call again). */
 WEIR_MUSTCHECK uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan,
                                        uint64_t now_us, const struct weir_amounts *a);
-/* Prepare, fits, add and states in one pass, for the common charge: it fits, falls into the current step of
- * every window, and no entry has to leave or be laid out anew. False otherwise, and nothing has
- * changed: the calls above decide then. d is begun. */
+/* Prepare, fits, add and states in one pass, for the common charge: it fits, falls into the current
+ * step of every window, and no entry has to leave or be laid out anew. False otherwise, and nothing
+ * has changed: the calls above decide then. d is begun. */
 WEIR_MUSTCHECK bool weir_value_take_in_step(struct weir_value *v, const struct weir_plan *plan,
                                             uint64_t now_us, const struct weir_amounts *a,
                                             unsigned subject, struct weir_decision *d);
@@ -113,9 +114,9 @@ uint64_t weir_value_idle_at_us(const struct weir_value *v);
  * (Redis), and for tests. WEIR_VALUE_SLACK bytes behind the len must be readable. */
 WEIR_MUSTCHECK bool weir_value_valid(const uint8_t *data, size_t len);
 
-/* Starts a decision that allows; a subject's verdict that does not fit makes it a denial. The limit named: one
- * that can never pass first, then input, output, total tokens, requests, then the earlier subject, the
- * shorter window. */
+/* Starts a decision that allows; a subject's verdict that does not fit makes it a denial. The limit
+ * named: one that can never pass first, then input, output, total tokens, requests, then the
+ * earlier subject, the shorter window. */
 void weir_decision_begin(struct weir_decision *d, uint64_t at_us);
 void weir_decision_deny(struct weir_decision *d, unsigned subject, const struct weir_verdict *v);
 

@@ -29,7 +29,7 @@ enum weir_http_method {
 enum { WEIR_HTTP_HEADERS_MAX = 100 };
 
 struct weir_http_header {
-    struct weir_str name; /* as sent */
+    struct weir_str name;  /* as sent */
     struct weir_str value; /* trimmed */
 };
 
@@ -41,8 +41,8 @@ struct weir_http_request {
     struct weir_str query; /* without '?', may be empty */
     const struct weir_http_header *header;
     size_t headers;
-    struct weir_str body;  /* complete, chunks joined */
-    uint64_t arrived_us;   /* weir_loop_now_us of the turn in which it was complete */
+    struct weir_str body; /* complete, chunks joined */
+    uint64_t arrived_us;  /* weir_loop_now_us of the turn in which it was complete */
 };
 
 /* The value of the header (name in lower case), or an empty slice with p NULL. */
@@ -59,8 +59,8 @@ struct weir_http_handler {
     /* The client went away before the answer was complete: x ends when this returns, and must not
      * be used after. May be NULL only if every answer is given inside on_request. */
     void (*on_gone)(void *ctx, struct weir_http_exchange *x);
-    /* The server itself refuses a request (400, 408, 411, 413, 414, 417, 431, 501, 505): appends the
-     * JSON body for it; `reason` is a constant sentence. NULL: a plain text body. */
+    /* The server itself refuses a request (400, 408, 411, 413, 414, 417, 431, 501, 505): appends
+     * the JSON body for it; `reason` is a constant sentence. NULL: a plain text body. */
     void (*error_body)(void *ctx, int status, struct weir_str reason, struct weir_buf *body);
     void *ctx;
 };
@@ -69,12 +69,13 @@ struct weir_http_limits {
     size_t head_bytes_max;   /* request line + headers: 431 above */
     size_t target_bytes_max; /* 414 above */
     size_t body_bytes_max;   /* 413 above */
-    size_t answer_bytes_max; /* unsent bytes of one connection; above: not read from until drained */
-    uint32_t pipeline_max;   /* unanswered requests of one connection; above: not read from */
-    uint32_t connections_max;   /* above: accepted and closed at once */
-    uint32_t head_timeout_ms;   /* from the first byte (or accept) to the end of the headers: 408 */
-    uint32_t body_timeout_ms;   /* from the end of the headers to the end of the body: 408 */
-    uint32_t idle_timeout_ms;   /* keep-alive without a request: closed */
+    size_t
+        answer_bytes_max;  /* unsent bytes of one connection; above: not read from until drained */
+    uint32_t pipeline_max; /* unanswered requests of one connection; above: not read from */
+    uint32_t connections_max; /* above: accepted and closed at once */
+    uint32_t head_timeout_ms; /* from the first byte (or accept) to the end of the headers: 408 */
+    uint32_t body_timeout_ms; /* from the end of the headers to the end of the body: 408 */
+    uint32_t idle_timeout_ms; /* keep-alive without a request: closed */
 };
 
 /* The owner writes (relaxed), any thread reads. */
@@ -93,7 +94,8 @@ struct weir_http_server;
 WEIR_MUSTCHECK enum weir_err weir_http_listen(const char *host, uint16_t port, bool first,
                                               int *ret_fd, uint16_t *ret_port);
 
-/* Serves the listening socket fd (owned from here on) on the loop. limits and handler are copied. */
+/* Serves the listening socket fd (owned from here on) on the loop. limits and handler are copied.
+ */
 WEIR_MUSTCHECK enum weir_err weir_http_server_new(struct weir_loop *loop, int fd,
                                                   const struct weir_http_limits *limits,
                                                   const struct weir_http_handler *handler,
@@ -113,8 +115,8 @@ void **weir_http_exchange_slot(struct weir_http_exchange *x);
 bool weir_http_peer_loopback(const struct weir_http_exchange *x);
 
 /* A whole answer. `headers` is empty or complete lines, each ended by CRLF; the server adds date,
- * content-type (unless empty), content-length and connection. A HEAD request gets no body. All slices are
- * copied. */
+ * content-type (unless empty), content-length and connection. A HEAD request gets no body. All
+ * slices are copied. */
 void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str headers,
                      struct weir_str content_type, struct weir_str body);
 

@@ -50,8 +50,8 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
 
 enum weir_settle_result weir_embedded_settle_call(struct weir_embedded *table,
                                                   struct weir_settled *settled,
-                                                  const struct weir_settle *settle,
-                                                  uint64_t now_us, struct weir_store_stats *stats)
+                                                  const struct weir_settle *settle, uint64_t now_us,
+                                                  struct weir_store_stats *stats)
 {
     const struct weir_reservation *r = &settle->reservation;
     if (settle->claim) {

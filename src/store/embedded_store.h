@@ -18,7 +18,7 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_store_open(struct weir_embedded *tabl
  * that has the table: this one and the local share of the Redis store. */
 enum weir_settle_result weir_embedded_settle_call(struct weir_embedded *table,
                                                   struct weir_settled *settled,
-                                                  const struct weir_settle *settle,
-                                                  uint64_t now_us, struct weir_store_stats *stats);
+                                                  const struct weir_settle *settle, uint64_t now_us,
+                                                  struct weir_store_stats *stats);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settled.h - which reservations were settled already, so that settling twice changes nothing. A
- * bounded set of nonces, each remembered for at least `ttl` and at most twice as long. Thread-safe. Time is
- * the caller's, one non-decreasing clock. */
+ * bounded set of nonces, each remembered for at least `ttl` and at most twice as long. Thread-safe.
+ * Time is the caller's, one non-decreasing clock. */
 #ifndef WEIR_STORE_SETTLED_H
 #define WEIR_STORE_SETTLED_H
 

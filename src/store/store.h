@@ -24,10 +24,10 @@ enum weir_outcome {
 /* What a charge took and what settles it. Plain data, kept by the request or packed into the
  * reservation text that acquire hands out. */
 struct weir_reservation {
-    uint64_t nonce;               /* makes it unique; 0 until granted */
-    uint64_t epoch;               /* which store state it belongs to: weir_store_epoch, or that of
-                                   * the local share; at_us has meaning only there */
-    uint64_t at_us;               /* the store's time of the charge */
+    uint64_t nonce; /* makes it unique; 0 until granted */
+    uint64_t epoch; /* which store state it belongs to: weir_store_epoch, or that of
+                     * the local share; at_us has meaning only there */
+    uint64_t at_us; /* the store's time of the charge */
     struct weir_amounts reserved;
 };
 
@@ -36,12 +36,12 @@ struct weir_call {
     /* in */
     const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
     uint8_t subjects;
-    struct weir_amounts amounts;  /* all 0: a look, which charges nothing and is always allowed */
+    struct weir_amounts amounts; /* all 0: a look, which charges nothing and is always allowed */
     void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
     void *ctx;
     /* out */
     enum weir_outcome outcome;
-    bool local;                   /* decided from this node's share, or let through by `open` */
+    bool local; /* decided from this node's share, or let through by `open` */
     struct weir_reservation reservation; /* set when allowed and not a look */
     struct weir_decision decision;
     /* the store's own */
@@ -62,8 +62,8 @@ struct weir_settle {
     uint8_t subjects;
     struct weir_reservation reservation;
     struct weir_amounts used;
-    bool claim;                   /* false: the caller settles it once and knows so (chat requests);
-                                   * true: remembered by nonce, for reservation_ttl after at_us */
+    bool claim; /* false: the caller settles it once and knows so (chat requests);
+                 * true: remembered by nonce, for reservation_ttl after at_us */
     void (*done)(struct weir_settle *settle); /* NULL: nobody waits; the store keeps no pointer */
     void *ctx;
     enum weir_settle_result result;
@@ -73,15 +73,15 @@ struct weir_settle {
 
 /* Counters of one handle. The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_store_stats {
-    _Atomic uint64_t round_trips;   /* answers received */
-    _Atomic uint64_t errors;        /* calls without a usable answer */
+    _Atomic uint64_t round_trips; /* answers received */
+    _Atomic uint64_t errors;      /* calls without a usable answer */
     _Atomic uint64_t reconnects;
     _Atomic uint64_t local_decisions;
     _Atomic uint64_t open_decisions;
     _Atomic uint64_t closed_decisions;
     _Atomic uint64_t subjects_refused;
-    _Atomic uint64_t debt_tokens;   /* tokens charged beyond a reservation */
-    _Atomic uint64_t up;            /* 1 while the store is reachable */
+    _Atomic uint64_t debt_tokens; /* tokens charged beyond a reservation */
+    _Atomic uint64_t up;          /* 1 while the store is reachable */
     struct weir_hist round_trip;
 };
 

@@ -14,7 +14,8 @@
 uint64_t weir_tokens_estimate(struct weir_str text);
 
 enum {
-    /* What the chat format adds (OpenAI cookbook): per message, and once for the reply's priming. */
+    /* What the chat format adds (OpenAI cookbook): per message, and once for the reply's priming.
+     */
     WEIR_TOKENS_PER_MESSAGE = 3,
     WEIR_TOKENS_PER_REPLY = 3,
 };

@@ -23,7 +23,7 @@ struct charge {
     const struct weir_subject *const *subject;
     unsigned subjects;
     struct stripe *stripe[WEIR_SUBJECTS_MAX];
-    struct slot *slot[WEIR_SUBJECTS_MAX]; /* NULL: not held yet */
+    struct entry *entry[WEIR_SUBJECTS_MAX]; /* NULL: not held yet */
     uint64_t now_us;
 };
 
@@ -110,13 +110,13 @@ static enum weir_err edit_value(struct charge *c, unsigned i,
                                 const struct weir_amounts *a)
 {
     for (;;) {
-        struct weir_value v = node_value(c->slot[i]->node);
+        struct weir_value v = entry_value(c->entry[i]);
         uint32_t need = edit(&v, c->subject[i]->plan, c->now_us, a);
-        c->slot[i]->node->len = v.len;
+        stripe_set_len(c->stripe[i], c->entry[i], v.len);
         if (WEIR_LIKELY(need == 0)) {
             return WEIR_OK;
         }
-        if (!stripe_grow(c->stripe[i], c->slot[i], need)) {
+        if (!stripe_grow(c->stripe[i], c->entry[i], need)) {
             return WEIR_ERR_NOMEM;
         }
     }
@@ -133,14 +133,14 @@ static uint32_t edit_prepare(struct weir_value *v, const struct weir_plan *plan,
 static enum weir_err locate(struct charge *c)
 {
     for (unsigned i = 0; i < c->subjects; i++) {
-        c->slot[i] = stripe_find(c->stripe[i], c->subject[i]->id);
-        if (c->slot[i] != NULL) {
-            struct weir_value v = node_value(c->slot[i]->node);
+        c->entry[i] = stripe_find(c->stripe[i], c->subject[i]->id);
+        if (c->entry[i] != NULL) {
+            struct weir_value v = entry_value(c->entry[i]);
             c->now_us = weir_value_now_us(&v, c->subject[i]->plan, c->now_us);
         }
     }
     for (unsigned i = 0; i < c->subjects; i++) {
-        if (c->slot[i] != NULL) {
+        if (c->entry[i] != NULL) {
             WEIR_TRY(edit_value(c, i, edit_prepare, NULL));
         }
     }
@@ -149,7 +149,7 @@ static enum weir_err locate(struct charge *c)
 
 static struct weir_value value_of(const struct charge *c, unsigned i)
 {
-    return c->slot[i] == NULL ? (struct weir_value){0} : node_value(c->slot[i]->node);
+    return c->entry[i] == NULL ? (struct weir_value){0} : entry_value(c->entry[i]);
 }
 
 static void judge(const struct charge *c, const struct weir_amounts *a, struct weir_decision *d)
@@ -191,21 +191,21 @@ static void place_give(struct weir_embedded *table)
 static enum weir_err create_missing(struct charge *c)
 {
     for (unsigned i = 0; i < c->subjects; i++) {
-        if (c->slot[i] != NULL) {
+        if (c->entry[i] != NULL) {
             continue;
         }
         if (!place_take(c->table)) {
             return WEIR_ERR_LIMIT;
         }
-        c->slot[i] = stripe_insert(c->stripe[i], c->subject[i]->id, false, c->now_us);
-        if (c->slot[i] == NULL) {
+        c->entry[i] = stripe_insert(c->stripe[i], c->subject[i]->id, false, c->now_us);
+        if (c->entry[i] == NULL) {
             place_give(c->table);
             return WEIR_ERR_NOMEM;
         }
-        /* the insert may have moved the slots of its stripe */
+        /* the insert may have moved the entries of its stripe */
         for (unsigned k = 0; k < c->subjects; k++) {
-            if (k != i && c->stripe[k] == c->stripe[i] && c->slot[k] != NULL) {
-                c->slot[k] = stripe_find(c->stripe[k], c->subject[k]->id);
+            if (k != i && c->stripe[k] == c->stripe[i] && c->entry[k] != NULL) {
+                c->entry[k] = stripe_find(c->stripe[k], c->subject[k]->id);
             }
         }
     }
@@ -222,7 +222,7 @@ static enum weir_err add_all(struct charge *c, const struct weir_amounts *a)
         done += err == WEIR_OK;
     }
     for (unsigned i = 0; err != WEIR_OK && i < done; i++) {
-        struct weir_value v = node_value(c->slot[i]->node);
+        struct weir_value v = entry_value(c->entry[i]);
         weir_value_lower(&v, c->subject[i]->plan, c->now_us, a);
     }
     return err;
@@ -240,11 +240,11 @@ static bool nothing(const struct weir_amounts *a)
 /* The common charge: one subject that is held already, and nothing but sums changes. */
 static bool charge_in_step(struct charge *c, const struct weir_amounts *a, struct weir_decision *d)
 {
-    struct slot *slot = stripe_find(c->stripe[0], c->subject[0]->id);
-    if (slot == NULL) {
+    struct entry *e = stripe_find(c->stripe[0], c->subject[0]->id);
+    if (e == NULL) {
         return false;
     }
-    struct weir_value v = node_value(slot->node);
+    struct weir_value v = entry_value(e);
     return weir_value_take_in_step(&v, c->subject[0]->plan, c->now_us, a, 0, d);
 }
 
@@ -326,8 +326,8 @@ enum weir_err weir_embedded_record(struct weir_embedded *table,
 static void lower_all(struct charge *c, uint64_t at_us, const struct weir_amounts *less)
 {
     for (unsigned i = 0; i < c->subjects; i++) {
-        if (c->slot[i] != NULL) {
-            struct weir_value v = node_value(c->slot[i]->node);
+        if (c->entry[i] != NULL) {
+            struct weir_value v = entry_value(c->entry[i]);
             weir_value_lower(&v, c->subject[i]->plan, at_us, less);
         }
     }
@@ -364,8 +364,8 @@ enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct we
     }
     struct stripe *s = stripe_of(table, subject);
     stripe_lock(s);
-    bool made = stripe_find(s, subject->id) == NULL &&
-                stripe_insert(s, subject->id, true, 0) != NULL;
+    bool made =
+        stripe_find(s, subject->id) == NULL && stripe_insert(s, subject->id, true, 0) != NULL;
     bool there = stripe_find(s, subject->id) != NULL;
     stripe_unlock(s);
     if (!made) {

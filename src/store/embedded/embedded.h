@@ -28,7 +28,8 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_reserve(struct weir_embedded *table,
                                                    const struct weir_subject *subject);
 
 /* Charges all subjects or none. All amounts 0: a look. WEIR_OK: *d is set. WEIR_ERR_LIMIT: no
- * place for a new subject; WEIR_ERR_NOMEM: no memory; nothing was charged then. No subject twice. */
+ * place for a new subject; WEIR_ERR_NOMEM: no memory; nothing was charged then. No subject twice.
+ */
 WEIR_MUSTCHECK enum weir_err weir_embedded_take(struct weir_embedded *table,
                                                 const struct weir_subject *const *subject,
                                                 unsigned subjects, const struct weir_amounts *a,
@@ -40,12 +41,10 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_record(struct weir_embedded *table,
                                                   uint64_t now_us);
 /* Replaces what was reserved at at_us by what was used: lower in that entry, an excess now.
  * *ret_debt: the tokens charged beyond the reservation. Errors as take, only for an excess. */
-WEIR_MUSTCHECK enum weir_err weir_embedded_settle(struct weir_embedded *table,
-                                                  const struct weir_subject *const *subject,
-                                                  unsigned subjects, uint64_t at_us,
-                                                  const struct weir_amounts *reserved,
-                                                  const struct weir_amounts *used, uint64_t now_us,
-                                                  uint64_t *ret_debt);
+WEIR_MUSTCHECK enum weir_err
+weir_embedded_settle(struct weir_embedded *table, const struct weir_subject *const *subject,
+                     unsigned subjects, uint64_t at_us, const struct weir_amounts *reserved,
+                     const struct weir_amounts *used, uint64_t now_us, uint64_t *ret_debt);
 /* Subjects held now, reserved ones included. */
 uint64_t weir_embedded_subjects(const struct weir_embedded *table);
 /* Bytes held by the table and its values. */

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 
 enum {
-    SLOTS_MIN = 16,
+    SLOTS_MIN = 4,
+    HEAP_MIN = 16,
     SPINS_BEFORE_YIELD = 256,
     ROOM_ALIGN = 16, /* what malloc rounds to anyhow */
     GROW_SPARE = 8,  /* an eighth more than asked for: fewer moves */
@@ -25,54 +26,66 @@ void stripe_lock(struct stripe *s)
 void stripe_deinit(struct stripe *s)
 {
     for (uint32_t i = 0; i < s->slots; i++) {
-        weir_free(s->slot[i].node);
+        weir_free(s->entry[i].far);
     }
-    weir_free(s->slot);
+    weir_free(s->entry);
     weir_free(s->heap);
 }
 
-struct slot *stripe_find(const struct stripe *s, const uint64_t id[static 2])
+/* Where a subject belongs. Any number of slots, so that the table grows by small steps. */
+static uint32_t home_of(uint64_t id0, uint32_t slots)
+{
+    return (uint32_t)((id0 >> 32) * slots >> 32);
+}
+
+static uint32_t next_of(uint32_t i, uint32_t slots)
+{
+    return i + 1 == slots ? 0 : i + 1;
+}
+
+struct entry *stripe_find(const struct stripe *s, const uint64_t id[static 2])
 {
     if (s->slots == 0) {
         return NULL;
     }
-    uint32_t mask = s->slots - 1;
-    for (uint32_t i = (uint32_t)id[0] & mask; s->slot[i].node != NULL; i = (i + 1) & mask) {
-        if (s->slot[i].id0 == id[0] && s->slot[i].node->id[1] == id[1]) {
-            return &s->slot[i];
+    uint32_t i = home_of(id[0], s->slots);
+    __builtin_prefetch((const char *)&s->entry[i] + ENTRY_BYTES / 2);
+    for (; s->entry[i].used; i = next_of(i, s->slots)) {
+        if (s->entry[i].id[0] == id[0] && s->entry[i].id[1] == id[1]) {
+            return &s->entry[i];
         }
     }
     return NULL;
 }
 
-static struct slot *free_slot(struct slot *slot, uint32_t slots, uint64_t id0)
+static struct entry *free_entry(struct entry *entry, uint32_t slots, uint64_t id0)
 {
-    uint32_t i = (uint32_t)id0 & (slots - 1);
-    while (slot[i].node != NULL) {
-        i = (i + 1) & (slots - 1);
+    uint32_t i = home_of(id0, slots);
+    while (entry[i].used) {
+        i = next_of(i, slots);
     }
-    return &slot[i];
+    return &entry[i];
 }
 
-/* Keeps the table at most three quarters full. */
-static bool slots_make_room(struct stripe *s)
+/* Keeps the table at most two thirds full. */
+static bool entries_make_room(struct stripe *s)
 {
-    if (s->slots > 0 && s->used < s->slots / 4 * 3) {
+    if (s->used + 1 <= (uint64_t)s->slots * 2 / 3) {
         return true;
     }
-    uint32_t slots = s->slots == 0 ? SLOTS_MIN : s->slots * 2;
-    struct slot *fresh = weir_zalloc_array(slots, sizeof(*fresh));
+    uint32_t slots = s->slots + s->slots / 4 + SLOTS_MIN;
+    struct entry *fresh = weir_zalloc_aligned(ENTRY_BYTES, slots * sizeof(*fresh));
     if (fresh == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < s->slots; i++) {
-        if (s->slot[i].node != NULL) {
-            *free_slot(fresh, slots, s->slot[i].id0) = s->slot[i];
+        if (s->entry[i].used) {
+            *free_entry(fresh, slots, s->entry[i].id[0]) = s->entry[i];
         }
     }
-    weir_free(s->slot);
+    weir_free(s->entry);
     s->bytes += (slots - s->slots) * sizeof(*fresh);
-    s->slot = fresh;
+    s->entry = fresh;
     s->slots = slots;
     return true;
 }
@@ -82,7 +95,7 @@ static bool heap_make_room(struct stripe *s)
     if (s->heap_len < s->heap_room) {
         return true;
     }
-    uint32_t room = s->heap_room == 0 ? SLOTS_MIN : s->heap_room + s->heap_room / 2;
+    uint32_t room = s->heap_room == 0 ? HEAP_MIN : s->heap_room + s->heap_room / 2;
     struct idle_entry *heap = weir_realloc(s->heap, room * sizeof(*heap));
     if (heap == NULL) {
         return false;
@@ -125,61 +138,69 @@ static void heap_replace_first(struct stripe *s, struct idle_entry entry)
     s->heap[i] = entry;
 }
 
-struct slot *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool reserved,
-                           uint64_t now_us)
+struct entry *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool reserved,
+                            uint64_t now_us)
 {
-    if (!slots_make_room(s) || (!reserved && !heap_make_room(s))) {
+    if (!entries_make_room(s) || (!reserved && !heap_make_room(s))) {
         return NULL;
     }
-    struct node *node = weir_zalloc(sizeof(*node));
-    if (node == NULL) {
-        return NULL;
-    }
-    node->id[0] = id[0];
-    node->id[1] = id[1];
-    node->reserved = reserved;
     if (!reserved) {
         heap_push(s, (struct idle_entry){now_us, {id[0], id[1]}});
     }
-    struct slot *slot = free_slot(s->slot, s->slots, id[0]);
-    *slot = (struct slot){id[0], node};
+    struct entry *e = free_entry(s->entry, s->slots, id[0]);
+    *e = (struct entry){.id = {id[0], id[1]}, .used = true, .reserved = reserved};
     s->used++;
-    s->bytes += sizeof(*node);
-    return slot;
+    return e;
 }
 
-bool stripe_grow(struct stripe *s, struct slot *slot, uint32_t room)
+bool stripe_grow(struct stripe *s, struct entry *e, uint32_t room)
 {
-    uint32_t head = sizeof(struct node);
-    uint32_t old = slot->node->room;
-    room += room / GROW_SPARE;
-    room = (head + room + ROOM_ALIGN - 1) / ROOM_ALIGN * ROOM_ALIGN - head;
-    struct node *node = weir_realloc(slot->node, head + room);
-    if (node == NULL) {
+    room = (room + room / GROW_SPARE + ROOM_ALIGN - 1) / ROOM_ALIGN * ROOM_ALIGN;
+    uint8_t *far = weir_realloc(e->far, room);
+    if (far == NULL) {
         return false;
     }
-    memset(node->data + old, 0, room - old);
-    node->room = room;
-    slot->node = node;
-    s->bytes += room - old;
+    if (e->far == NULL) {
+        memcpy(far, e->near, ENTRY_NEAR);
+    }
+    s->bytes += room - e->room;
+    e->far = far;
+    e->room = (uint16_t)room;
     return true;
 }
 
-/* Frees the slot and moves back what had to give way to it, so that no mark stays behind. */
-static void slot_remove(struct stripe *s, struct slot *slot)
+static void drop_far(struct stripe *s, struct entry *e)
 {
-    uint32_t mask = s->slots - 1;
-    uint32_t hole = (uint32_t)(slot - s->slot);
-    s->bytes -= sizeof(*slot->node) + slot->node->room;
-    weir_free(slot->node);
-    for (uint32_t i = (hole + 1) & mask; s->slot[i].node != NULL; i = (i + 1) & mask) {
-        uint32_t home = (uint32_t)s->slot[i].id0 & mask;
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            s->slot[hole] = s->slot[i];
+    s->bytes -= e->room;
+    weir_free(e->far);
+    e->far = NULL;
+    e->room = 0;
+}
+
+void stripe_set_len(struct stripe *s, struct entry *e, uint32_t len)
+{
+    e->len = (uint16_t)len;
+    if (e->far != NULL && len + WEIR_VALUE_SLACK <= ENTRY_NEAR) {
+        memcpy(e->near, e->far, len);
+        drop_far(s, e);
+    }
+}
+
+/* Frees the entry and moves back what had to give way to it, so that no mark stays behind. */
+static void entry_remove(struct stripe *s, struct entry *e)
+{
+    uint32_t hole = (uint32_t)(e - s->entry);
+    drop_far(s, e);
+    for (uint32_t i = next_of(hole, s->slots); s->entry[i].used; i = next_of(i, s->slots)) {
+        uint32_t home = home_of(s->entry[i].id[0], s->slots);
+        uint32_t from_home = i >= home ? i - home : i + s->slots - home;
+        uint32_t from_hole = i >= hole ? i - hole : i + s->slots - hole;
+        if (from_home >= from_hole) {
+            s->entry[hole] = s->entry[i];
             hole = i;
         }
     }
-    s->slot[hole] = (struct slot){0};
+    s->entry[hole] = (struct entry){0};
     s->used--;
 }
 
@@ -187,16 +208,16 @@ bool stripe_evict_idle(struct stripe *s, uint64_t now_us)
 {
     while (s->heap_len > 0 && s->heap[0].not_before_us <= now_us) {
         struct idle_entry first = s->heap[0];
-        struct slot *slot = stripe_find(s, first.id);
-        WEIR_ASSERT(slot != NULL);
-        struct weir_value v = node_value(slot->node);
+        struct entry *e = stripe_find(s, first.id);
+        WEIR_ASSERT(e != NULL);
+        struct weir_value v = entry_value(e);
         uint64_t idle_us = weir_value_idle_at_us(&v);
         if (idle_us > now_us) { /* it was used since: put it where it belongs */
             first.not_before_us = idle_us;
             heap_replace_first(s, first);
             continue;
         }
-        slot_remove(s, slot);
+        entry_remove(s, e);
         s->heap_len--;
         heap_replace_first(s, s->heap[s->heap_len]);
         return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table.h - one stripe of the embedded store: a hash table of subjects with their packed values in
- * one block of memory each, and a heap that finds idle subjects. Its users hold the stripe's lock;
+/* table.h - one stripe of the embedded store: a hash table of subjects with their packed
+ * values, and a heap that finds idle subjects. Its users hold the stripe's lock;
  * private to this folder. */
 #ifndef WEIR_STORE_EMBEDDED_TABLE_H
 #define WEIR_STORE_EMBEDDED_TABLE_H
@@ -11,21 +11,27 @@
 
 #include "limit/window.h"
 
-/* A subject: its value's bytes follow the head. */
-struct node {
+enum {
+    ENTRY_BYTES = 128,
+    ENTRY_NEAR = ENTRY_BYTES - 29, /* a plan of three meters in one window: eleven closed entries */
+};
+
+/* A subject with its packed value: near, in the entry itself, while it is small, so that a quiet
+ * subject costs one visit to memory; far, in a block of its own, when it has grown. */
+struct entry {
     uint64_t id[2];
-    uint32_t len;
-    uint32_t room;
-    bool reserved; /* never evicted */
-    uint8_t data[];
+    uint8_t *far; /* NULL: the value is near */
+    uint16_t len;
+    uint16_t room; /* of far */
+    bool used : 1;
+    bool reserved : 1; /* never evicted */
+    uint8_t near[ENTRY_NEAR];
 };
 
-struct slot {
-    uint64_t id0;
-    struct node *node; /* NULL: free */
-};
+_Static_assert(sizeof(struct entry) == ENTRY_BYTES, "two cache lines");
+_Static_assert(WEIR_VALUE_MAX + 2 * WEIR_VALUE_SLACK <= UINT16_MAX, "len and room fit");
 
-/* A subject is not idle before this; found by id because nodes move when they grow. */
+/* A subject is not idle before this; found by id because entries move. */
 struct idle_entry {
     uint64_t not_before_us;
     uint64_t id[2];
@@ -33,9 +39,9 @@ struct idle_entry {
 
 struct stripe {
     _Alignas(64) atomic_flag lock;
-    uint32_t slots; /* a power of two, or 0 */
+    uint32_t slots;
     uint32_t used;
-    struct slot *slot;
+    struct entry *entry; /* slots of them, by hash with linear probing */
     uint32_t heap_room, heap_len;
     struct idle_entry *heap;
     uint64_t bytes;
@@ -49,20 +55,24 @@ static inline void stripe_unlock(struct stripe *s)
 
 void stripe_deinit(struct stripe *s);
 
-/* The subject's slot, or NULL. Valid until the next call that changes the stripe. */
-struct slot *stripe_find(const struct stripe *s, const uint64_t id[static 2]);
+/* The subject's entry, or NULL. Valid until the next insert or eviction. */
+struct entry *stripe_find(const struct stripe *s, const uint64_t id[static 2]);
 /* A new subject with an empty value; it is not there yet. NULL: no memory. */
-struct slot *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool reserved,
-                           uint64_t now_us);
-/* Gives the slot's node at least `room` bytes for its value. False: no memory, nothing changed. */
-bool stripe_grow(struct stripe *s, struct slot *slot, uint32_t room);
+struct entry *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool reserved,
+                            uint64_t now_us);
+/* Gives the entry's value at least `room` bytes. False: no memory, nothing changed. */
+bool stripe_grow(struct stripe *s, struct entry *e, uint32_t room);
+/* Takes over the value's length after a change, and moves a value near again that has become small.
+ */
+void stripe_set_len(struct stripe *s, struct entry *e, uint32_t len);
 /* Frees one subject that holds nothing at now_us. False: there is none. A subject that was emptied
  * by a settlement alone counts as idle once its charge would have left. */
 bool stripe_evict_idle(struct stripe *s, uint64_t now_us);
 
-static inline struct weir_value node_value(struct node *n)
+static inline struct weir_value entry_value(struct entry *e)
 {
-    return (struct weir_value){n->data, n->len, n->room};
+    return e->far == NULL ? (struct weir_value){e->near, e->len, ENTRY_NEAR}
+                          : (struct weir_value){e->far, e->len, e->room};
 }
 
 #endif

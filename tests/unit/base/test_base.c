@@ -138,10 +138,10 @@ static void test_rand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_str_u64),       cmocka_unit_test(test_str),
-        cmocka_unit_test(test_buf_maximum),   cmocka_unit_test(test_buf_no_memory),
-        cmocka_unit_test(test_buf_json),      cmocka_unit_test(test_hist),
-        cmocka_unit_test(test_log_gate),      cmocka_unit_test(test_rand),
+        cmocka_unit_test(test_str_u64),     cmocka_unit_test(test_str),
+        cmocka_unit_test(test_buf_maximum), cmocka_unit_test(test_buf_no_memory),
+        cmocka_unit_test(test_buf_json),    cmocka_unit_test(test_hist),
+        cmocka_unit_test(test_log_gate),    cmocka_unit_test(test_rand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

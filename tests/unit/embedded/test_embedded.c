@@ -109,9 +109,9 @@ static bool take(struct world *w, const struct pick *p, const struct weir_amount
 static void settle(struct world *w, const struct pick *p, const struct weir_amounts *reserved)
 {
     uint64_t at_us = w->now_us, debt;
-    struct weir_amounts used = weir_amounts(reserved->of[WEIR_METER_REQUESTS],
-                                            weir_rand_below(&w->random, 80),
-                                            weir_rand_below(&w->random, 80));
+    struct weir_amounts used =
+        weir_amounts(reserved->of[WEIR_METER_REQUESTS], weir_rand_below(&w->random, 80),
+                     weir_rand_below(&w->random, 80));
     struct weir_amounts less, more;
     weir_amounts_settle(reserved, &used, &less, &more);
     w->now_us += weir_rand_below(&w->random, 3000000);
@@ -131,9 +131,9 @@ static void settle(struct world *w, const struct pick *p, const struct weir_amou
 static void world_step(struct world *w)
 {
     struct pick p = pick_subjects(w);
-    struct weir_amounts a = weir_amounts(weir_rand_below(&w->random, 2),
-                                         weir_rand_below(&w->random, 70),
-                                         weir_rand_below(&w->random, 70));
+    struct weir_amounts a =
+        weir_amounts(weir_rand_below(&w->random, 2), weir_rand_below(&w->random, 70),
+                     weir_rand_below(&w->random, 70));
     struct weir_decision d;
     w->now_us += weir_rand_below(&w->random, 2000000);
     if (take(w, &p, &a, &d)) {
@@ -156,12 +156,18 @@ static void test_several_subjects(void **state)
 {
     (void)state;
     static const struct weir_limit limits[SUBJECTS][4] = {
-        {{WEIR_METER_REQUESTS, 2, 5}, {WEIR_METER_INPUT_TOKENS, 2, 100},
-         {WEIR_METER_OUTPUT_TOKENS, 60, 900}, {WEIR_METER_OUTPUT_TOKENS, 7, 200}},
-        {{WEIR_METER_TOTAL_TOKENS, 60, 1500}, {WEIR_METER_REQUESTS, 60, 30},
-         {WEIR_METER_INPUT_TOKENS, 600, 5000}, {WEIR_METER_REQUESTS, 1, 3}},
-        {{WEIR_METER_OUTPUT_TOKENS, 13, 400}, {WEIR_METER_INPUT_TOKENS, 13, 400},
-         {WEIR_METER_REQUESTS, 13, 12}, {WEIR_METER_TOTAL_TOKENS, 31, 2000}},
+        {{WEIR_METER_REQUESTS, 2, 5},
+         {WEIR_METER_INPUT_TOKENS, 2, 100},
+         {WEIR_METER_OUTPUT_TOKENS, 60, 900},
+         {WEIR_METER_OUTPUT_TOKENS, 7, 200}},
+        {{WEIR_METER_TOTAL_TOKENS, 60, 1500},
+         {WEIR_METER_REQUESTS, 60, 30},
+         {WEIR_METER_INPUT_TOKENS, 600, 5000},
+         {WEIR_METER_REQUESTS, 1, 3}},
+        {{WEIR_METER_OUTPUT_TOKENS, 13, 400},
+         {WEIR_METER_INPUT_TOKENS, 13, 400},
+         {WEIR_METER_REQUESTS, 13, 12},
+         {WEIR_METER_TOTAL_TOKENS, 31, 2000}},
     };
     static const char *const names[SUBJECTS] = {"key:a", "team:b", "org:c"};
     struct world *w = weir_zalloc(sizeof(*w));
@@ -306,8 +312,7 @@ static void test_out_of_memory(void **state)
         uint64_t charged = 0;
         for (uint64_t t = 0; t < 40; t++) {
             weir_mem_fail_after(t % 3 == 0 ? n % 4 : UINT64_MAX);
-            enum weir_err err =
-                weir_embedded_take(table, both, 2, &one, START_US + t * 700000, &d);
+            enum weir_err err = weir_embedded_take(table, both, 2, &one, START_US + t * 700000, &d);
             weir_mem_fail_after(UINT64_MAX);
             assert_true(err == WEIR_OK || err == WEIR_ERR_NOMEM);
             charged += err == WEIR_OK && d.allowed;
@@ -369,9 +374,12 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_subjects), cmocka_unit_test(test_denial_names),
-        cmocka_unit_test(test_bound),            cmocka_unit_test(test_bound_churn),
-        cmocka_unit_test(test_out_of_memory),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_several_subjects),
+        cmocka_unit_test(test_denial_names),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_bound_churn),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

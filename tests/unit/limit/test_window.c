@@ -19,7 +19,7 @@ struct stream {
     struct weir_plan plan;
     struct weir_value value;
     struct naive model;
-    uint64_t now_us;  /* the clock, which may step back */
+    uint64_t now_us; /* the clock, which may step back */
     uint64_t real_us;
     uint64_t mean_gap_us;
     uint64_t scale; /* of amounts */
@@ -82,9 +82,8 @@ static void random_plan(struct stream *s)
         for (unsigned m = 0; m < WEIR_METERS; m++) {
             if (weir_rand_below(&s->random, 3) > 0) {
                 uint64_t per_step = s->scale * (1 + weir_rand_below(&s->random, 300));
-                limit[count++] = (struct weir_limit){m, window_s, per_step > WEIR_AMOUNT_MAX
-                                                                      ? WEIR_AMOUNT_MAX
-                                                                      : per_step};
+                limit[count++] = (struct weir_limit){
+                    m, window_s, per_step > WEIR_AMOUNT_MAX ? WEIR_AMOUNT_MAX : per_step};
             }
         }
     }
@@ -96,8 +95,10 @@ static void random_plan(struct stream *s)
 
 static struct weir_amounts random_amounts(struct stream *s)
 {
-    uint64_t in = weir_rand_below(&s->random, 8) == 0 ? 0 : weir_rand_below(&s->random, 4 * s->scale);
-    uint64_t out = weir_rand_below(&s->random, 8) == 0 ? 0 : weir_rand_below(&s->random, 4 * s->scale);
+    uint64_t in =
+        weir_rand_below(&s->random, 8) == 0 ? 0 : weir_rand_below(&s->random, 4 * s->scale);
+    uint64_t out =
+        weir_rand_below(&s->random, 8) == 0 ? 0 : weir_rand_below(&s->random, 4 * s->scale);
     if (weir_rand_below(&s->random, 50) == 0) {
         in *= 100;
     }
@@ -116,7 +117,8 @@ static void pass_time(struct stream *s)
     } else if (dice < 5) {
         s->now_us += UINT64_C(3600000000) * (1 + weir_rand_below(&s->random, 100));
     } else if (dice < 30 && s->plan.windows > 0) { /* onto the edge of a step, one off either way */
-        uint64_t edge = (s->now_us / w->step_us + 1 + weir_rand_below(&s->random, 140)) * w->step_us;
+        uint64_t edge =
+            (s->now_us / w->step_us + 1 + weir_rand_below(&s->random, 140)) * w->step_us;
         s->now_us = edge - 1 + weir_rand_below(&s->random, 3);
     } else if (dice < 700) {
         s->now_us += weir_rand_below(&s->random, 2 * s->mean_gap_us);
@@ -161,8 +163,8 @@ static void check_denied(const struct stream *s, const struct weir_amounts *a,
         const struct weir_window_spec *w = &s->plan.window[k];
         for (unsigned i = 0; i < w->meters; i++) {
             uint64_t ask = a->of[w->meter[i]];
-            uint64_t recent = naive_recent(&s->model, w->meter[i], s->now_us,
-                                           w->window_us + w->step_us);
+            uint64_t recent =
+                naive_recent(&s->model, w->meter[i], s->now_us, w->window_us + w->step_us);
             late = late || (ask > 0 && recent + ask > w->capacity[i]);
             never = never || ask > w->capacity[i];
         }
@@ -232,8 +234,9 @@ static void run_stream(struct stream *s, uint64_t seed)
     s->model.events = 0;
     s->plan = (struct weir_plan){0};
     random_plan(s);
-    s->mean_gap_us = s->plan.windows == 0 ? 1 : s->plan.window[0].step_us /
-                                                    (1 + weir_rand_below(&s->random, 3)) * 2;
+    s->mean_gap_us = s->plan.windows == 0
+                         ? 1
+                         : s->plan.window[0].step_us / (1 + weir_rand_below(&s->random, 3)) * 2;
     for (unsigned i = 0; i < STEPS; i++) {
         uint64_t before_us = s->now_us;
         pass_time(s);
