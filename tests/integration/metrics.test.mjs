@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /metrics: a text that Prometheus takes, that counts what happened and tells no secret.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { before, it } from "node:test";
+import { onEachStore } from "./support/stores.mjs";
+import { SECRETS } from "./support/weir.mjs";
+
+onEachStore("metrics", (start) => {
+    let node;
+    let text;
+    before(async () => {
+        node = await start();
+        for (let i = 0; i < 4; i++) {
+            await node.chat(SECRETS.tiny, { max_tokens: 1 });
+        }
+        await node.chat(SECRETS.a, { max_tokens: 1, stream: true });
+        await node.chat("sk-unknown-key-of-somebody");
+        await node.ask("GET", "/a-path-from-outside");
+        await node.ask("POST", "/v1/chat/completions", { key: SECRETS.a, body: "{" });
+        const answer = await node.ask("GET", "/metrics");
+        assert.equal(answer.status, 200);
+        assert.match(answer.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
+        text = answer.text;
+    });
+
+    /** The sum of the samples of this name whose labels contain all of these. */
+    function sum(name, ...labels) {
+        return text
+            .split("\n")
+            .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+            .filter((line) => labels.every((label) => line.includes(label)))
+            .reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
+    }
+
+    it("are a text that promtool finds nothing wrong with", () => {
+        const { status, stderr, stdout, error } = spawnSync("promtool", ["check", "metrics"], {
+            input: text,
+            encoding: "utf8",
+        });
+        assert.equal(error, undefined);
+        assert.equal(status, 0, stdout + stderr);
+    });
+
+    it("count requests by outcome and limiting meter", () => {
+        assert.equal(sum("weir_decisions_total", 'outcome="allowed"'), 3);
+        assert.equal(sum("weir_decisions_total", 'outcome="denied"'), 2);
+        assert.equal(sum("weir_decisions_total", 'outcome="denied"', 'meter="requests"'), 2);
+    });
+
+    it("measure decisions and requests", () => {
+        const histograms = text.match(/^# TYPE (\w+) histogram$/gm) ?? [];
+        assert.ok(histograms.length >= 2, text);
+        for (const line of histograms) {
+            const name = line.split(" ")[2];
+            assert.match(name, /_seconds$/);
+            assert.equal(sum(`${name}_bucket`, 'le="+Inf"'), sum(`${name}_count`), name);
+        }
+        assert.ok(sum("weir_decision_duration_seconds_count") >= 5);
+        assert.ok(sum("weir_request_duration_seconds_count") >= 8);
+    });
+
+    it("tell no secret, no key and no path from outside", () => {
+        for (const told of [...Object.values(SECRETS), "sk-", "somebody", "a-path-from", "tiny"]) {
+            assert.ok(!text.includes(told), `${told} in the metrics`);
+        }
+    });
+});
