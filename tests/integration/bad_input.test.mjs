@@ -84,7 +84,8 @@ describe("a body that is no chat request", () => {
     ];
     for (const [what, change, param] of cases) {
         it(`refuses ${what}`, async () => {
-            const body = typeof change === "string" ? change : JSON.stringify({ ...GOOD, ...change });
+            const body =
+                typeof change === "string" ? change : JSON.stringify({ ...GOOD, ...change });
             const answer = await node.ask("POST", CHAT, {
                 key: SECRETS.a,
                 body,
@@ -192,7 +193,11 @@ describe("a request for somebody or something that is not there", () => {
     });
 
     it("gets 415 for a body that does not say it is JSON", async () => {
-        for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"]) {
+        for (const type of [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonx",
+        ]) {
             const headers = { "content-type": type };
             const answer = await node.ask("POST", CHAT, { key: SECRETS.a, body: BODY, headers });
             assert.equal(answer.status, 415, type);

@@ -98,7 +98,9 @@ for (const workers of [1, 2]) {
         });
 
         it("keeps a connection for the next request", async () => {
-            const { answers, closed } = await exchange(node.port, WHOLE + WHOLE, { timeoutMs: 300 });
+            const { answers, closed } = await exchange(node.port, WHOLE + WHOLE, {
+                timeoutMs: 300,
+            });
             assert.ok(!closed);
             assert.deepEqual(
                 answers.map(({ status }) => status),

@@ -92,7 +92,11 @@ onEachStore("acquire", (start) => {
         assert.equal((await node.acquire(amounts)).status, 200);
         assert.equal((await node.acquire(amounts)).status, 200);
         const used = await node.limits("tiny");
-        const { status, body } = await node.acquire({ ...amounts, input_tokens: 1, output_tokens: 1 });
+        const { status, body } = await node.acquire({
+            ...amounts,
+            input_tokens: 1,
+            output_tokens: 1,
+        });
         assert.equal(status, 429);
         assert.deepEqual(fields(body), ["allowed", "denied_by", "limits", "retry_after_ms"]);
         assert.equal(body.allowed, false);

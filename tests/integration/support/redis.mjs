@@ -48,8 +48,11 @@ export class Redis {
 
 /** Until the node says that its store is (or is not) in reach. */
 export async function storeReady(node, ready = true) {
-    await eventually(async () => {
-        const { status } = await node.ask("GET", "/readyz");
-        return status === (ready ? 200 : 503);
-    }, `/readyz to say ${ready ? 200 : 503}`);
+    await eventually(
+        async () => {
+            const { status } = await node.ask("GET", "/readyz");
+            return status === (ready ? 200 : 503);
+        },
+        `/readyz to say ${ready ? 200 : 503}`,
+    );
 }

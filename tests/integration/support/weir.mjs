@@ -8,7 +8,11 @@ import { Program, run, temporaryFolder } from "./process.mjs";
 export const WEIR = process.env.WEIR_BIN ?? "build/release/src/weir";
 
 /** Secrets of the keys of `configuration`; no log, metric or error may hold one. */
-export const SECRETS = { a: "sk-test-secret-a", b: "sk-test-secret-b", tiny: "sk-test-secret-tiny" };
+export const SECRETS = {
+    a: "sk-test-secret-a",
+    b: "sk-test-secret-b",
+    tiny: "sk-test-secret-tiny",
+};
 
 /** Keys a and b on a roomy plan, tiny on one that two requests exhaust. */
 export function configuration(changes = {}) {
@@ -118,7 +122,11 @@ export class Node {
     }
 
     chat(key, changes = {}) {
-        const json = { model: "weir-mock", messages: [{ role: "user", content: "Hello" }], ...changes };
+        const json = {
+            model: "weir-mock",
+            messages: [{ role: "user", content: "Hello" }],
+            ...changes,
+        };
         return this.ask("POST", "/v1/chat/completions", { key, json });
     }
 

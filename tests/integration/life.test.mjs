@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node's start and end, and what it says meanwhile.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { describe, it } from "node:test";
+import { run } from "./support/process.mjs";
+import { Redis } from "./support/redis.mjs";
+import { eventually } from "./support/wait.mjs";
+import { Node, SECRETS, WEIR, configuration, refusesToStart } from "./support/weir.mjs";
+
+/** A stream of about two seconds, after its first bytes came: {rest: Promise<string>}. */
+async function openStream(node) {
+    const answer = await fetch(`${node.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${SECRETS.a}`, "content-type": "application/json" },
+        body: JSON.stringify({
+            model: "weir-mock",
+            messages: [{ role: "user", content: "Hello" }],
+            stream: true,
+        }),
+    });
+    assert.equal(answer.status, 200);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const first = await reader.read();
+    const rest = (async () => {
+        let text = first.value;
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done) {
+                return text;
+            }
+            text += value;
+        }
+    })();
+    return { rest };
+}
+
+const SLOW = {
+    seed: 1,
+    output_tokens: { mean: 40, max: 40 },
+    first_token_ms: 50,
+    tokens_per_s: 20,
+};
+
+describe("the end of a node", () => {
+    it("waits for the answers under way, and takes no new connection", async () => {
+        const node = await Node.start(configuration({ mock: SLOW }));
+        const idle = connect(node.port, "127.0.0.1");
+        await once(idle, "connect");
+        const idleClosed = once(idle, "close");
+        const { rest } = await openStream(node);
+        const ended = node.stop();
+        await eventually(
+            () =>
+                fetch(`${node.url}/healthz`).then(
+                    () => false,
+                    () => true,
+                ),
+            "no new connections",
+            1500,
+        );
+        await idleClosed;
+        assert.match(await rest, /data: \[DONE\]\n\n$/);
+        await ended;
+    });
+
+    it("does not wait for ever", async () => {
+        const node = await Node.start(configuration({ mock: SLOW, drain_timeout_ms: 200 }));
+        const { rest } = await openStream(node);
+        const cut = assert.rejects(rest);
+        const started = Date.now();
+        await node.stop();
+        assert.ok(Date.now() - started < 1500);
+        await cut;
+    });
+
+    it("keeps what an abandoned stream used, and gives back the rest", async () => {
+        const node = await Node.start(configuration({ mock: SLOW }));
+        const abort = new AbortController();
+        await fetch(`${node.url}/v1/chat/completions`, {
+            method: "POST",
+            signal: abort.signal,
+            headers: { authorization: `Bearer ${SECRETS.a}`, "content-type": "application/json" },
+            body: JSON.stringify({
+                model: "weir-mock",
+                messages: [{ role: "user", content: "Hello" }],
+                stream: true,
+                max_tokens: 1000,
+            }),
+        });
+        assert.equal((await node.limits("a"))["output_tokens/60"].used, 1000);
+        abort.abort();
+        await eventually(
+            async () => (await node.limits("a"))["output_tokens/60"].used <= 40,
+            "the reservation of the abandoned stream to be settled",
+        );
+        await node.stop();
+    });
+});
+
+describe("a node that cannot start", () => {
+    it("names the port that is taken", async () => {
+        const node = await Node.start();
+        for (const workers of [1, 2]) {
+            const config = configuration({ listen: `127.0.0.1:${node.port}`, workers });
+            const { code, output } = await refusesToStart(config);
+            assert.equal(code, 1, output);
+            assert.match(output, new RegExp(`127\\.0\\.0\\.1:${node.port}`));
+            assert.match(output, /in use|taken/);
+        }
+        await node.stop();
+    });
+
+    it("names the mistake in its configuration", async () => {
+        const { code, output } = await refusesToStart("workers: 1\nstore: memcached\n");
+        assert.notEqual(code, 0);
+        assert.match(output, /weir\.yaml:2:8: /);
+        assert.match(output, /embedded/);
+    });
+
+    it("refuses a Redis that may evict its windows", async () => {
+        const redis = await Redis.start({ policy: "allkeys-lru" });
+        const { code, output } = await refusesToStart(configuration({ store: redis.url }));
+        assert.equal(code, 1, output);
+        assert.match(output, /noeviction/);
+        assert.match(output, /allkeys-lru/);
+        await redis.stop();
+    });
+
+    it("refuses a Redis that does not let it in, without telling the password", async () => {
+        const redis = await Redis.start({ args: ["--requirepass", "the-right-password"] });
+        const wrong = redis.url.replace("redis+unix://", "redis+unix://:the-wrong-password@");
+        for (const store of [redis.url, wrong]) {
+            const { code, output } = await refusesToStart(configuration({ store }));
+            assert.notEqual(code, 0, output);
+            assert.doesNotMatch(output, /the-wrong-password/);
+        }
+        await redis.stop();
+    });
+});
+
+describe("the command line", () => {
+    it("overrides the file by flags", async () => {
+        const node = await Node.start(configuration({ store: "redis://127.0.0.1:1" }), {
+            args: ["--store", "embedded", "--workers", "2"],
+        });
+        assert.equal((await node.ask("GET", "/readyz")).status, 200);
+        await node.stop();
+    });
+
+    it("says what is wrong on stderr and how it ends", async () => {
+        for (const args of [["nonsense"], ["serve", "--nonsense"], ["serve", "--config"]]) {
+            const { code, output } = await run(WEIR, args);
+            assert.equal(code, 2, args.join(" "));
+            assert.match(output, /nonsense|--config/);
+        }
+    });
+
+    it("fails for a file that is not there", async () => {
+        const { code, output } = await run(WEIR, ["serve", "--config", "/nonexistent/weir.yaml"]);
+        assert.notEqual(code, 0);
+        assert.match(output, /\/nonexistent\/weir\.yaml/);
+    });
+});
