@@ -63,7 +63,7 @@ describe("four nodes", () => {
     it("never admit more than the limit in any window, and admit all of it (1, 2)", async () => {
         const capacity = 60;
         const windowMs = 2000;
-        nodes = await startNodes(redis, { requests: `${capacity}/2s` });
+        nodes = await startNodes(redis, { requests: `${capacity}/2s` }, PATIENT);
         const startMs = performance.now();
         const answers = await load(nodes, { clients: 8, untilMs: startMs + 6500, pauseMs: 5 });
         assert.ok(answers.every(({ status }) => status === 200 || status === 429));
@@ -78,7 +78,11 @@ describe("four nodes", () => {
     });
 
     it("charge all meters or none (3)", async () => {
-        nodes = await startNodes(redis, { requests: "1000/min", output_tokens: "100/min" }, PATIENT);
+        nodes = await startNodes(
+            redis,
+            { requests: "1000/min", output_tokens: "100/min" },
+            PATIENT,
+        );
         const asks = Array.from({ length: 40 }, (_, i) =>
             take(nodes[i % NODES], { output_tokens: 30 }),
         );
