@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference scenario of scripts/demo, on free ports: nodes that share a Redis, behind HAProxy."""
+"""The scenario of scripts/demo on free ports: nodes that share a Redis, behind HAProxy."""
 import json
 import subprocess
 
