@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_conn.c - one connection: bytes in, requests to the handler, answers out, its end. */
+#include <arpa/inet.h>
+
+#include "base/mem.h"
+#include "net/http_internal.h"
+
+static uint64_t now_ms(const struct http_conn *c)
+{
+    return uv_now(&c->server->loop->uv);
+}
+
+static void enter(struct http_conn *c, enum http_phase phase)
+{
+    c->phase = phase;
+    c->phase_ms = now_ms(c);
+}
+
+bool http_conn_is_idle(const struct http_conn *c)
+{
+    return c->first == NULL && c->in.len == 0 && c->out.len == 0 && !c->writing;
+}
+
+/* ---- the end ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct http_conn *c = handle->data;
+    struct weir_http_server *s = c->server;
+    http_parser_deinit(&c->parser);
+    weir_buf_deinit(&c->in);
+    weir_buf_deinit(&c->out);
+    weir_buf_deinit(&c->sending);
+    weir_free(c);
+    http_server_conn_gone(s);
+}
+
+void http_conn_close(struct http_conn *c)
+{
+    if (c->closing) {
+        return;
+    }
+    c->closing = true;
+    struct weir_http_server *s = c->server;
+    weir_loop_turn_end_cancel(s->loop, &c->flush);
+    while (c->first != NULL) {
+        struct weir_http_exchange *x = c->first;
+        c->first = x->next;
+        if (x->dispatched && !x->answered && s->handler.on_gone != NULL) {
+            s->handler.on_gone(s->handler.ctx, x);
+        }
+        http_exchange_free(x);
+    }
+    if (c->prev != NULL) {
+        c->prev->next = c->next;
+    } else {
+        s->conns = c->next;
+    }
+    if (c->next != NULL) {
+        c->next->prev = c->prev;
+    }
+    http_count(&s->stats.connections_open, -1);
+    uv_close((uv_handle_t *)&c->tcp, on_closed);
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    struct http_conn *c = req->data;
+    if (c->closing) {
+        return;
+    }
+    if (status != 0 || c->peer_done) {
+        http_conn_close(c);
+    }
+}
+
+/* All is said: lets the client read it before the connection goes, which a close with unread input would
+ * prevent (RFC 9112, section 9.6). */
+static void linger(struct http_conn *c)
+{
+    if (c->phase == HTTP_LINGER) {
+        return;
+    }
+    enter(c, HTTP_LINGER);
+    if (c->peer_done) {
+        http_conn_close(c);
+        return;
+    }
+    c->shutdown.data = c;
+    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0) {
+        http_conn_close(c);
+    }
+}
+
+/* ---- out ---- */
+
+static void flush(struct http_conn *c);
+static void resume(struct http_conn *c);
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct http_conn *c = req->data;
+    c->writing = false;
+    if (c->closing) {
+        return;
+    }
+    if (status != 0) {
+        http_conn_close(c);
+        return;
+    }
+    c->progress_ms = now_ms(c);
+    if (c->sending.room > HTTP_KEEP_BYTES) {
+        weir_buf_deinit(&c->sending);
+    }
+    weir_buf_reset(&c->sending);
+    flush(c);
+    if (!c->closing) {
+        resume(c);
+    }
+}
+
+/* The rest of `out` goes with the loop's help; what comes meanwhile gathers in the other buffer. */
+static void send_rest(struct http_conn *c)
+{
+    struct weir_buf rest = c->out;
+    c->out = c->sending;
+    c->sending = rest;
+    uv_buf_t buf = uv_buf_init(c->sending.data, (unsigned)c->sending.len);
+    c->write.data = c;
+    c->writing = true;
+    c->progress_ms = now_ms(c);
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
+        c->writing = false;
+        http_conn_close(c);
+    }
+}
+
+static void flush(struct http_conn *c)
+{
+    if (c->out.failed) { /* no memory, or a client that takes nothing */
+        http_conn_close(c);
+        return;
+    }
+    if (c->writing) {
+        return;
+    }
+    if (c->out.len > 0) {
+        uv_buf_t buf = uv_buf_init(c->out.data, (unsigned)c->out.len);
+        int wrote = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+        if (wrote < 0 && wrote != UV_EAGAIN) {
+            http_conn_close(c);
+            return;
+        }
+        weir_buf_consume(&c->out, wrote < 0 ? 0 : (size_t)wrote);
+        if (c->out.len > 0) {
+            send_rest(c);
+            return;
+        }
+        if (c->out.room > HTTP_KEEP_BYTES) {
+            weir_buf_deinit(&c->out);
+        }
+    }
+    if (c->first == NULL && c->no_more_requests) {
+        linger(c);
+    }
+}
+
+static void run_flush(struct weir_turn_end *w)
+{
+    struct http_conn *c = (struct http_conn *)((char *)w - offsetof(struct http_conn, flush));
+    flush(c);
+    if (!c->closing) {
+        resume(c);
+    }
+}
+
+void http_conn_touched(struct http_conn *c)
+{
+    weir_loop_at_turn_end(c->server->loop, &c->flush);
+}
+
+void http_conn_advance(struct http_conn *c)
+{
+    while (c->first != NULL && c->first->answered) {
+        struct weir_http_exchange *x = c->first;
+        c->first = x->next;
+        c->unanswered--;
+        if (!x->keep_alive) {
+            c->no_more_requests = true;
+        }
+        http_exchange_free(x);
+        if (c->first != NULL) { /* what the next one has said so far */
+            weir_buf_str(&c->out, weir_buf_view(&c->first->out));
+            c->out.failed = c->out.failed || c->first->out.failed;
+            weir_buf_reset(&c->first->out);
+        } else {
+            c->last = &c->first;
+            if (c->phase == HTTP_IDLE) {
+                enter(c, HTTP_IDLE); /* idle from now on */
+            }
+        }
+    }
+    http_conn_touched(c);
+}
+
+/* ---- in ---- */
+
+static bool must_wait(const struct http_conn *c)
+{
+    const struct weir_http_limits *l = &c->server->limits;
+    return c->unanswered >= l->pipeline_max ||
+           c->out.len + c->sending.len > l->answer_bytes_max;
+}
+
+static void refuse(struct http_conn *c, int status, const char *reason)
+{
+    struct weir_http_exchange *x = http_exchange_new(c);
+    c->no_more_requests = true;
+    weir_buf_reset(&c->in);
+    c->parsed = 0;
+    if (x == NULL) {
+        http_conn_close(c);
+        return;
+    }
+    http_refuse(x, status, reason);
+}
+
+static void dispatch(struct http_conn *c)
+{
+    struct weir_http_server *s = c->server;
+    struct weir_http_request req;
+    http_parser_request(&c->parser, s->header, &req);
+    struct weir_http_exchange *x = http_exchange_new(c);
+    if (x == NULL) {
+        http_conn_close(c);
+        return;
+    }
+    if (!x->keep_alive) {
+        c->no_more_requests = true;
+    }
+    req.arrived_us = weir_loop_now_us(s->loop);
+    x->dispatched = true;
+    c->served = true;
+    s->handler.on_request(s->handler.ctx, x, &req);
+}
+
+static void head_done(struct http_conn *c)
+{
+    enter(c, HTTP_IN_BODY);
+    if (c->parser.expects_continue && c->first == NULL) {
+        WEIR_BUF_LIT(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        http_conn_touched(c);
+    }
+}
+
+/* Handles what stands in bytes[from..len), where bytes[0] begins a request. Returns how many bytes
+ * at the front are done with; *ret_parsed of the rest were seen by the parser. */
+static size_t parse(struct http_conn *c, const char *bytes, size_t from, size_t len,
+                    size_t *ret_parsed)
+{
+    size_t start = 0;
+    while (from < len && !c->closing && !c->no_more_requests && !must_wait(c)) {
+        if (c->phase == HTTP_IDLE) {
+            enter(c, HTTP_IN_HEAD);
+        }
+        size_t used;
+        enum http_parsed what =
+            http_parser_feed(&c->parser, bytes + start, from - start, len - start, &used);
+        from = start + used;
+        if (what == HTTP_HEAD_DONE) {
+            head_done(c);
+        } else if (what == HTTP_COMPLETE) {
+            start = from;
+            enter(c, HTTP_IDLE);
+            dispatch(c);
+            http_parser_next(&c->parser);
+        } else if (what == HTTP_REFUSED) {
+            refuse(c, c->parser.status, c->parser.reason);
+        }
+    }
+    *ret_parsed = from - start;
+    return start;
+}
+
+/* Keeps what the parser still needs of bytes that are not `in`'s own. */
+static void keep(struct http_conn *c, const char *bytes, size_t len, size_t parsed)
+{
+    if (c->parser.chunked && c->phase == HTTP_IN_BODY && parsed == len) {
+        len = parsed = c->parser.head_bytes; /* the body is joined elsewhere */
+    }
+    weir_buf_append(&c->in, bytes, len);
+    c->parsed = parsed;
+    if (c->in.failed) {
+        http_conn_close(c);
+    }
+}
+
+static void handle_bytes(struct http_conn *c, const char *bytes, size_t len)
+{
+    size_t parsed;
+    if (c->in.len == 0) {
+        size_t done = parse(c, bytes, 0, len, &parsed);
+        if (!c->closing && !c->no_more_requests && done < len) {
+            keep(c, bytes + done, len - done, parsed);
+        }
+        return;
+    }
+    weir_buf_append(&c->in, bytes, len);
+    if (c->in.failed) {
+        http_conn_close(c);
+        return;
+    }
+    size_t done = parse(c, c->in.data, c->parsed, c->in.len, &parsed);
+    if (c->closing) {
+        return;
+    }
+    if (c->no_more_requests) {
+        done = c->in.len;
+        parsed = 0;
+    }
+    weir_buf_consume(&c->in, done);
+    c->parsed = parsed;
+    if (c->parser.chunked && c->phase == HTTP_IN_BODY && parsed == c->in.len) {
+        c->in.len = c->parsed = c->parser.head_bytes;
+    }
+    if (c->in.len == 0 && c->in.room > HTTP_KEEP_BYTES) {
+        weir_buf_deinit(&c->in);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct http_conn *c = handle->data;
+    *buf = uv_buf_init(c->server->read, HTTP_READ_BYTES);
+}
+
+static void on_eof(struct http_conn *c)
+{
+    c->peer_done = true;
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->reading = false;
+    c->no_more_requests = true;
+    if ((c->first == NULL && c->out.len == 0 && !c->writing) || c->phase == HTTP_LINGER) {
+        http_conn_close(c);
+    } /* else the answers under way are given first */
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    struct http_conn *c = stream->data;
+    if (got == UV_EOF) {
+        on_eof(c);
+    } else if (got < 0) {
+        http_conn_close(c);
+    } else if (c->no_more_requests) {
+        c->lingered_bytes += (uint64_t)got;
+        if (c->lingered_bytes > HTTP_LINGER_BYTES) {
+            http_conn_close(c);
+        }
+    } else if (got > 0) {
+        handle_bytes(c, buf->base, (size_t)got);
+        if (!c->closing && !c->no_more_requests && must_wait(c) && c->reading) {
+            uv_read_stop(stream);
+            c->reading = false;
+        }
+    }
+}
+
+/* Goes on with requests that had to wait, and with reading. */
+static void resume(struct http_conn *c)
+{
+    if (c->reading || c->peer_done || must_wait(c)) {
+        return;
+    }
+    if (c->in.len > c->parsed && !c->no_more_requests) {
+        handle_bytes(c, NULL, 0);
+    }
+    if (!c->closing && !must_wait(c)) {
+        c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
+    }
+}
+
+/* ---- time ---- */
+
+void http_conn_sweep(struct http_conn *c, uint64_t now)
+{
+    const struct weir_http_limits *l = &c->server->limits;
+    uint64_t for_ms = now - c->phase_ms;
+    if (c->writing && now - c->progress_ms >= l->idle_timeout_ms) {
+        http_conn_close(c); /* the client reads no answer */
+        return;
+    }
+    if (c->no_more_requests && c->phase != HTTP_LINGER) {
+        return;
+    }
+    switch (c->phase) {
+    case HTTP_IDLE:
+        if (c->first == NULL && !c->writing &&
+            for_ms >= (c->served ? l->idle_timeout_ms : l->head_timeout_ms)) {
+            http_conn_close(c);
+        }
+        break;
+    case HTTP_IN_HEAD:
+        if (for_ms >= l->head_timeout_ms && c->reading) {
+            refuse(c, 408, "The request head took too long to arrive.");
+        }
+        break;
+    case HTTP_IN_BODY:
+        if (for_ms >= l->body_timeout_ms && c->reading) {
+            refuse(c, 408, "The request body took too long to arrive.");
+        }
+        break;
+    case HTTP_LINGER:
+        if (for_ms >= HTTP_LINGER_MS) {
+            http_conn_close(c);
+        }
+        break;
+    }
+}
+
+/* ---- the beginning ---- */
+
+static bool is_loopback(const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    }
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        const uint8_t *b = in6->sin6_addr.s6_addr;
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && b[12] == 127);
+    }
+    return false;
+}
+
+static void on_refused_closed(uv_handle_t *handle)
+{
+    struct http_conn *c = handle->data;
+    struct weir_http_server *s = c->server;
+    weir_free(c);
+    http_server_conn_gone(s);
+}
+
+static struct http_conn *conn_new(struct weir_http_server *s)
+{
+    struct http_conn *c = weir_zalloc(sizeof(*c));
+    if (c == NULL || uv_tcp_init(&s->loop->uv, &c->tcp) != 0) {
+        weir_free(c);
+        return NULL;
+    }
+    c->tcp.data = c;
+    c->server = s;
+    s->handles++;
+    return c;
+}
+
+void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener)
+{
+    struct http_conn *c = conn_new(s);
+    if (c == NULL) {
+        return; /* it stays in the backlog */
+    }
+    uint64_t open = atomic_load_explicit(&s->stats.connections_open, memory_order_relaxed);
+    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0 || open >= s->limits.connections_max) {
+        http_count(&s->stats.connections_refused, 1);
+        uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
+        return;
+    }
+    struct sockaddr_storage peer = {0};
+    int peer_len = sizeof(peer);
+    uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len);
+    c->loopback = is_loopback(&peer);
+    uv_tcp_nodelay(&c->tcp, 1);
+    http_parser_init(&c->parser, &s->limits);
+    weir_buf_init(&c->in, s->limits.head_bytes_max + s->limits.body_bytes_max + HTTP_READ_BYTES);
+    weir_buf_init(&c->out, HTTP_OUT_BYTES_MAX);
+    weir_buf_init(&c->sending, HTTP_OUT_BYTES_MAX);
+    c->last = &c->first;
+    c->flush.run = run_flush;
+    c->next = s->conns;
+    if (s->conns != NULL) {
+        s->conns->prev = c;
+    }
+    s->conns = c;
+    http_count(&s->stats.connections_open, 1);
+    http_count(&s->stats.connections_total, 1);
+    enter(c, HTTP_IDLE);
+    c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
+}

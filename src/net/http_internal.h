@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_internal.h - what the parts of the HTTP server share. Private to net.
+ *   http_parse.c   bytes in, requests out (no I/O)
+ *   http_answer.c  heads, chunks, the order of answers
+ *   http_conn.c    one connection: reading, writing, time-outs, its end
+ *   http_server.c  the listener, draining */
+#ifndef WEIR_NET_HTTP_INTERNAL_H
+#define WEIR_NET_HTTP_INTERNAL_H
+
+#include <llhttp.h>
+
+#include "net/http_server.h"
+
+enum {
+    HTTP_READ_BYTES = 64 * 1024,
+    HTTP_SWEEP_MS = 250,
+    HTTP_DRAIN_MS = 20,           /* the same while draining */
+    HTTP_KEEP_BYTES = 64 * 1024,  /* a buffer larger than this is given back when empty */
+    HTTP_LINGER_MS = 2000,        /* after a refusal: time for the client to read the answer */
+    HTTP_LINGER_BYTES = 1 << 20,  /* and what it may still send */
+    HTTP_OUT_BYTES_MAX = 64 << 20 /* a client that reads no answer is cut here */
+};
+
+/* ---- parser: one request at a time ---- */
+
+/* A slice of the request as offsets from its first byte: its bytes may move while it is read. */
+struct http_span {
+    uint32_t at, len;
+};
+
+struct http_parser {
+    llhttp_t llhttp;
+    const struct weir_http_limits *limits;
+    const char *base;   /* where the request's first byte is now */
+    struct http_span target;
+    struct http_span name[WEIR_HTTP_HEADERS_MAX], value[WEIR_HTTP_HEADERS_MAX];
+    struct http_span body; /* of a request that is not chunked */
+    struct weir_buf chunks; /* the joined body of a chunked one */
+    uint32_t headers;
+    uint32_t head_bytes;  /* 0 until the head is complete */
+    uint32_t trailer_bytes;
+    bool in_value, chunked, complete, expects_continue;
+    int status;           /* of the refusal; 0: none */
+    const char *reason;
+};
+
+enum http_parsed {
+    HTTP_NEEDS_MORE,
+    HTTP_HEAD_DONE, /* an interim answer may be due (Expect): call again to go on */
+    HTTP_COMPLETE,
+    HTTP_REFUSED,   /* status and reason say why; nothing more is read */
+};
+
+void http_parser_init(struct http_parser *p, const struct weir_http_limits *limits);
+void http_parser_deinit(struct http_parser *p);
+/* Feeds bytes[from..len) of a request that began at bytes[0]; earlier bytes were fed before.
+ * *ret_used: how far it got. */
+enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size_t from, size_t len,
+                                  size_t *ret_used);
+/* The request that was just completed; `header` has room for WEIR_HTTP_HEADERS_MAX. */
+void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
+                         struct weir_http_request *ret_request);
+/* Ready for the next request of the connection. */
+void http_parser_next(struct http_parser *p);
+bool http_parser_keep_alive(const struct http_parser *p);
+bool http_parser_is_http10(const struct http_parser *p);
+
+/* ---- exchanges and connections ---- */
+
+struct http_conn;
+
+struct weir_http_exchange {
+    struct http_conn *conn;
+    struct weir_http_exchange *next;
+    void *slot;
+    struct weir_buf out;  /* what waits for the answers before it */
+    bool dispatched;      /* the handler knows it */
+    bool answered;        /* complete */
+    bool streaming;
+    bool head, http10, keep_alive;
+};
+
+enum http_phase { HTTP_IDLE, HTTP_IN_HEAD, HTTP_IN_BODY, HTTP_LINGER };
+
+struct http_conn {
+    uv_tcp_t tcp;
+    struct weir_http_server *server;
+    struct http_conn *prev, *next;
+    struct http_parser parser;
+    struct weir_buf in;  /* of a request that one read did not complete, and what could not be handled yet */
+    size_t parsed;       /* how much of `in` the parser has seen */
+    struct weir_buf out, sending;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    struct weir_turn_end flush;
+    struct weir_http_exchange *first, **last; /* unanswered, oldest first */
+    uint32_t unanswered;
+    enum http_phase phase;
+    uint64_t phase_ms, progress_ms, lingered_bytes;
+    bool writing, reading, closing, no_more_requests, peer_done, served, loopback;
+};
+
+struct weir_http_server {
+    struct weir_loop *loop;
+    struct weir_http_limits limits;
+    struct weir_http_handler handler;
+    struct weir_http_stats stats;
+    uv_tcp_t listener;
+    uv_timer_t sweep;
+    struct http_conn *conns;
+    struct weir_http_exchange *spare; /* free list */
+    uint32_t spares;
+    struct weir_buf scratch;          /* bodies of refusals */
+    struct weir_http_header header[WEIR_HTTP_HEADERS_MAX];
+    char date[64];
+    size_t date_len;
+    uint64_t date_s;
+    uint64_t drain_until_ms;
+    bool draining;
+    unsigned handles; /* of our own that are not closed yet */
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+    char read[HTTP_READ_BYTES];
+};
+
+static inline void http_count(_Atomic uint64_t *counter, int64_t by)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, was + (uint64_t)by, memory_order_relaxed);
+}
+
+/* NULL: no memory. */
+struct weir_http_exchange *http_exchange_new(struct http_conn *c);
+void http_exchange_free(struct weir_http_exchange *x);
+/* Takes an exchange out of the server's care for good. */
+void http_spares_free(struct weir_http_server *s);
+/* Answers with the server's own refusal. */
+void http_refuse(struct weir_http_exchange *x, int status, const char *reason);
+/* Something was added to a connection's output. */
+void http_conn_touched(struct http_conn *c);
+/* The oldest exchanges that are complete leave. */
+void http_conn_advance(struct http_conn *c);
+void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener);
+/* Cut: exchanges that the handler knows are gone. */
+void http_conn_close(struct http_conn *c);
+/* Time has passed: close what is late. */
+void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
+/* No request is under way or unanswered, and nothing waits to be sent. */
+bool http_conn_is_idle(const struct http_conn *c);
+void http_server_conn_gone(struct weir_http_server *s);
+
+#endif

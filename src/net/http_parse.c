@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_parse.c - llhttp does the grammar; what it is lenient about is checked here. */
+#include "net/http_internal.h"
+
+static int refuse(struct http_parser *p, int status, const char *reason)
+{
+    if (p->status == 0) {
+        p->status = status;
+        p->reason = reason;
+    }
+    return HPE_USER;
+}
+
+/* Adds a piece to a span; pieces of one span follow each other. */
+static void extend(const struct http_parser *p, struct http_span *span, const char *at, size_t len)
+{
+    if (span->len == 0) {
+        span->at = (uint32_t)(at - p->base);
+    }
+    span->len += (uint32_t)len;
+}
+
+static struct weir_str text(const struct http_parser *p, struct http_span span)
+{
+    return weir_str(p->base + span.at, span.len);
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_parser *p = parser->data;
+    extend(p, &p->target, at, len);
+    return p->target.len > p->limits->target_bytes_max
+               ? refuse(p, 414, "The request target is too long.")
+               : 0;
+}
+
+static int trailer(struct http_parser *p, size_t len)
+{
+    p->trailer_bytes += (uint32_t)len;
+    return p->trailer_bytes > p->limits->head_bytes_max
+               ? refuse(p, 431, "The trailer section is too large.")
+               : 0;
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_parser *p = parser->data;
+    if (p->head_bytes != 0) {
+        return trailer(p, len);
+    }
+    if (p->in_value) {
+        p->in_value = false;
+        p->headers++;
+    }
+    if (p->headers == WEIR_HTTP_HEADERS_MAX) {
+        return refuse(p, 431, "The request has too many header fields.");
+    }
+    extend(p, &p->name[p->headers], at, len);
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_parser *p = parser->data;
+    if (p->head_bytes != 0) {
+        return trailer(p, len);
+    }
+    p->in_value = true;
+    extend(p, &p->value[p->headers], at, len);
+    return 0;
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    struct http_parser *p = parser->data;
+    if (p->head_bytes == 0) {
+        p->in_value = true; /* also a field without a value */
+    }
+    return 0;
+}
+
+/* What no request of ours may hold: bare CR or LF, NUL, and lines that continue the one before. */
+static bool head_is_clean(const char *p, size_t len)
+{
+    unsigned bad = 0;
+    for (size_t i = 1; i + 1 < len; i++) {
+        bad |= (unsigned)(p[i] == '\n') & (unsigned)(p[i - 1] != '\r');
+        bad |= (unsigned)(p[i] == '\r') & (unsigned)(p[i + 1] != '\n');
+        bad |= (unsigned)(p[i] == '\0');
+        bad |= (unsigned)(p[i - 1] == '\n') & (unsigned)((p[i] == ' ') | (p[i] == '\t'));
+    }
+    return bad == 0 && len > 1 && p[len - 1] == '\n' && p[len - 2] == '\r';
+}
+
+static int check_coding(struct http_parser *p, struct weir_str coding)
+{
+    if (weir_str_eq_nocase(coding, WEIR_STR("chunked"))) {
+        return p->chunked ? refuse(p, 400, "Transfer-Encoding: chunked may be applied only once.")
+                          : (p->chunked = true, 0);
+    }
+    return refuse(p, 501, "The only transfer coding understood is \"chunked\".");
+}
+
+static int check_headers(struct http_parser *p)
+{
+    unsigned hosts = 0, lengths = 0;
+    for (uint32_t i = 0; i < p->headers; i++) {
+        struct weir_str name = text(p, p->name[i]);
+        struct weir_str value = weir_str_trim(text(p, p->value[i]));
+        if (weir_str_eq_nocase(name, WEIR_STR("host"))) {
+            hosts++;
+        } else if (weir_str_eq_nocase(name, WEIR_STR("content-length"))) {
+            lengths++;
+        } else if (weir_str_eq_nocase(name, WEIR_STR("transfer-encoding"))) {
+            int err = check_coding(p, value);
+            if (err != 0) {
+                return err;
+            }
+        } else if (weir_str_eq_nocase(name, WEIR_STR("expect"))) {
+            if (!weir_str_eq_nocase(value, WEIR_STR("100-continue"))) {
+                return refuse(p, 417, "The only expectation understood is \"100-continue\".");
+            }
+            p->expects_continue = p->llhttp.http_minor > 0;
+        }
+    }
+    if (hosts > 1 || (hosts == 0 && p->llhttp.http_minor > 0)) {
+        return refuse(p, 400, "The request must have exactly one Host header.");
+    }
+    if (lengths > 1 || (lengths > 0 && p->chunked)) {
+        return refuse(p, 400, "The length of the body must be given once.");
+    }
+    bool may_have_body = p->llhttp.method == HTTP_POST || p->llhttp.method == HTTP_PUT ||
+                         p->llhttp.method == HTTP_PATCH;
+    if (may_have_body && lengths == 0 && !p->chunked) {
+        return refuse(p, 411, "The request needs a Content-Length or chunked coding.");
+    }
+    if (lengths > 0 && p->llhttp.content_length > p->limits->body_bytes_max) {
+        return refuse(p, 413, "The request body is too large.");
+    }
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct http_parser *p = parser->data;
+    if (p->in_value) {
+        p->in_value = false;
+        p->headers++;
+    }
+    if (parser->http_major != 1 || parser->http_minor > 1) {
+        return refuse(p, 505, "The versions spoken are HTTP/1.0 and HTTP/1.1.");
+    }
+    parser->upgrade = 0; /* we offer no other protocol: the request is answered in this one */
+    p->head_bytes = UINT32_MAX; /* known when the feed stops here */
+    return HPE_PAUSED;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_parser *p = parser->data;
+    if (!p->chunked) {
+        extend(p, &p->body, at, len);
+        return 0;
+    }
+    weir_buf_append(&p->chunks, at, len);
+    return p->chunks.failed ? refuse(p, 413, "The request body is too large.") : 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct http_parser *p = parser->data;
+    p->complete = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+void http_parser_init(struct http_parser *p, const struct weir_http_limits *limits)
+{
+    p->limits = limits;
+    weir_buf_init(&p->chunks, limits->body_bytes_max);
+    http_parser_next(p);
+}
+
+void http_parser_deinit(struct http_parser *p)
+{
+    weir_buf_deinit(&p->chunks);
+}
+
+void http_parser_next(struct http_parser *p)
+{
+    llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+    p->llhttp.data = p;
+    memset(p->name, 0, p->headers * sizeof(p->name[0]));
+    memset(p->value, 0, p->headers * sizeof(p->value[0]));
+    p->target = p->body = (struct http_span){0};
+    p->headers = p->head_bytes = p->trailer_bytes = 0;
+    p->in_value = p->chunked = p->complete = p->expects_continue = false;
+    p->status = 0;
+    p->reason = NULL;
+    if (p->chunks.room > HTTP_KEEP_BYTES) {
+        weir_buf_deinit(&p->chunks);
+    }
+    weir_buf_reset(&p->chunks);
+}
+
+/* The refusal for what llhttp does not understand. */
+static void refuse_syntax(struct http_parser *p, llhttp_errno_t err)
+{
+    switch (err) {
+    case HPE_INVALID_METHOD:
+        refuse(p, 501, "The request method is not known.");
+        break;
+    case HPE_INVALID_VERSION:
+    case HPE_PAUSED_H2_UPGRADE:
+        refuse(p, 505, "The versions spoken are HTTP/1.0 and HTTP/1.1.");
+        break;
+    case HPE_INVALID_TRANSFER_ENCODING:
+        refuse(p, 501, "The only transfer coding understood is \"chunked\".");
+        break;
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        refuse(p, 400, "The length of the body must be given once.");
+        break;
+    case HPE_INVALID_CONTENT_LENGTH:
+        refuse(p, 400, "Content-Length must be a decimal number.");
+        break;
+    case HPE_INVALID_CHUNK_SIZE:
+        refuse(p, 400, "A chunk size must be a hexadecimal number.");
+        break;
+    default:
+        refuse(p, 400, "The request is not well-formed HTTP/1.1.");
+        break;
+    }
+}
+
+/* The head is complete at `used`. */
+static enum http_parsed head_done(struct http_parser *p, size_t used)
+{
+    p->head_bytes = (uint32_t)used;
+    if (used > p->limits->head_bytes_max) {
+        refuse(p, 431, "The request head is too large.");
+    } else if (!head_is_clean(p->base, used)) {
+        refuse(p, 400, "A header line must end with CRLF and hold no NUL, CR or LF.");
+    } else if (check_headers(p) == 0) {
+        return HTTP_HEAD_DONE;
+    }
+    return HTTP_REFUSED;
+}
+
+enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size_t from, size_t len,
+                                  size_t *ret_used)
+{
+    p->base = bytes;
+    *ret_used = len;
+    llhttp_errno_t err = llhttp_execute(&p->llhttp, bytes + from, len - from);
+    if (err == HPE_PAUSED) {
+        size_t used = (size_t)(llhttp_get_error_pos(&p->llhttp) - bytes);
+        *ret_used = used;
+        llhttp_resume(&p->llhttp);
+        if (p->complete) {
+            return HTTP_COMPLETE;
+        }
+        return head_done(p, used);
+    }
+    if (err != HPE_OK || p->status != 0) {
+        if (p->status == 0) {
+            refuse_syntax(p, err);
+        }
+        return HTTP_REFUSED;
+    }
+    if (p->head_bytes == 0 && len > p->limits->head_bytes_max) {
+        refuse(p, 431, "The request head is too large.");
+        return HTTP_REFUSED;
+    }
+    return HTTP_NEEDS_MORE;
+}
+
+static enum weir_http_method method_of(const struct http_parser *p)
+{
+    switch (p->llhttp.method) {
+    case HTTP_GET:
+        return WEIR_HTTP_GET;
+    case HTTP_HEAD:
+        return WEIR_HTTP_HEAD;
+    case HTTP_POST:
+        return WEIR_HTTP_POST;
+    default:
+        return WEIR_HTTP_OTHER;
+    }
+}
+
+void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
+                         struct weir_http_request *ret_request)
+{
+    for (uint32_t i = 0; i < p->headers; i++) {
+        header[i].name = text(p, p->name[i]);
+        header[i].value = weir_str_trim(text(p, p->value[i]));
+    }
+    struct weir_str target = text(p, p->target);
+    const char *question = memchr(target.p, '?', target.len);
+    size_t path_len = question == NULL ? target.len : (size_t)(question - target.p);
+    *ret_request = (struct weir_http_request){
+        .method = method_of(p),
+        .method_text = weir_str_z(llhttp_method_name((llhttp_method_t)p->llhttp.method)),
+        .path = weir_str(target.p, path_len),
+        .query = question == NULL ? weir_str(target.p + target.len, 0)
+                                  : weir_str(question + 1, target.len - path_len - 1),
+        .header = header,
+        .headers = p->headers,
+        .body = p->chunked ? weir_buf_view(&p->chunks) : text(p, p->body),
+    };
+}
+
+bool http_parser_keep_alive(const struct http_parser *p)
+{
+    return llhttp_should_keep_alive(&p->llhttp) != 0;
+}
+
+bool http_parser_is_http10(const struct http_parser *p)
+{
+    return p->llhttp.http_major == 1 && p->llhttp.http_minor == 0;
+}
+
+struct weir_str weir_http_header(const struct weir_http_request *req, struct weir_str name)
+{
+    for (size_t i = 0; i < req->headers; i++) {
+        if (weir_str_eq_nocase(req->header[i].name, name)) {
+            return req->header[i].value;
+        }
+    }
+    return weir_str(NULL, 0);
+}
