@@ -20,26 +20,28 @@ struct bench {
     struct weir_rand dice;
 };
 
-static void charge(struct bench *b, uint64_t key, uint64_t now_us)
+static void charge(struct bench *b, const struct weir_subject *subject, uint64_t now_us)
 {
-    const struct weir_subject subject = bench_subject(key, &b->plan);
-    const struct weir_subject *subjects[] = {&subject};
     const struct weir_amounts amounts = weir_amounts(1, 30, 16);
     struct weir_decision d;
-    enum weir_err err = weir_embedded_take(b->table, subjects, 1, &amounts, now_us, &d);
+    enum weir_err err = weir_embedded_take(b->table, &subject, 1, &amounts, now_us, &d);
     WEIR_ASSERT(err == WEIR_OK && d.allowed);
 }
 
 /* Nanoseconds per decision over `keys` keys. */
 static double run(struct bench *b, uint64_t keys, uint64_t decisions)
 {
+    struct weir_subject subject = bench_subject(0, &b->plan);
     uint64_t start_ns = weir_clock_ns();
     uint64_t now_us = 0;
     for (uint64_t i = 0; i < decisions; i++) {
         if (i % CLOCK_EVERY == 0) {
             now_us = weir_clock_us();
         }
-        charge(b, keys == 1 ? 0 : weir_rand_below(&b->dice, keys), now_us);
+        if (keys > 1) {
+            subject = bench_subject(weir_rand_below(&b->dice, keys), &b->plan);
+        }
+        charge(b, &subject, now_us);
     }
     return (double)(weir_clock_ns() - start_ns) / (double)decisions;
 }
@@ -55,7 +57,8 @@ static void report(struct bench *b, const char *name, uint64_t keys, uint64_t de
 {
     double ns[RUNS];
     for (uint64_t key = 0; key < keys; key++) {
-        charge(b, key, weir_clock_us()); /* every key is there */
+        const struct weir_subject subject = bench_subject(key, &b->plan);
+        charge(b, &subject, weir_clock_us()); /* every key is there */
     }
     run(b, keys, decisions); /* warm */
     for (int i = 0; i < RUNS; i++) {
