@@ -4,7 +4,7 @@ add_library(weir_flags INTERFACE)
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
 target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion
-    -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
+    -Wdouble-promotion -Walloca -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
     -Wformat=2 -Wundef -Wcast-qual -Wwrite-strings -fno-common
     -include ${CMAKE_SOURCE_DIR}/src/base/banned.h)
 target_include_directories(weir_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#undef alloca
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
-#pragma GCC poison atoi atol atoll sscanf alloca localtime gmtime ctime asctime rand srand
+#pragma GCC poison atoi atol atoll sscanf localtime gmtime ctime asctime
+/* names that headers of our parts use for other things */
+#define rand() banned_use_weir_rand
+#define srand(seed) banned_use_weir_rand
 
 #endif

@@ -1,7 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-int main(void)
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", weir_cmd_serve, "answer requests: the gateway, the decision API, the metrics"},
+    {"load", weir_cmd_load, "send requests at a rate and report what came back"},
+    {"check-config", weir_cmd_check_config, "say whether a configuration file is right"},
+    {"help", cmd_help, "list the commands"},
+    {"version", cmd_version, "print the version"},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static int cmd_help(int argc, char **argv)
 {
+    (void)argc;
+    (void)argv;
+    printf("usage: weir COMMAND [OPTION...]\n\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        printf("  %-14s %s\n", commands[i].name, commands[i].help);
+    }
+    printf("\nweir COMMAND --help lists the options of serve and load.\n");
     return WEIR_EXIT_OK;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("weir %s\n", WEIR_VERSION);
+    return WEIR_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "weir: expected a command; `weir help` lists them\n");
+        return WEIR_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        name = "help";
+    } else if (strcmp(name, "--version") == 0) {
+        name = "version";
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "weir: there is no command \"%s\"; `weir help` lists them\n", name);
+    return WEIR_EXIT_USAGE;
 }

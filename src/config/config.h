@@ -44,8 +44,9 @@ struct weir_redis_target {
 
 struct weir_key {
     char id[WEIR_KEY_ID_MAX + 1];
-    uint8_t secret_sha256[32];   /* the secret itself is not kept */
-    struct weir_subject subject; /* "key:<id>" and its plan */
+    char name[WEIR_KEY_ID_MAX + 5]; /* "key:<id>" */
+    uint8_t secret_sha256[32];      /* the secret itself is not kept */
+    struct weir_subject subject;    /* that name, and its plan */
 };
 
 /* The mock model. */

@@ -74,8 +74,8 @@ static void on_shutdown(uv_shutdown_t *req, int status)
     }
 }
 
-/* All is said: lets the client read it before the connection goes, which a close with unread input would
- * prevent (RFC 9112, section 9.6). */
+/* All is said: lets the client read it before the connection goes, which a close with unread input
+ * would prevent (RFC 9112, section 9.6). */
 static void linger(struct http_conn *c)
 {
     if (c->phase == HTTP_LINGER) {
@@ -208,8 +208,7 @@ void http_conn_advance(struct http_conn *c)
 static bool must_wait(const struct http_conn *c)
 {
     const struct weir_http_limits *l = &c->server->limits;
-    return c->unanswered >= l->pipeline_max ||
-           c->out.len + c->sending.len > l->answer_bytes_max;
+    return c->unanswered >= l->pipeline_max || c->out.len + c->sending.len > l->answer_bytes_max;
 }
 
 static void refuse(struct http_conn *c, int status, const char *reason)

@@ -31,16 +31,16 @@ struct http_span {
 struct http_parser {
     llhttp_t llhttp;
     const struct weir_http_limits *limits;
-    const char *base;   /* where the request's first byte is now */
+    const char *base; /* where the request's first byte is now */
     struct http_span target;
     struct http_span name[WEIR_HTTP_HEADERS_MAX], value[WEIR_HTTP_HEADERS_MAX];
-    struct http_span body; /* of a request that is not chunked */
+    struct http_span body;  /* of a request that is not chunked */
     struct weir_buf chunks; /* the joined body of a chunked one */
     uint32_t headers;
-    uint32_t head_bytes;  /* 0 until the head is complete */
+    uint32_t head_bytes; /* 0 until the head is complete */
     uint32_t trailer_bytes;
     bool in_value, chunked, complete, expects_continue;
-    int status;           /* of the refusal; 0: none */
+    int status; /* of the refusal; 0: none */
     const char *reason;
 };
 
@@ -48,7 +48,7 @@ enum http_parsed {
     HTTP_NEEDS_MORE,
     HTTP_HEAD_DONE, /* an interim answer may be due (Expect): call again to go on */
     HTTP_COMPLETE,
-    HTTP_REFUSED,   /* status and reason say why; nothing more is read */
+    HTTP_REFUSED, /* status and reason say why; nothing more is read */
 };
 
 void http_parser_init(struct http_parser *p, const struct weir_http_limits *limits);
@@ -73,9 +73,9 @@ struct weir_http_exchange {
     struct http_conn *conn;
     struct weir_http_exchange *next;
     void *slot;
-    struct weir_buf out;  /* what waits for the answers before it */
-    bool dispatched;      /* the handler knows it */
-    bool answered;        /* complete */
+    struct weir_buf out; /* what waits for the answers before it */
+    bool dispatched;     /* the handler knows it */
+    bool answered;       /* complete */
     bool streaming;
     bool head, http10, keep_alive;
 };
@@ -87,8 +87,9 @@ struct http_conn {
     struct weir_http_server *server;
     struct http_conn *prev, *next;
     struct http_parser parser;
-    struct weir_buf in;  /* of a request that one read did not complete, and what could not be handled yet */
-    size_t parsed;       /* how much of `in` the parser has seen */
+    struct weir_buf
+        in; /* of a request that one read did not complete, and what could not be handled yet */
+    size_t parsed; /* how much of `in` the parser has seen */
     struct weir_buf out, sending;
     uv_write_t write;
     uv_shutdown_t shutdown;
@@ -110,7 +111,7 @@ struct weir_http_server {
     struct http_conn *conns;
     struct weir_http_exchange *spare; /* free list */
     uint32_t spares;
-    struct weir_buf scratch;          /* bodies of refusals */
+    struct weir_buf scratch; /* bodies of refusals */
     struct weir_http_header header[WEIR_HTTP_HEADERS_MAX];
     char date[64];
     size_t date_len;

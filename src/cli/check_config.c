@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include "config/config.h"
+
+int weir_cmd_check_config(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "weir check-config: expected the path of one configuration file\n");
+        return WEIR_EXIT_USAGE;
+    }
+    struct weir_config *config;
+    struct weir_config_error error;
+    if (weir_config_load(argv[1], NULL, &config, &error) != WEIR_OK) {
+        if (error.line > 0) {
+            fprintf(stderr, "%s:%u:%u: %s\n", argv[1], error.line, error.column, error.text);
+        } else {
+            fprintf(stderr, "%s: %s\n", argv[1], error.text);
+        }
+        return WEIR_EXIT_FAILED;
+    }
+    printf("%s: ok (%zu plans, %zu keys)\n", argv[1], config->plans, config->keys);
+    weir_config_free(config);
+    return WEIR_EXIT_OK;
+}

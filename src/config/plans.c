@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plans.c - the `plans` section. */
+#include "base/mem.h"
+#include "config/parse.h"
+
+enum { DEFAULT_OUTPUT_TOKENS = 256 };
+
+struct plan_draft {
+    struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
+    size_t limits;
+    uint64_t default_output_tokens;
+    enum weir_meter meter; /* of the rates being read */
+};
+
+const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name)
+{
+    for (size_t i = 0; i < config->plans; i++) {
+        if (weir_str_eq(weir_str_z(config->plan[i].name), name)) {
+            return &config->plan[i];
+        }
+    }
+    return NULL;
+}
+
+static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
+{
+    struct plan_draft *d = ctx;
+    struct weir_str text;
+    struct weir_limit limit;
+    WEIR_TRY(weir_parse_scalar(p, n, "a rate such as 100/min", &text));
+    switch (weir_rate_parse(text, d->meter, &limit)) {
+    case WEIR_OK:
+        break;
+    case WEIR_ERR_LIMIT:
+        return weir_parse_fail(p, n, "%s: a rate is at most 2^50 over 1s to 30day", n->name);
+    default:
+        return weir_parse_fail(p, n, "%s: expected a rate such as 100/min, 20k/h, 1M/day or 5/7s",
+                               n->name);
+    }
+    for (size_t i = 0; i < d->limits; i++) {
+        if (d->limit[i].meter == limit.meter && d->limit[i].window_s == limit.window_s) {
+            return weir_parse_fail(p, n, "%s: expected one rate for each length of time", n->name);
+        }
+    }
+    if (d->limits == WEIR_PLAN_LIMITS_MAX) {
+        return weir_parse_fail(p, n, "limits: a plan has at most %d", WEIR_PLAN_LIMITS_MAX);
+    }
+    d->limit[d->limits++] = limit;
+    return WEIR_OK;
+}
+
+static enum weir_err limit_field(struct parse *p, struct weir_str key, const struct node *value,
+                                 void *ctx)
+{
+    struct plan_draft *d = ctx;
+    if (weir_meter_parse(key, &d->meter) != WEIR_OK) {
+        return weir_parse_fail(
+            p, value,
+            "limits: unknown meter; expected requests, input_tokens, output_tokens or "
+            "total_tokens");
+    }
+    if (value->fy != NULL && fy_node_is_sequence(value->fy)) {
+        return weir_parse_list(p, value, add_rate, d);
+    }
+    return add_rate(p, value, d);
+}
+
+static enum weir_err plan_field(struct parse *p, struct weir_str key, const struct node *value,
+                                void *ctx)
+{
+    struct plan_draft *d = ctx;
+    if (weir_str_eq(key, WEIR_STR("limits"))) {
+        return weir_parse_mapping(p, value, limit_field, d);
+    }
+    if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
+        return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
+    }
+    return weir_parse_fail(p, value,
+                           "%s: unknown field of a plan; expected limits or default_output_tokens",
+                           value->name);
+}
+
+static enum weir_err plan_entry(struct parse *p, struct weir_str key, const struct node *value,
+                                void *ctx)
+{
+    struct weir_config *config = p->config;
+    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS};
+    (void)ctx;
+    if (key.len == 0 || key.len >= sizeof(config->plan[0].name) ||
+        weir_str_eq(key, WEIR_STR("reject"))) {
+        return weir_parse_fail(p, value,
+                               "plans: expected a name of 1 to 63 characters other than reject");
+    }
+    if (config->plans == WEIR_CONFIG_PLANS_MAX) {
+        return weir_parse_fail(p, value, "plans: at most %d", WEIR_CONFIG_PLANS_MAX);
+    }
+    WEIR_TRY(weir_parse_mapping(p, value, plan_field, &d));
+    struct weir_plan *plan = &config->plan[config->plans];
+    if (weir_plan_compile(d.limit, d.limits, plan) != WEIR_OK) {
+        return weir_parse_fail(p, value, "%s: a plan has at most %d lengths of time", value->name,
+                               WEIR_PLAN_WINDOWS_MAX);
+    }
+    plan->default_output_tokens = d.default_output_tokens;
+    memcpy(plan->name, key.p, key.len);
+    config->plans++;
+    return WEIR_OK;
+}
+
+enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
+{
+    if (n->fy == NULL || !fy_node_is_mapping(n->fy)) {
+        return weir_parse_fail(p, n, "plans: expected a mapping of names to plans");
+    }
+    size_t count = (size_t)fy_node_mapping_item_count(n->fy);
+    if (count > WEIR_CONFIG_PLANS_MAX) {
+        count = WEIR_CONFIG_PLANS_MAX;
+    }
+    p->config->plan = weir_zalloc_array(count + 1, sizeof(p->config->plan[0]));
+    if (p->config->plan == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    return weir_parse_mapping(p, n, plan_entry, NULL);
+}
