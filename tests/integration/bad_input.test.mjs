@@ -17,11 +17,13 @@ let node;
 before(async () => {
     node = await Node.start(
         configuration({
-            head_bytes_max: 4096,
-            target_bytes_max: 1024,
-            body_bytes_max: 65536,
-            head_timeout_ms: 400,
-            body_timeout_ms: 400,
+            http: {
+                max_head_bytes: 4096,
+                max_target_bytes: 1024,
+                max_body_bytes: 65536,
+                head_timeout_ms: 400,
+                body_timeout_ms: 400,
+            },
         }),
     );
 });

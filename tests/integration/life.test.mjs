@@ -66,7 +66,9 @@ describe("the end of a node", () => {
     });
 
     it("does not wait for ever", async () => {
-        const node = await Node.start(configuration({ mock: SLOW, drain_timeout_ms: 200 }));
+        const node = await Node.start(
+            configuration({ mock: SLOW, http: { drain_timeout_ms: 200 } }),
+        );
         const { rest } = await openStream(node);
         const cut = assert.rejects(rest);
         const started = Date.now();
@@ -129,13 +131,23 @@ describe("a node that cannot start", () => {
     });
 
     it("refuses a Redis that does not let it in, without telling the password", async () => {
-        const redis = await Redis.start({ args: ["--requirepass", "the-right-password"] });
-        const wrong = redis.url.replace("redis+unix://", "redis+unix://:the-wrong-password@");
-        for (const store of [redis.url, wrong]) {
-            const { code, output } = await refusesToStart(configuration({ store }));
-            assert.notEqual(code, 0, output);
+        const redis = await Redis.start({
+            tcp: true,
+            args: ["--requirepass", "the-right-password"],
+        });
+        const store = (user) => redis.tcpUrl.replace("redis://", `redis://${user}`);
+        for (const wrong of ["", ":the-wrong-password@", "nobody:the-wrong-password@"]) {
+            const { code, output } = await refusesToStart(configuration({ store: store(wrong) }));
+            assert.equal(code, 1, output);
             assert.doesNotMatch(output, /the-wrong-password/);
         }
+        const right = `${store(":the-right-password@")}/3`;
+        const node = await Node.start(configuration({ store: right }));
+        assert.equal((await node.chat(SECRETS.a)).status, 200);
+        const keys = await redis.command("-a", "the-right-password", "-n", "3", "DBSIZE");
+        assert.match(keys, /[1-9]\d*$/);
+        assert.doesNotMatch(node.log, /the-right-password/);
+        await node.stop();
         await redis.stop();
     });
 });

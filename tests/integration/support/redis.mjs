@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 // A redis-server of the test's own, on a socket in a folder of its own: nobody else can take it, so
 // that it can be killed and started again in the same place.
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { Program, run, temporaryFolder } from "./process.mjs";
 import { eventually } from "./wait.mjs";
 
+/** A port that the kernel chose and that is free again. */
+async function freePort() {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address();
+    server.close();
+    await once(server, "close");
+    return port;
+}
+
 export class Redis {
-    static async start({ policy = "noeviction", args = [] } = {}) {
-        const redis = new Redis(temporaryFolder(), policy, args);
+    /** tcp: it listens on a port, too, and tcpUrl names it. */
+    static async start({ policy = "noeviction", tcp = false, args = [] } = {}) {
+        const redis = new Redis(temporaryFolder(), policy, tcp ? await freePort() : 0, args);
         await redis.restart();
         return redis;
     }
 
-    constructor(folder, policy, args) {
+    constructor(folder, policy, port, args) {
         this.folder = folder;
+        this.tcpUrl = `redis://127.0.0.1:${port}`;
         this.socket = join(folder.path, "redis.sock");
         this.url = `redis+unix://${this.socket}`;
         this.args = [
-            ...["--port", "0", "--unixsocket", this.socket, "--dir", folder.path],
+            ...["--port", `${port}`, "--bind", "127.0.0.1", "--unixsocket", this.socket],
+            ...["--dir", folder.path],
             ...["--save", "", "--appendonly", "no", "--maxmemory-policy", policy],
             ...args,
         ];
