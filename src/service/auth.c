@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth.c - who asks. Configured secrets are kept as SHA-256 only. A secret that was found before is
+ * found again by its XXH3 under a random secret of this process: 128 bits that nobody outside can
+ * compute or see, so a hit is no weaker than the digest; it saves the digest and its comparison. */
+#include <openssl/crypto.h>
+
+#include "base/hash.h"
+#include "service/service.h"
+
+static struct weir_str bearer(const struct weir_http_request *http)
+{
+    struct weir_str value = weir_http_header(http, WEIR_STR("authorization"));
+    struct weir_str scheme = WEIR_STR("bearer ");
+    if (value.len <= scheme.len || !weir_str_eq_nocase(weir_str(value.p, scheme.len), scheme)) {
+        return weir_str(NULL, 0);
+    }
+    return weir_str_trim(weir_str(value.p + scheme.len, value.len - scheme.len));
+}
+
+const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
+                                          uint8_t ret_sha256[static 32])
+{
+    uint64_t hash[2];
+    weir_hash128(secret.p, secret.len, hash);
+    struct weir_auth_slot *slot = &s->auth[hash[0] % WEIR_AUTH_SLOTS];
+    if (slot->key != NULL && slot->hash[0] == hash[0] && slot->hash[1] == hash[1]) {
+        return slot->key;
+    }
+    weir_sha256(secret, ret_sha256);
+    const struct weir_key *key = weir_config_key_by_sha256(s->config, ret_sha256);
+    if (key != NULL) {
+        *slot = (struct weir_auth_slot){{hash[0], hash[1]}, key};
+    }
+    return key;
+}
+
+bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
+                       uint8_t ret_sha256[static 32])
+{
+    struct weir_str secret = bearer(r->http);
+    if (secret.len == 0) {
+        weir_refuse(
+            r, 401, NULL, NULL,
+            "You didn't provide an API key. You need to provide your API key in an "
+            "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).");
+        return false;
+    }
+    *ret_key =
+        secret.len <= WEIR_SECRET_MAX ? weir_key_of_secret(r->service, secret, ret_sha256) : NULL;
+    if (*ret_key == NULL &&
+        (r->service->config->unknown_plan == NULL || secret.len > WEIR_SECRET_MAX)) {
+        weir_refuse(r, 401, NULL, "invalid_api_key", "Incorrect API key provided.");
+        return false;
+    }
+    return true;
+}
+
+bool weir_authorize_service(struct weir_request *r)
+{
+    const struct weir_config *config = r->service->config;
+    if (!config->has_service_token) {
+        if (!weir_http_peer_loopback(r->x)) {
+            weir_refuse(r, 403, NULL, "service_token_required",
+                        "Without a service_token in the configuration, only callers on the "
+                        "loopback interface may use this API.");
+            return false;
+        }
+        return true;
+    }
+    uint8_t digest[32];
+    struct weir_str token = bearer(r->http);
+    weir_sha256(token, digest);
+    if (token.len == 0 || CRYPTO_memcmp(digest, config->service_token_sha256, 32) != 0) {
+        weir_refuse(r, 401, NULL, "invalid_service_token",
+                    "This API expects the service token in an Authorization header using Bearer "
+                    "auth.");
+        return false;
+    }
+    return true;
+}
+
+void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
+                         const struct weir_plan *plan)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char prefix[] = "key:anon-";
+    size_t at = sizeof(prefix) - 1;
+    memcpy(a->name, prefix, at);
+    for (unsigned i = 0; i < 16; i++) {
+        a->name[at++] = hex[sha256[i] >> 4];
+        a->name[at++] = hex[sha256[i] & 15];
+    }
+    a->subject.name = weir_str(a->name, at);
+    a->subject.plan = plan;
+    weir_subject_id(a->subject.name, a->subject.id);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* headers.c - what answers say of limits, in OpenAI's headers and words. */
+#include "service/service.h"
+
+enum { RETRY_WORTH_WAITING_US = 60000000 };
+
+void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES])
+{
+    static const char hex[] = "0123456789abcdef";
+    memcpy(ret_id, "req_", 4);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t bits = weir_rand_u64(&s->ids);
+        for (unsigned k = 0; k < 16; k++, bits >>= 4) {
+            ret_id[4 + 16 * i + k] = hex[bits & 15];
+        }
+    }
+}
+
+/* Milliseconds as seconds without needless zeros: 1500 is "1.5s". */
+static void seconds(struct weir_buf *b, uint64_t ms)
+{
+    weir_buf_u64(b, ms / 1000);
+    unsigned rest = (unsigned)(ms % 1000);
+    if (rest > 0) {
+        char digits[4] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+                          (char)('0' + rest % 10)};
+        size_t len = 4;
+        while (digits[len - 1] == '0') {
+            len--;
+        }
+        weir_buf_append(b, digits, len);
+    }
+    weir_buf_char(b, 's');
+}
+
+void weir_duration(struct weir_buf *b, uint64_t us)
+{
+    uint64_t ms = weir_retry_ms(us);
+    if (ms > 0 && ms < 1000) {
+        weir_buf_u64(b, ms);
+        WEIR_BUF_LIT(b, "ms");
+        return;
+    }
+    if (ms >= 3600000) {
+        weir_buf_u64(b, ms / 3600000);
+        weir_buf_char(b, 'h');
+    }
+    if (ms >= 60000) {
+        weir_buf_u64(b, ms / 60000 % 60);
+        weir_buf_char(b, 'm');
+        ms %= 60000;
+    }
+    seconds(b, ms);
+}
+
+/* Of all limits of a meter the one with the least left; NULL without any. */
+static const struct weir_limit_state *tightest(const struct weir_decision *d, unsigned meter)
+{
+    const struct weir_limit_state *found = NULL;
+    for (unsigned i = 0; i < d->states; i++) {
+        const struct weir_limit_state *s = &d->state[i];
+        if (s->meter == meter &&
+            (found == NULL || weir_limit_remaining(s) < weir_limit_remaining(found))) {
+            found = s;
+        }
+    }
+    return found;
+}
+
+static void three(struct weir_buf *b, const struct weir_limit_state *s, struct weir_str name)
+{
+    if (s == NULL) {
+        return;
+    }
+    WEIR_BUF_LIT(b, "x-ratelimit-limit-");
+    weir_buf_str(b, name);
+    WEIR_BUF_LIT(b, ": ");
+    weir_buf_u64(b, s->capacity);
+    WEIR_BUF_LIT(b, "\r\nx-ratelimit-remaining-");
+    weir_buf_str(b, name);
+    WEIR_BUF_LIT(b, ": ");
+    weir_buf_u64(b, weir_limit_remaining(s));
+    WEIR_BUF_LIT(b, "\r\nx-ratelimit-reset-");
+    weir_buf_str(b, name);
+    WEIR_BUF_LIT(b, ": ");
+    weir_duration(b, s->reset_us);
+    WEIR_BUF_LIT(b, "\r\n");
+}
+
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d)
+{
+    const struct weir_limit_state *input = tightest(d, WEIR_METER_INPUT_TOKENS);
+    const struct weir_limit_state *output = tightest(d, WEIR_METER_OUTPUT_TOKENS);
+    const struct weir_limit_state *tokens = tightest(d, WEIR_METER_TOTAL_TOKENS);
+    if (tokens == NULL) { /* the more restrictive of the two */
+        tokens = input;
+        if (output != NULL &&
+            (input == NULL || weir_limit_remaining(output) < weir_limit_remaining(input))) {
+            tokens = output;
+        }
+    }
+    three(b, tightest(d, WEIR_METER_REQUESTS), WEIR_STR("requests"));
+    three(b, tokens, WEIR_STR("tokens"));
+    three(b, input, WEIR_STR("input-tokens"));
+    three(b, output, WEIR_STR("output-tokens"));
+}
+
+void weir_headers_retry(struct weir_buf *b, const struct weir_decision *d)
+{
+    WEIR_BUF_LIT(b, "x-weir-limited-by: ");
+    weir_buf_str(b, weir_str_z(weir_meter_name(d->denied_meter)));
+    WEIR_BUF_LIT(b, "\r\n");
+    if (d->retry_after_us == WEIR_RETRY_NEVER) {
+        WEIR_BUF_LIT(b, "x-should-retry: false\r\n");
+        return;
+    }
+    uint64_t ms = weir_retry_ms(d->retry_after_us);
+    uint64_t s = (ms + 999) / 1000;
+    WEIR_BUF_LIT(b, "retry-after-ms: ");
+    weir_buf_u64(b, ms);
+    WEIR_BUF_LIT(b, "\r\nretry-after: ");
+    weir_buf_u64(b, s > 0 ? s : 1);
+    if (d->retry_after_us > RETRY_WORTH_WAITING_US) {
+        WEIR_BUF_LIT(b, "\r\nx-should-retry: false\r\n");
+    } else {
+        WEIR_BUF_LIT(b, "\r\nx-should-retry: true\r\n");
+    }
+}
+
+void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window_s)
+{
+    static const char *const names[WEIR_METERS] = {"requests", "input tokens", "output tokens",
+                                                   "tokens"};
+    static const struct {
+        uint32_t window_s;
+        const char *words, *letter;
+    } lengths[] = {{1, "sec", "S"}, {60, "min", "M"}, {3600, "hour", "H"}, {86400, "day", "D"}};
+    weir_buf_str(b, weir_str_z(names[meter]));
+    WEIR_BUF_LIT(b, " per ");
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        if (lengths[i].window_s == window_s) {
+            weir_buf_str(b, weir_str_z(lengths[i].words));
+            weir_buf_str(b, meter == WEIR_METER_REQUESTS ? WEIR_STR(" (RP") : WEIR_STR(" (TP"));
+            weir_buf_str(b, weir_str_z(lengths[i].letter));
+            weir_buf_char(b, ')');
+            return;
+        }
+    }
+    weir_buf_u64(b, window_s);
+    weir_buf_char(b, 's');
+}
+
+void weir_limits_json(struct weir_buf *b, const struct weir_decision *d)
+{
+    weir_buf_char(b, '[');
+    for (unsigned i = 0; i < d->states; i++) {
+        const struct weir_limit_state *s = &d->state[i];
+        if (i > 0) {
+            weir_buf_char(b, ',');
+        }
+        WEIR_BUF_LIT(b, "{\"meter\":\"");
+        weir_buf_str(b, weir_str_z(weir_meter_name(s->meter)));
+        WEIR_BUF_LIT(b, "\",\"window_s\":");
+        weir_buf_u64(b, s->window_s);
+        WEIR_BUF_LIT(b, ",\"capacity\":");
+        weir_buf_u64(b, s->capacity);
+        WEIR_BUF_LIT(b, ",\"used\":");
+        weir_buf_u64(b, s->used);
+        WEIR_BUF_LIT(b, ",\"remaining\":");
+        weir_buf_u64(b, weir_limit_remaining(s));
+        WEIR_BUF_LIT(b, ",\"reset_ms\":");
+        weir_buf_u64(b, weir_retry_ms(s->reset_us));
+        weir_buf_char(b, '}');
+    }
+    weir_buf_char(b, ']');
+}

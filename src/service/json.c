@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/json.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+enum { CHUNK_BYTES = 64 * 1024, ARENA_BYTES_MAX = 64 << 20, ALIGN = 16 };
+
+struct chunk {
+    struct chunk *next;
+    size_t size;
+    _Alignas(ALIGN) char data[];
+};
+
+/* The first chunk stays, the others go with the next request. */
+static _Thread_local struct {
+    struct chunk *first, *now;
+    size_t used;  /* of now */
+    size_t bytes; /* of all */
+} arena;
+
+static struct chunk *chunk_add(size_t size)
+{
+    size = size < CHUNK_BYTES ? CHUNK_BYTES : size;
+    if (size > ARENA_BYTES_MAX - arena.bytes) {
+        return NULL;
+    }
+    struct chunk *c = weir_zalloc(sizeof(*c) + size);
+    if (c == NULL) {
+        return NULL;
+    }
+    c->size = size;
+    if (arena.now == NULL) {
+        arena.first = c;
+    } else {
+        arena.now->next = c;
+    }
+    arena.now = c;
+    arena.used = 0;
+    arena.bytes += size;
+    return c;
+}
+
+static void *arena_take(size_t size)
+{
+    if (size > ARENA_BYTES_MAX) {
+        return NULL;
+    }
+    size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if ((arena.now == NULL || arena.now->size - arena.used < size) && chunk_add(size) == NULL) {
+        return NULL;
+    }
+    void *p = arena.now->data + arena.used;
+    arena.used += size;
+    return p;
+}
+
+static void arena_give(void *p)
+{
+    (void)p; /* all goes at once */
+}
+
+static void free_from(struct chunk *c)
+{
+    while (c != NULL) {
+        struct chunk *next = c->next;
+        weir_free(c);
+        c = next;
+    }
+}
+
+static void arena_reset(void)
+{
+    if (arena.first != NULL) {
+        free_from(arena.first->next);
+        arena.first->next = NULL;
+        arena.bytes = arena.first->size;
+    }
+    arena.now = arena.first;
+    arena.used = 0;
+}
+
+void weir_json_init(void)
+{
+    cJSON_Hooks hooks = {.malloc_fn = arena_take, .free_fn = arena_give};
+    cJSON_InitHooks(&hooks);
+}
+
+void weir_json_thread_end(void)
+{
+    free_from(arena.first);
+    arena.first = arena.now = NULL;
+    arena.used = arena.bytes = 0;
+}
+
+const cJSON *weir_json_parse(struct weir_str text)
+{
+    arena_reset();
+    if (text.len == 0 || !weir_utf8_valid(text)) {
+        return NULL;
+    }
+    const char *end = NULL;
+    const cJSON *root = cJSON_ParseWithLengthOpts(text.p, text.len, &end, 0);
+    if (root == NULL) {
+        return NULL;
+    }
+    for (; end < text.p + text.len; end++) {
+        if (*end != ' ' && *end != '\t' && *end != '\r' && *end != '\n') {
+            return NULL; /* something stands behind the value */
+        }
+    }
+    return root;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/lookup.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct weir_acquire {
+    struct weir_pending pending; /* first: what the exchange's slot points at */
+    struct weir_service *service;
+    struct weir_http_exchange *x; /* NULL: the client went away */
+    struct weir_acquire *next;    /* free list */
+    weir_decided_fn *decided;
+    uint64_t started_ns;
+    uint64_t asked_ns;
+    struct weir_anonymous anonymous;
+    struct weir_call call;
+};
+
+static void release(struct weir_acquire *a)
+{
+    a->next = a->service->spare_acquires;
+    a->service->spare_acquires = a;
+}
+
+void weir_acquires_free(struct weir_service *s)
+{
+    while (s->spare_acquires != NULL) {
+        struct weir_acquire *a = s->spare_acquires;
+        s->spare_acquires = a->next;
+        weir_free(a);
+    }
+}
+
+/* What was charged for a client that went away stands: it cannot be known whether the caller has
+ * seen the answer. */
+static void gone(struct weir_pending *pending)
+{
+    struct weir_acquire *a = (struct weir_acquire *)pending;
+    a->x = NULL;
+}
+
+static void decided(struct weir_call *call)
+{
+    struct weir_acquire *a = call->ctx;
+    weir_count_decision(a->service, call, weir_clock_ns() - a->asked_ns);
+    if (a->x != NULL) {
+        *weir_http_exchange_slot(a->x) = NULL;
+        a->decided(a->service, a->x, a->started_ns, call);
+    }
+    release(a);
+}
+
+struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *fn)
+{
+    struct weir_acquire *a = r->service->spare_acquires;
+    if (a != NULL) {
+        r->service->spare_acquires = a->next;
+    } else {
+        a = weir_zalloc(sizeof(*a));
+        if (a == NULL) {
+            return NULL;
+        }
+        a->pending.gone = gone;
+        a->service = r->service;
+    }
+    a->x = r->x;
+    a->decided = fn;
+    a->started_ns = r->started_ns;
+    return a;
+}
+
+void weir_acquire_start(struct weir_acquire *a, const struct weir_key *key,
+                        const uint8_t sha256[static 32], struct weir_amounts amounts)
+{
+    const struct weir_subject *subject = key == NULL ? &a->anonymous.subject : &key->subject;
+    if (key == NULL) {
+        weir_anonymous_init(&a->anonymous, sha256, a->service->config->unknown_plan);
+    }
+    a->call.subject[0] = subject;
+    a->call.subjects = 1;
+    a->call.amounts = amounts;
+    a->call.done = decided;
+    a->call.ctx = a;
+    a->asked_ns = a->started_ns;
+    if (weir_store_take(a->service->store, &a->call) == WEIR_PENDING) {
+        *weir_http_exchange_slot(a->x) = &a->pending;
+        return;
+    }
+    decided(&a->call);
+}

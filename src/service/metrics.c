@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metrics.c - GET /metrics, Prometheus text format 0.0.4: the sums over all workers. */
+#include "service/service.h"
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+
+static const char *const outcome_names[WEIR_SERVED_KINDS] = {"allowed", "denied", "unavailable"};
+static const char *const settle_names[5] = {"done", "repeated", "expired", "elsewhere",
+                                            "unavailable"};
+
+void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns)
+{
+    enum weir_served kind = WEIR_SERVED_UNAVAILABLE;
+    unsigned meter = WEIR_METER_NONE;
+    if (call->outcome == WEIR_OUTCOME_DECIDED) {
+        kind = call->decision.allowed ? WEIR_SERVED_ALLOWED : WEIR_SERVED_DENIED;
+        meter = call->decision.allowed ? WEIR_METER_NONE : call->decision.denied_meter;
+    }
+    weir_count(&s->metrics.decisions[kind][meter], 1);
+    weir_hist_add(&s->metrics.decision, took_ns);
+}
+
+static void family(struct weir_buf *b, const char *name, const char *type, const char *help)
+{
+    weir_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* Sums one counter, given by its offset in struct weir_service, over all workers. */
+static uint64_t sum_of(const struct weir_service_group *g, size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        sum += LOAD(*(_Atomic uint64_t *)((char *)g->service[i] + offset));
+    }
+    return sum;
+}
+
+#define SUM(group, field) sum_of((group), offsetof(struct weir_service, field))
+
+static void decisions(struct weir_buf *b, const struct weir_service_group *g)
+{
+    family(b, "weir_decisions_total", "counter",
+           "Decisions by outcome and, when denied, by the meter of the limit that denied.");
+    for (unsigned k = 0; k < WEIR_SERVED_KINDS; k++) {
+        for (unsigned m = 0; m <= WEIR_METERS; m++) {
+            bool named = m < WEIR_METERS;
+            if (named == (k == WEIR_SERVED_DENIED)) {
+                weir_buf_printf(b, "weir_decisions_total{outcome=\"%s\",meter=\"%s\"} %llu\n",
+                                outcome_names[k], named ? weir_meter_name(m) : "",
+                                (unsigned long long)SUM(g, metrics.decisions[k][m]));
+            }
+        }
+    }
+}
+
+static void histogram(struct weir_buf *b, const struct weir_service_group *g, const char *name,
+                      const char *help, const struct weir_hist *(*of)(const struct weir_service *))
+{
+    static const uint64_t bounds_us[] = {1,    5,    10,   25,    50,    100,    250,     500,
+                                         1000, 2500, 5000, 10000, 50000, 250000, 1000000, 10000000};
+    family(b, name, "histogram", help);
+    uint64_t count = 0, sum_ns = 0;
+    for (size_t k = 0; k < sizeof(bounds_us) / sizeof(bounds_us[0]); k++) {
+        uint64_t below = 0;
+        for (uint32_t i = 0; i < g->services; i++) {
+            below += weir_hist_count_upto(of(g->service[i]), bounds_us[k] * 1000);
+        }
+        weir_buf_printf(b, "%s_bucket{le=\"%g\"} %llu\n", name, (double)bounds_us[k] / 1e6,
+                        (unsigned long long)below);
+    }
+    for (uint32_t i = 0; i < g->services; i++) {
+        count += LOAD(of(g->service[i])->count);
+        sum_ns += LOAD(of(g->service[i])->sum_ns);
+    }
+    weir_buf_printf(b, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9f\n%s_count %llu\n", name,
+                    (unsigned long long)count, name, (double)sum_ns / 1e9, name,
+                    (unsigned long long)count);
+}
+
+static const struct weir_hist *decision_of(const struct weir_service *s)
+{
+    return &s->metrics.decision;
+}
+
+static const struct weir_hist *request_of(const struct weir_service *s)
+{
+    return &s->metrics.request;
+}
+
+static const struct weir_hist *round_trip_of(const struct weir_service *s)
+{
+    return &s->store->stats.round_trip;
+}
+
+static void one(struct weir_buf *b, const char *name, const char *type, const char *help,
+                uint64_t value)
+{
+    family(b, name, type, help);
+    weir_buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* Counters of the handles on the store. */
+static uint64_t store_sum(const struct weir_service_group *g, size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        sum += LOAD(*(_Atomic uint64_t *)((char *)&g->service[i]->store->stats + offset));
+    }
+    return sum;
+}
+
+#define STORE_SUM(group, field) store_sum((group), offsetof(struct weir_store_stats, field))
+
+static void store(struct weir_buf *b, const struct weir_service_group *g)
+{
+    uint64_t up = STORE_SUM(g, up);
+    one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.",
+        up == g->services ? 1 : 0);
+    one(b, "weir_store_round_trips_total", "counter", "Answers received from the store.",
+        STORE_SUM(g, round_trips));
+    one(b, "weir_store_errors_total", "counter", "Calls that got no usable answer from the store.",
+        STORE_SUM(g, errors));
+    one(b, "weir_store_reconnects_total", "counter", "Connections to the store made anew.",
+        STORE_SUM(g, reconnects));
+    family(b, "weir_store_failure_decisions_total", "counter",
+           "Decisions taken without the store, by the policy on_store_failure.");
+    weir_buf_printf(b,
+                    "weir_store_failure_decisions_total{policy=\"local\"} %llu\n"
+                    "weir_store_failure_decisions_total{policy=\"open\"} %llu\n"
+                    "weir_store_failure_decisions_total{policy=\"closed\"} %llu\n",
+                    (unsigned long long)STORE_SUM(g, local_decisions),
+                    (unsigned long long)STORE_SUM(g, open_decisions),
+                    (unsigned long long)STORE_SUM(g, closed_decisions));
+    one(b, "weir_subjects", "gauge", "Subjects held in this process.",
+        weir_store_subjects(g->service[0]->store));
+    one(b, "weir_subjects_refused_total", "counter",
+        "Charges refused because max_subjects was reached.", STORE_SUM(g, subjects_refused));
+    one(b, "weir_debt_tokens_total", "counter", "Tokens charged beyond a reservation.",
+        STORE_SUM(g, debt_tokens));
+}
+
+static void http(struct weir_buf *b, const struct weir_service_group *g)
+{
+    uint64_t open = 0, total = 0, refused_connections = 0, refused_requests = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        const struct weir_http_stats *h = weir_http_server_stats(g->service[i]->http);
+        open += LOAD(h->connections_open);
+        total += LOAD(h->connections_total);
+        refused_connections += LOAD(h->connections_refused);
+        refused_requests += LOAD(h->requests_refused);
+    }
+    one(b, "weir_connections", "gauge", "Open client connections.", open);
+    one(b, "weir_connections_total", "counter", "Client connections accepted.", total);
+    one(b, "weir_connections_refused_total", "counter",
+        "Client connections closed at once: max_connections was reached.", refused_connections);
+    one(b, "weir_requests_malformed_total", "counter",
+        "Requests refused as HTTP: malformed, too large, too slow.", refused_requests);
+    family(b, "weir_responses_total", "counter", "Answers by class of status.");
+    for (unsigned k = 2; k < 6; k++) {
+        weir_buf_printf(b, "weir_responses_total{status=\"%uxx\"} %llu\n", k,
+                        (unsigned long long)SUM(g, metrics.responses[k]));
+    }
+    family(b, "weir_settlements_total", "counter", "Settlements through the decision API.");
+    for (unsigned k = 0; k < 5; k++) {
+        weir_buf_printf(b, "weir_settlements_total{result=\"%s\"} %llu\n", settle_names[k],
+                        (unsigned long long)SUM(g, metrics.settlements[k]));
+    }
+}
+
+void weir_metrics(struct weir_request *r)
+{
+    const struct weir_service_group *g = r->service->group;
+    struct weir_buf *b = &r->service->body;
+    weir_buf_reset(b);
+    family(b, "weir_build_info", "gauge", "The version that runs.");
+    weir_buf_printf(b, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
+    one(b, "weir_workers", "gauge", "Worker threads.", g->services);
+    decisions(b, g);
+    http(b, g);
+    store(b, g);
+    histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
+              decision_of);
+    histogram(b, g, "weir_request_duration_seconds", "From a complete request to its answer.",
+              request_of);
+    histogram(b, g, "weir_store_round_trip_duration_seconds",
+              "From sending a call to the store to its answer.", round_trip_of);
+    weir_answer(r->service, r->x, r->started_ns, 200, WEIR_STR(""),
+                WEIR_STR("text/plain; version=0.0.4; charset=utf-8"), weir_buf_view(b));
+}

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* openai.c - POST /v1/chat/completions and GET /v1/models. A request is charged before the model
+ * runs: its input as estimated, its output at the maximum it allows; when the model is done the
+ * charge is settled to what was used. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/mock.h"
+#include "service/json.h"
+#include "service/service.h"
+#include "tokens/tokens.h"
+
+enum { MODEL_MAX = 128 };
+
+struct weir_chat {
+    struct weir_pending pending; /* first: what the exchange's slot points at */
+    struct weir_service *service;
+    struct weir_http_exchange *x; /* NULL: the client went away */
+    struct weir_chat *next;       /* free list */
+    uint64_t started_ns, asked_ns;
+    uint64_t input_tokens, output_max;
+    bool stream, include_usage, timer_open, waiting, begun;
+    struct weir_mock_answer answer;
+    uint32_t sent; /* tokens of the answer that left */
+    uint64_t model_started_ms;
+    uv_timer_t timer;
+    struct weir_anonymous anonymous;
+    struct weir_call call;
+    uint64_t created_s;
+    char id[WEIR_REQUEST_ID_BYTES];
+    uint32_t model_len, model_json_len;
+    char model[MODEL_MAX];
+    char model_json[MODEL_MAX * 6 + 2];
+};
+
+/* ---- the request ---- */
+
+/* Refuses unless the item is absent or a whole number from 1 on. */
+static bool maximum_field(struct weir_request *r, const cJSON *root, const char *name,
+                          uint64_t *ret_value)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+    if (item == NULL || cJSON_IsNull(item)) {
+        return true;
+    }
+    double v = item->valuedouble;
+    if (!cJSON_IsNumber(item) || !(v >= 1 && v <= INT32_MAX) || v != (double)(uint64_t)v) {
+        weir_refuse(r, 400, name, NULL, "%s: expected a whole number from 1 to %d.", name,
+                    INT32_MAX);
+        return false;
+    }
+    if ((uint64_t)v > *ret_value) {
+        *ret_value = (uint64_t)v;
+    }
+    return true;
+}
+
+static bool bool_field(struct weir_request *r, const cJSON *object, const char *name,
+                       const char *full_name, bool *ret_value)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (item != NULL && !cJSON_IsNull(item) && !cJSON_IsBool(item)) {
+        weir_refuse(r, 400, full_name, NULL, "%s: expected true or false.", full_name);
+        return false;
+    }
+    *ret_value = cJSON_IsTrue(item);
+    return true;
+}
+
+static bool model_field(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "model");
+    size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+    if (len == 0 || len > MODEL_MAX) {
+        weir_refuse(r, 400, "model", NULL, "model: expected a name of 1 to %d bytes.", MODEL_MAX);
+        return false;
+    }
+    memcpy(chat->model, item->valuestring, len);
+    chat->model_len = (uint32_t)len;
+    struct weir_buf *b = &r->service->body;
+    weir_buf_reset(b);
+    weir_buf_json(b, weir_str(chat->model, len));
+    memcpy(chat->model_json, b->data, b->len);
+    chat->model_json_len = (uint32_t)b->len;
+    return true;
+}
+
+/* Tokens of a message's content: a text, or a list of parts of which the texts count. */
+static bool content_tokens(const cJSON *content, uint64_t *tokens)
+{
+    if (content == NULL || cJSON_IsNull(content)) {
+        return true; /* a message with tool calls */
+    }
+    if (cJSON_IsString(content)) {
+        *tokens += weir_tokens_estimate(weir_str_z(content->valuestring));
+        return true;
+    }
+    if (!cJSON_IsArray(content)) {
+        return false;
+    }
+    for (const cJSON *part = content->child; part != NULL; part = part->next) {
+        const cJSON *text = cJSON_GetObjectItemCaseSensitive(part, "text");
+        if (!cJSON_IsObject(part) || (text != NULL && !cJSON_IsString(text))) {
+            return false;
+        }
+        if (text != NULL) {
+            *tokens += weir_tokens_estimate(weir_str_z(text->valuestring));
+        }
+    }
+    return true;
+}
+
+static bool messages_field(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
+{
+    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(root, "messages");
+    if (!cJSON_IsArray(messages) || messages->child == NULL) {
+        weir_refuse(r, 400, "messages", NULL, "messages: expected a list of at least one message.");
+        return false;
+    }
+    uint64_t tokens = WEIR_TOKENS_PER_REPLY;
+    unsigned i = 0;
+    for (const cJSON *m = messages->child; m != NULL; m = m->next, i++) {
+        const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
+        char name[48];
+        tokens += WEIR_TOKENS_PER_MESSAGE;
+        if (!cJSON_IsObject(m) || !cJSON_IsString(role)) {
+            snprintf(name, sizeof(name), "messages[%u].role", i);
+            weir_refuse(r, 400, name, NULL, "%s: expected a message with a role.", name);
+            return false;
+        }
+        if (!content_tokens(cJSON_GetObjectItemCaseSensitive(m, "content"), &tokens)) {
+            snprintf(name, sizeof(name), "messages[%u].content", i);
+            weir_refuse(r, 400, name, NULL, "%s: expected a text or a list of parts.", name);
+            return false;
+        }
+    }
+    chat->input_tokens = tokens;
+    return true;
+}
+
+static bool stream_fields(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
+{
+    const cJSON *options = cJSON_GetObjectItemCaseSensitive(root, "stream_options");
+    if (options != NULL && !cJSON_IsNull(options) && !cJSON_IsObject(options)) {
+        weir_refuse(r, 400, "stream_options", NULL, "stream_options: expected an object.");
+        return false;
+    }
+    return bool_field(r, root, "stream", "stream", &chat->stream) &&
+           bool_field(r, options, "include_usage", "stream_options.include_usage",
+                      &chat->include_usage);
+}
+
+static bool choices_field(struct weir_request *r, const cJSON *root)
+{
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(root, "n");
+    if (n != NULL && !cJSON_IsNull(n) && !(cJSON_IsNumber(n) && n->valuedouble == 1)) {
+        weir_refuse(r, 400, "n", NULL, "n: only 1 is supported.");
+        return false;
+    }
+    return true;
+}
+
+/* False: the request was refused. */
+static bool read_chat(struct weir_request *r, struct weir_chat *chat)
+{
+    const cJSON *root = weir_json_parse(r->http->body);
+    if (!cJSON_IsObject(root)) {
+        weir_refuse(r, 400, NULL, NULL,
+                    "We could not parse the JSON body of your request: expected an object in "
+                    "UTF-8.");
+        return false;
+    }
+    chat->output_max = 0;
+    return model_field(r, root, chat) && messages_field(r, root, chat) &&
+           maximum_field(r, root, "max_tokens", &chat->output_max) &&
+           maximum_field(r, root, "max_completion_tokens", &chat->output_max) &&
+           stream_fields(r, root, chat) && choices_field(r, root);
+}
+
+/* ---- the life of one ---- */
+
+static void chat_release(struct weir_chat *chat)
+{
+    chat->next = chat->service->spare_chats;
+    chat->service->spare_chats = chat;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    chat_release(handle->data);
+}
+
+/* Nothing is left to say. */
+static void chat_end(struct weir_chat *chat)
+{
+    if (chat->x != NULL) {
+        *weir_http_exchange_slot(chat->x) = NULL;
+        chat->x = NULL;
+    }
+    if (chat->timer_open) {
+        chat->timer_open = false;
+        uv_close((uv_handle_t *)&chat->timer, on_timer_closed);
+    } else {
+        chat_release(chat);
+    }
+}
+
+void weir_chats_free(struct weir_service *s)
+{
+    while (s->spare_chats != NULL) {
+        struct weir_chat *chat = s->spare_chats;
+        s->spare_chats = chat->next;
+        weir_free(chat);
+    }
+}
+
+/* Replaces what was reserved by what was used. */
+static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
+{
+    struct weir_settle settle = {
+        .subject = {chat->call.subject[0]},
+        .subjects = 1,
+        .reservation = chat->call.reservation,
+        .used = weir_amounts(1, chat->input_tokens, output_tokens),
+    };
+    /* nobody waits for it; where it fails the store counts that and the reservation stands */
+    enum weir_err err = weir_store_settle(chat->service->store, &settle);
+    (void)err;
+}
+
+/* While the decision is under way it must come back first; then the model has not run. */
+static void chat_gone(struct weir_pending *pending)
+{
+    struct weir_chat *chat = (struct weir_chat *)pending;
+    chat->x = NULL;
+    if (!chat->waiting) {
+        chat_settle(chat, chat->stream ? chat->sent : 0);
+        chat_end(chat);
+    }
+}
+
+static struct weir_chat *chat_new(struct weir_request *r)
+{
+    struct weir_service *s = r->service;
+    struct weir_chat *chat = s->spare_chats;
+    if (chat != NULL) {
+        s->spare_chats = chat->next;
+    } else {
+        chat = weir_zalloc(sizeof(*chat));
+        if (chat == NULL) {
+            return NULL;
+        }
+        chat->pending.gone = chat_gone;
+        chat->service = s;
+        chat->timer.data = chat;
+    }
+    chat->x = r->x;
+    chat->started_ns = r->started_ns;
+    chat->stream = chat->include_usage = chat->waiting = chat->begun = false;
+    chat->sent = 0;
+    return chat;
+}
+
+/* ---- answers ---- */
+
+static struct weir_str chat_headers(struct weir_chat *chat)
+{
+    struct weir_buf *b = &chat->service->head;
+    weir_buf_reset(b);
+    WEIR_BUF_LIT(b, "x-request-id: ");
+    weir_buf_append(b, chat->id, sizeof(chat->id));
+    WEIR_BUF_LIT(b, "\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: ");
+    weir_buf_u64(b, (weir_clock_ns() - chat->started_ns) / 1000000);
+    WEIR_BUF_LIT(b, "\r\n");
+    weir_headers_rate(b, &chat->call.decision);
+    if (!chat->call.decision.allowed) {
+        weir_headers_retry(b, &chat->call.decision);
+    }
+    return weir_buf_view(b);
+}
+
+static const struct weir_limit_state *denied_state(const struct weir_decision *d)
+{
+    for (unsigned i = 0; i < d->states; i++) {
+        if (d->state[i].subject == d->denied_subject && d->state[i].meter == d->denied_meter &&
+            d->state[i].window_s == d->denied_window_s) {
+            return &d->state[i];
+        }
+    }
+    WEIR_ASSERT(!"a denial names one of its limits");
+    return NULL;
+}
+
+/* OpenAI's words: clients read "Limit N, Used N, Requested N" and "try again in T" out of them. */
+static void denial_message(struct weir_chat *chat, struct weir_buf *b)
+{
+    const struct weir_decision *d = &chat->call.decision;
+    const struct weir_limit_state *s = denied_state(d);
+    bool never = d->retry_after_us == WEIR_RETRY_NEVER;
+    weir_buf_str(b,
+                 never ? WEIR_STR("Request too large for ") : WEIR_STR("Rate limit reached for "));
+    weir_buf_append(b, chat->model, chat->model_len);
+    WEIR_BUF_LIT(b, " in organization ");
+    struct weir_str subject = chat->call.subject[d->denied_subject]->name;
+    weir_buf_append(b, subject.p + 4, subject.len - 4); /* behind "key:" */
+    WEIR_BUF_LIT(b, " on ");
+    weir_limit_words(b, s->meter, s->window_s);
+    WEIR_BUF_LIT(b, ": Limit ");
+    weir_buf_u64(b, s->capacity);
+    if (!never) {
+        WEIR_BUF_LIT(b, ", Used ");
+        weir_buf_u64(b, s->used);
+    }
+    WEIR_BUF_LIT(b, ", Requested ");
+    weir_buf_u64(b, chat->call.amounts.of[s->meter]);
+    if (never) {
+        WEIR_BUF_LIT(b, ". The input or output tokens must be reduced in order to run "
+                        "successfully.");
+    } else {
+        WEIR_BUF_LIT(b, ". Please try again in ");
+        weir_duration(b, d->retry_after_us);
+        weir_buf_char(b, '.');
+    }
+}
+
+static void answer_denied(struct weir_chat *chat)
+{
+    struct weir_service *s = chat->service;
+    char message[512];
+    weir_buf_reset(&s->body);
+    denial_message(chat, &s->body);
+    size_t len = s->body.len < sizeof(message) ? s->body.len : sizeof(message);
+    memcpy(message, s->body.data, len);
+    weir_buf_reset(&s->body);
+    bool requests = chat->call.decision.denied_meter == WEIR_METER_REQUESTS;
+    weir_error_body(&s->body, weir_str(message, len), requests ? "requests" : "tokens", NULL,
+                    "rate_limit_exceeded");
+    weir_answer(s, chat->x, chat->started_ns, 429, chat_headers(chat), WEIR_STR("application/json"),
+                weir_buf_view(&s->body));
+    chat_end(chat);
+}
+
+/* {"id":...,"object":...,"created":...,"model":... */
+static void answer_begin(const struct weir_chat *chat, struct weir_buf *b, struct weir_str object)
+{
+    WEIR_BUF_LIT(b, "{\"id\":\"chatcmpl-");
+    weir_buf_append(b, chat->id + 4, sizeof(chat->id) - 4);
+    WEIR_BUF_LIT(b, "\",\"object\":\"");
+    weir_buf_str(b, object);
+    WEIR_BUF_LIT(b, "\",\"created\":");
+    weir_buf_u64(b, chat->created_s);
+    WEIR_BUF_LIT(b, ",\"model\":");
+    weir_buf_append(b, chat->model_json, chat->model_json_len);
+}
+
+static void usage_json(const struct weir_chat *chat, struct weir_buf *b)
+{
+    uint32_t output = chat->answer.output_tokens;
+    WEIR_BUF_LIT(b, "{\"prompt_tokens\":");
+    weir_buf_u64(b, chat->input_tokens);
+    WEIR_BUF_LIT(b, ",\"completion_tokens\":");
+    weir_buf_u64(b, output);
+    WEIR_BUF_LIT(b, ",\"total_tokens\":");
+    weir_buf_u64(b, chat->input_tokens + output);
+    WEIR_BUF_LIT(b, ",\"prompt_tokens_details\":{\"cached_tokens\":0},"
+                    "\"completion_tokens_details\":{\"reasoning_tokens\":0}}");
+}
+
+static struct weir_str finish_reason(const struct weir_chat *chat)
+{
+    return chat->answer.cut ? WEIR_STR("\"length\"") : WEIR_STR("\"stop\"");
+}
+
+static void answer_plain(struct weir_chat *chat)
+{
+    struct weir_service *s = chat->service;
+    struct weir_buf *b = &s->body;
+    weir_buf_reset(b);
+    answer_begin(chat, b, WEIR_STR("chat.completion"));
+    WEIR_BUF_LIT(b,
+                 ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
+    for (uint32_t i = 0; i < chat->answer.output_tokens; i++) {
+        weir_buf_str(b, weir_mock_word(&chat->answer, i));
+    }
+    WEIR_BUF_LIT(b, "\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":");
+    weir_buf_str(b, finish_reason(chat));
+    WEIR_BUF_LIT(b, "}],\"usage\":");
+    usage_json(chat, b);
+    WEIR_BUF_LIT(b, ",\"system_fingerprint\":\"fp_weir_mock\"}");
+    chat_settle(chat, chat->answer.output_tokens);
+    weir_answer(s, chat->x, chat->started_ns, 200, chat_headers(chat), WEIR_STR("application/json"),
+                weir_buf_view(b));
+    chat_end(chat);
+}
+
+/* One SSE event with this delta. */
+static void chunk(const struct weir_chat *chat, struct weir_buf *b, struct weir_str delta,
+                  struct weir_str reason)
+{
+    WEIR_BUF_LIT(b, "data: ");
+    answer_begin(chat, b, WEIR_STR("chat.completion.chunk"));
+    WEIR_BUF_LIT(b, ",\"choices\":[{\"index\":0,\"delta\":");
+    weir_buf_str(b, delta);
+    WEIR_BUF_LIT(b, ",\"logprobs\":null,\"finish_reason\":");
+    weir_buf_str(b, reason);
+    WEIR_BUF_LIT(b, "}]");
+    if (chat->include_usage) {
+        WEIR_BUF_LIT(b, ",\"usage\":null");
+    }
+    WEIR_BUF_LIT(b, "}\n\n");
+}
+
+static void stream_begin(struct weir_chat *chat, struct weir_buf *b)
+{
+    weir_answered(chat->service, 200, chat->started_ns);
+    weir_http_stream_begin(chat->x, 200, chat_headers(chat), WEIR_STR("text/event-stream"));
+    chunk(chat, b, WEIR_STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"),
+          WEIR_STR("null"));
+    chat->begun = true;
+}
+
+static void stream_tokens(struct weir_chat *chat, struct weir_buf *b, uint32_t until)
+{
+    for (; chat->sent < until; chat->sent++) {
+        char delta[64];
+        struct weir_str word = weir_mock_word(&chat->answer, chat->sent);
+        int len = snprintf(delta, sizeof(delta), "{\"content\":\"%.*s\"}", (int)word.len, word.p);
+        chunk(chat, b, weir_str(delta, (size_t)len), WEIR_STR("null"));
+    }
+}
+
+static void stream_end(struct weir_chat *chat, struct weir_buf *b)
+{
+    chunk(chat, b, WEIR_STR("{}"), finish_reason(chat));
+    if (chat->include_usage) {
+        WEIR_BUF_LIT(b, "data: ");
+        answer_begin(chat, b, WEIR_STR("chat.completion.chunk"));
+        WEIR_BUF_LIT(b, ",\"choices\":[],\"usage\":");
+        usage_json(chat, b);
+        WEIR_BUF_LIT(b, "}\n\n");
+    }
+    WEIR_BUF_LIT(b, "data: [DONE]\n\n");
+    weir_http_stream_write(chat->x, weir_buf_view(b));
+    chat_settle(chat, chat->answer.output_tokens);
+    weir_http_stream_end(chat->x);
+    chat_end(chat);
+}
+
+/* ---- the model's pace ---- */
+
+/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
+static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
+{
+    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
+}
+
+static void chat_go_on(struct weir_chat *chat);
+
+static void on_timer(uv_timer_t *timer)
+{
+    chat_go_on(timer->data);
+}
+
+static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
+{
+    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+    if (!chat->timer_open) {
+        uv_timer_init(&chat->service->loop->uv, &chat->timer);
+        chat->timer_open = true;
+    }
+    uv_timer_start(&chat->timer, on_timer, due_ms > passed_ms ? due_ms - passed_ms : 1, 0);
+}
+
+/* Says what the model has made by now. */
+static void chat_go_on(struct weir_chat *chat)
+{
+    const struct weir_mock_config *mock = &chat->service->config->mock;
+    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+    uint32_t total = chat->answer.output_tokens;
+    uint32_t made = chat->sent;
+    while (made < total && token_due_ms(mock, made) <= passed_ms) {
+        made++;
+    }
+    if (!chat->stream) {
+        if (made < total || passed_ms < mock->first_token_ms) {
+            chat->sent = made;
+            chat_wait_until(chat, token_due_ms(mock, total == 0 ? 0 : total - 1));
+        } else {
+            answer_plain(chat);
+        }
+        return;
+    }
+    struct weir_buf *b = &chat->service->body;
+    weir_buf_reset(b);
+    if (!chat->begun) {
+        stream_begin(chat, b); /* uses the buffer for the head first */
+    }
+    stream_tokens(chat, b, made);
+    if (made == total && passed_ms >= mock->first_token_ms) {
+        stream_end(chat, b);
+        return;
+    }
+    weir_http_stream_write(chat->x, weir_buf_view(b));
+    chat_wait_until(chat, token_due_ms(mock, made));
+}
+
+/* ---- the decision ---- */
+
+static void chat_decided(struct weir_call *call)
+{
+    struct weir_chat *chat = call->ctx;
+    struct weir_service *s = chat->service;
+    weir_count_decision(s, call, weir_clock_ns() - chat->asked_ns);
+    chat->waiting = false;
+    if (chat->x == NULL) { /* gone meanwhile: the model does not run; request and input stand */
+        if (call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed) {
+            chat_settle(chat, 0);
+        }
+        chat_end(chat);
+        return;
+    }
+    if (call->outcome != WEIR_OUTCOME_DECIDED) {
+        weir_refuse_outcome(s, chat->x, chat->started_ns, call->outcome);
+        chat_end(chat);
+        return;
+    }
+    if (!call->decision.allowed) {
+        answer_denied(chat);
+        return;
+    }
+    chat->created_s = weir_clock_wall_us() / 1000000;
+    chat->model_started_ms = uv_now(&s->loop->uv);
+    chat_go_on(chat);
+}
+
+void weir_chat_completions(struct weir_request *r)
+{
+    const struct weir_key *key;
+    uint8_t sha256[32];
+    struct weir_service *s = r->service;
+    if (!weir_authenticate(r, &key, sha256)) {
+        return;
+    }
+    struct weir_chat *chat = chat_new(r);
+    if (chat == NULL) {
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        return;
+    }
+    if (!read_chat(r, chat)) {
+        chat_release(chat);
+        return;
+    }
+    if (key == NULL) {
+        weir_anonymous_init(&chat->anonymous, sha256, s->config->unknown_plan);
+    }
+    chat->call.subject[0] = key == NULL ? &chat->anonymous.subject : &key->subject;
+    chat->call.subjects = 1;
+    if (chat->output_max == 0) {
+        chat->output_max = chat->call.subject[0]->plan->default_output_tokens;
+    }
+    weir_request_id(s, chat->id);
+    chat->answer = weir_mock_answer(&s->config->mock, r->http->body, chat->output_max);
+    chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->output_max);
+    chat->call.done = chat_decided;
+    chat->call.ctx = chat;
+    chat->waiting = true;
+    chat->asked_ns = weir_clock_ns();
+    *weir_http_exchange_slot(r->x) = &chat->pending;
+    if (weir_store_take(s->store, &chat->call) != WEIR_PENDING) {
+        chat_decided(&chat->call);
+    }
+}
+
+/* ---- models ---- */
+
+void weir_models(struct weir_request *r)
+{
+    const struct weir_config *config = r->service->config;
+    const struct weir_key *key;
+    uint8_t sha256[32];
+    if (!weir_authenticate(r, &key, sha256)) {
+        return;
+    }
+    struct weir_buf *b = &r->service->body;
+    weir_buf_reset(b);
+    WEIR_BUF_LIT(b, "{\"object\":\"list\",\"data\":[");
+    for (size_t i = 0; i < config->models; i++) {
+        WEIR_BUF_LIT(b, "{\"id\":");
+        weir_buf_json(b, weir_str_z(config->model[i]));
+        WEIR_BUF_LIT(b, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"weir\"}");
+        if (i + 1 < config->models) {
+            weir_buf_char(b, ',');
+        }
+    }
+    WEIR_BUF_LIT(b, "]}");
+    weir_answer(r->service, r->x, r->started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
+                weir_buf_view(b));
+}

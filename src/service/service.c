@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c - from a request to its handler, and the life of a service. */
+#include "service/service.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
+
+static const struct route {
+    struct weir_str path;
+    enum weir_http_method method; /* GET serves HEAD too */
+    weir_handler_fn *handler;
+    bool json; /* needs content-type: application/json */
+} routes[] = {
+    {{"/v1/chat/completions", 20}, WEIR_HTTP_POST, weir_chat_completions, true},
+    {{"/weir/v1/acquire", 16}, WEIR_HTTP_POST, weir_acquire, true},
+    {{"/weir/v1/settle", 15}, WEIR_HTTP_POST, weir_settle, true},
+    {{"/v1/models", 10}, WEIR_HTTP_GET, weir_models, false},
+    {{"/v1/usage", 9}, WEIR_HTTP_GET, weir_usage, false},
+    {{"/healthz", 8}, WEIR_HTTP_GET, weir_healthz, false},
+    {{"/readyz", 7}, WEIR_HTTP_GET, weir_readyz, false},
+    {{"/metrics", 8}, WEIR_HTTP_GET, weir_metrics, false},
+};
+
+static const struct route *route_of(struct weir_str path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (weir_str_eq(path, routes[i].path)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_json(const struct weir_http_request *http)
+{
+    struct weir_str type = weir_http_header(http, WEIR_STR("content-type"));
+    const char *semicolon = type.p == NULL ? NULL : memchr(type.p, ';', type.len);
+    if (semicolon != NULL) {
+        type.len = (size_t)(semicolon - type.p);
+    }
+    return weir_str_eq_nocase(weir_str_trim(type), WEIR_STR("application/json"));
+}
+
+static bool method_serves(enum weir_http_method offered, enum weir_http_method asked)
+{
+    return asked == offered || (asked == WEIR_HTTP_HEAD && offered == WEIR_HTTP_GET);
+}
+
+static void on_request(void *ctx, struct weir_http_exchange *x,
+                       const struct weir_http_request *http)
+{
+    struct weir_request r = {.service = ctx, .x = x, .http = http, .started_ns = weir_clock_ns()};
+    const struct route *route = route_of(http->path);
+    if (route == NULL) {
+        weir_refuse(&r, 404, NULL, "unknown_url", "Unknown request URL. See docs/http-api.md.");
+    } else if (!method_serves(route->method, http->method)) {
+        struct weir_str allow = route->method == WEIR_HTTP_GET ? WEIR_STR("allow: GET, HEAD\r\n")
+                                                               : WEIR_STR("allow: POST\r\n");
+        weir_buf_reset(&r.service->body);
+        weir_error_body(&r.service->body, WEIR_STR("This URL does not offer that method."),
+                        "invalid_request_error", NULL, "method_not_allowed");
+        weir_answer(r.service, x, r.started_ns, 405, allow, WEIR_STR("application/json"),
+                    weir_buf_view(&r.service->body));
+    } else if (route->json && !is_json(http)) {
+        weir_refuse(&r, 415, NULL, "unsupported_media_type",
+                    "The content-type must be application/json.");
+    } else {
+        route->handler(&r);
+    }
+}
+
+static void on_gone(void *ctx, struct weir_http_exchange *x)
+{
+    (void)ctx;
+    struct weir_pending *pending = *weir_http_exchange_slot(x);
+    if (pending != NULL) {
+        pending->gone(pending);
+    }
+}
+
+static void refusal_body(void *ctx, int status, struct weir_str reason, struct weir_buf *body)
+{
+    struct weir_service *s = ctx;
+    weir_count(&s->metrics.responses[status / 100], 1);
+    weir_error_body(body, reason, "invalid_request_error", NULL, NULL);
+}
+
+void weir_answered(struct weir_service *s, int status, uint64_t started_ns)
+{
+    weir_count(&s->metrics.responses[status / 100], 1);
+    weir_hist_add(&s->metrics.request, weir_clock_ns() - started_ns);
+}
+
+void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
+                 int status, struct weir_str headers, struct weir_str type, struct weir_str body)
+{
+    weir_answered(s, status, started_ns);
+    weir_http_reply(x, status, headers, type, body);
+}
+
+enum weir_err weir_service_new(const struct weir_config *config, struct weir_loop *loop,
+                               struct weir_store *store, struct weir_service_group *group, int fd,
+                               struct weir_service **ret_service)
+{
+    struct weir_service *s = weir_zalloc(sizeof(*s));
+    if (s == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    s->config = config;
+    s->loop = loop;
+    s->store = store;
+    s->group = group;
+    weir_buf_init(&s->head, HEAD_MAX);
+    weir_buf_init(&s->body, BODY_MAX);
+    uint64_t seed;
+    weir_random_bytes(&seed, sizeof(seed));
+    weir_rand_init(&s->ids, seed);
+    const struct weir_http_limits limits = {
+        .head_bytes_max = config->head_bytes_max,
+        .target_bytes_max = config->target_bytes_max,
+        .body_bytes_max = config->body_bytes_max,
+        .answer_bytes_max = 1 << 20,
+        .pipeline_max = 256,
+        .connections_max = config->connections_max,
+        .head_timeout_ms = config->head_timeout_ms,
+        .body_timeout_ms = config->body_timeout_ms,
+        .idle_timeout_ms = config->idle_timeout_ms,
+    };
+    const struct weir_http_handler handler = {
+        .on_request = on_request, .on_gone = on_gone, .error_body = refusal_body, .ctx = s};
+    enum weir_err err = weir_http_server_new(loop, fd, &limits, &handler, &s->http);
+    if (err != WEIR_OK) {
+        weir_service_free(s);
+        return err;
+    }
+    *ret_service = s;
+    return WEIR_OK;
+}
+
+void weir_service_free(struct weir_service *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    weir_http_server_free(s->http);
+    weir_chats_free(s);
+    weir_acquires_free(s);
+    weir_buf_deinit(&s->head);
+    weir_buf_deinit(&s->body);
+    weir_free(s);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.h - what a worker's listener offers: OpenAI's API, the decision API, usage, health and
+ * metrics. A service belongs to its worker's loop; other threads only read its metrics. */
+#ifndef WEIR_SERVICE_SERVICE_H
+#define WEIR_SERVICE_SERVICE_H
+
+#include <stddef.h>
+
+#include "base/hist.h"
+#include "base/rand.h"
+#include "config/config.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+enum { WEIR_METER_NONE = WEIR_METERS, WEIR_AUTH_SLOTS = 4096, WEIR_REQUEST_ID_BYTES = 36 };
+
+enum weir_served { /* how a request that asked for a decision ended */
+                   WEIR_SERVED_ALLOWED,
+                   WEIR_SERVED_DENIED,
+                   WEIR_SERVED_UNAVAILABLE,
+                   WEIR_SERVED_KINDS,
+};
+
+/* The owner writes (relaxed), /metrics reads from any thread. */
+struct weir_service_metrics {
+    _Atomic uint64_t decisions[WEIR_SERVED_KINDS][WEIR_METERS + 1]; /* by limiting meter */
+    _Atomic uint64_t responses[6];                                  /* by status / 100 */
+    _Atomic uint64_t settlements[5];                                /* by enum weir_settle_result */
+    struct weir_hist decision, request;
+};
+
+/* Secrets that were found right before, by a hash under this process's random secret. */
+struct weir_auth_slot {
+    uint64_t hash[2];
+    const struct weir_key *key;
+};
+
+struct weir_chat;    /* openai.c */
+struct weir_acquire; /* limits.c */
+struct weir_service_group;
+
+struct weir_service {
+    const struct weir_config *config;
+    struct weir_loop *loop;
+    struct weir_store *store;
+    struct weir_http_server *http;
+    struct weir_service_group *group;
+    struct weir_service_metrics metrics;
+    struct weir_rand ids;
+    struct weir_buf head, body; /* of the answer that is being made */
+    struct weir_chat *spare_chats;
+    struct weir_acquire *spare_acquires;
+    struct weir_auth_slot auth[WEIR_AUTH_SLOTS];
+};
+
+/* All services of the process, for what is told of them together. Filled before they run. */
+struct weir_service_group {
+    uint32_t services;
+    struct weir_service **service;
+};
+
+/* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */
+WEIR_MUSTCHECK enum weir_err weir_service_new(const struct weir_config *config,
+                                              struct weir_loop *loop, struct weir_store *store,
+                                              struct weir_service_group *group, int fd,
+                                              struct weir_service **ret_service);
+/* After its HTTP server was drained. NULL is allowed. */
+void weir_service_free(struct weir_service *s);
+
+/* ---- for the files of this folder ---- */
+
+static inline void weir_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
+
+/* One request on its way to its handler. */
+struct weir_request {
+    struct weir_service *service;
+    struct weir_http_exchange *x;
+    const struct weir_http_request *http;
+    uint64_t started_ns;
+};
+
+typedef void weir_handler_fn(struct weir_request *r);
+
+weir_handler_fn weir_chat_completions, weir_models; /* openai.c */
+weir_handler_fn weir_usage;                         /* usage.c */
+weir_handler_fn weir_acquire, weir_settle;          /* limits.c */
+weir_handler_fn weir_healthz, weir_readyz;          /* health.c */
+weir_handler_fn weir_metrics;                       /* metrics.c */
+
+/* The client of a request with a slot went away: its handler's part. */
+void weir_chat_gone(struct weir_chat *chat);
+void weir_acquire_gone(struct weir_acquire *a);
+void weir_chats_free(struct weir_service *s);
+void weir_acquires_free(struct weir_service *s);
+
+/* What a slot of an exchange points at: the first member of the handlers' own structs. */
+struct weir_pending {
+    void (*gone)(struct weir_pending *self);
+};
+
+/* Ends the request: counts it and answers. `headers`: complete lines. */
+void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
+                 int status, struct weir_str headers, struct weir_str type, struct weir_str body);
+/* Counts it as answered, for streams. */
+void weir_answered(struct weir_service *s, int status, uint64_t started_ns);
+
+/* error.c: OpenAI's error body. `param` and `code` may be empty: null. */
+void weir_error_body(struct weir_buf *b, struct weir_str message, const char *type,
+                     const char *param, const char *code);
+/* Answers with one; type invalid_request_error. `headers` may be empty. */
+void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
+                 const char *fmt, ...) WEIR_PRINTF(5, 6);
+/* 503: the store is out of reach (`closed`), or it has no place for a new subject. */
+void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
+                         enum weir_outcome outcome);
+
+/* auth.c. The key that the Authorization header names. Unknown and allowed: NULL, and *ret_sha256
+ * is the secret's. False: it was refused with 401. */
+bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
+                       uint8_t ret_sha256[static 32]);
+const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
+                                          uint8_t ret_sha256[static 32]);
+/* Whether the caller may use the decision API; refused with 401 or 403 when not. */
+bool weir_authorize_service(struct weir_request *r);
+/* The subject of a key that is not configured, in caller's memory. */
+struct weir_anonymous {
+    struct weir_subject subject;
+    char name[48];
+};
+void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
+                         const struct weir_plan *plan);
+
+/* headers.c */
+void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
+void weir_headers_retry(struct weir_buf *b, const struct weir_decision *d);
+/* "12ms", "1.146s", "6m0s". */
+void weir_duration(struct weir_buf *b, uint64_t us);
+/* "input tokens per min (TPM)". */
+void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window_s);
+/* The `limits` array of the native API and of usage. */
+void weir_limits_json(struct weir_buf *b, const struct weir_decision *d);
+
+/* metrics.c */
+void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns);
+
+#endif

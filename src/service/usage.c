@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage.c - GET /v1/usage: the caller's own limits. A look, which charges nothing. */
+#include "base/mem.h"
+#include "service/lookup.h"
+
+static void usage_done(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
+                       const struct weir_call *call)
+{
+    if (call->outcome != WEIR_OUTCOME_DECIDED) {
+        weir_refuse_outcome(s, x, started_ns, call->outcome);
+        return;
+    }
+    weir_buf_reset(&s->body);
+    WEIR_BUF_LIT(&s->body, "{\"object\":\"usage\",\"limits\":");
+    weir_limits_json(&s->body, &call->decision);
+    WEIR_BUF_LIT(&s->body, "}");
+    weir_answer(s, x, started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
+                weir_buf_view(&s->body));
+}
+
+void weir_usage(struct weir_request *r)
+{
+    const struct weir_key *key;
+    uint8_t sha256[32];
+    if (!weir_authenticate(r, &key, sha256)) {
+        return;
+    }
+    struct weir_acquire *a = weir_acquire_new(r, usage_done);
+    if (a == NULL) {
+        weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        return;
+    }
+    weir_acquire_start(a, key, sha256, weir_amounts(0, 0, 0));
+}
