@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve.c - a node: one thread per worker, each with its loop, listener and store handle. */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "service/json.h"
+#include "service/service.h"
+#include "store/open.h"
+
+struct worker {
+    struct node *node;
+    pthread_t thread;
+    struct weir_loop loop;
+    struct weir_store *store;
+    struct weir_service *service;
+};
+
+struct node {
+    struct weir_config *config;
+    struct weir_store_shared *shared;
+    struct worker *worker;
+    uint32_t workers; /* how many are set up */
+    struct weir_service_group group;
+};
+
+static const char help[] =
+    "usage: weir serve [OPTION...]\n\n"
+    "  --config FILE              configuration (default: built-in defaults)\n"
+    "  --listen ADDRESS:PORT      where to listen (127.0.0.1:8000)\n"
+    "  --workers N                worker threads (one per core)\n"
+    "  --store URL                embedded, redis://HOST:PORT/DB or redis+unix:///PATH\n"
+    "  --on-store-failure POLICY  local, closed or open\n"
+    "  --nodes N                  nodes that share the store (1)\n"
+    "  --help                     this text\n\n"
+    "SIGTERM and SIGINT let the requests under way finish; a second one ends at once.\n";
+
+struct arguments {
+    const char *config;
+    struct weir_config_flags flags;
+    bool help;
+};
+
+/* False: said what is wrong. */
+static bool parse_arguments(int argc, char **argv, struct arguments *ret)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"listen", required_argument, NULL, 'l'},
+        {"workers", required_argument, NULL, 'w'},
+        {"store", required_argument, NULL, 's'},
+        {"nodes", required_argument, NULL, 'n'},
+        {"on-store-failure", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    opterr = 0;
+    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
+        switch (o) {
+        case 'c':
+            ret->config = optarg;
+            break;
+        case 'l':
+            ret->flags.listen = optarg;
+            break;
+        case 'w':
+            ret->flags.workers = optarg;
+            break;
+        case 's':
+            ret->flags.store = optarg;
+            break;
+        case 'n':
+            ret->flags.nodes = optarg;
+            break;
+        case 'f':
+            ret->flags.on_store_failure = optarg;
+            break;
+        case 'h':
+            ret->help = true;
+            break;
+        case ':':
+            fprintf(stderr, "weir serve: %s expects a value\n", argv[optind - 1]);
+            return false;
+        default:
+            fprintf(stderr, "weir serve: unknown option %s; see weir serve --help\n",
+                    argv[optind - 1]);
+            return false;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "weir serve: unexpected \"%s\"; see weir serve --help\n", argv[optind]);
+        return false;
+    }
+    return true;
+}
+
+/* ---- one worker ---- */
+
+static void on_drained(void *ctx)
+{
+    struct worker *w = ctx;
+    weir_store_close(w->store); /* the last answers are given */
+    w->store = NULL;
+}
+
+static void on_stop(void *ctx)
+{
+    struct worker *w = ctx;
+    weir_http_server_drain(w->service->http, w->node->config->drain_timeout_ms, on_drained, w);
+}
+
+static void *run_worker(void *arg)
+{
+    struct worker *w = arg;
+    weir_loop_run(&w->loop);
+    weir_json_thread_end();
+    return NULL;
+}
+
+/* False: said what is wrong. */
+static bool worker_open(struct node *node, struct worker *w, int fd)
+{
+    w->node = node;
+    if (weir_loop_init(&w->loop) != WEIR_OK) {
+        fprintf(stderr, "weir serve: the kernel gives no event loop: %s\n", strerror(errno));
+        close(fd);
+        return false;
+    }
+    enum weir_err err = weir_store_open(node->config, &w->loop, node->shared, &w->store);
+    if (err == WEIR_OK) {
+        err = weir_service_new(node->config, &w->loop, w->store, &node->group, fd, &w->service);
+    } else {
+        close(fd);
+    }
+    if (err != WEIR_OK) {
+        fprintf(stderr, "weir serve: a worker cannot start: %s\n", weir_err_name(err));
+        weir_store_close(w->store);
+        weir_loop_deinit(&w->loop);
+        return false;
+    }
+    weir_loop_on_stop(&w->loop, on_stop, w);
+    return true;
+}
+
+static void worker_close(struct worker *w)
+{
+    weir_store_close(w->store);
+    weir_service_free(w->service);
+    weir_loop_deinit(&w->loop);
+}
+
+/* ---- the node ---- */
+
+/* A listener for each worker, on one port. False: said what is wrong. */
+static bool node_open_workers(struct node *node, uint16_t *ret_port)
+{
+    struct weir_config *config = node->config;
+    uint16_t port = config->listen.port;
+    node->worker = weir_zalloc_array(config->workers, sizeof(*node->worker));
+    node->group.service = weir_zalloc_array(config->workers, sizeof(*node->group.service));
+    if (node->worker == NULL || node->group.service == NULL) {
+        fprintf(stderr, "weir serve: out of memory\n");
+        return false;
+    }
+    for (uint32_t i = 0; i < config->workers; i++) {
+        int fd;
+        if (weir_http_listen(config->listen.host, port, i == 0, &fd, &port) != WEIR_OK) {
+            fprintf(stderr, "weir serve: cannot listen on %s:%u: %s\n", config->listen.host,
+                    config->listen.port,
+                    errno == EADDRINUSE ? "address already in use" : strerror(errno));
+            return false;
+        }
+        if (!worker_open(node, &node->worker[i], fd)) {
+            return false;
+        }
+        node->group.service[i] = node->worker[i].service;
+        node->workers++;
+    }
+    node->group.services = node->workers;
+    *ret_port = port;
+    return true;
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Until SIGTERM or SIGINT; a second one ends the process at once. */
+static void wait_for_signal(const sigset_t *signals, struct node *node)
+{
+    int got;
+    sigwait(signals, &got);
+    weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
+    for (uint32_t i = 0; i < node->workers; i++) {
+        weir_loop_stop(&node->worker[i].loop);
+    }
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+static int node_run(struct node *node)
+{
+    uint16_t port = 0;
+    if (!node_open_workers(node, &port)) {
+        return WEIR_EXIT_FAILED;
+    }
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    for (uint32_t i = 0; i < node->workers; i++) {
+        if (pthread_create(&node->worker[i].thread, NULL, run_worker, &node->worker[i]) != 0) {
+            fprintf(stderr, "weir serve: cannot start worker %u: %s\n", i, strerror(errno));
+            exit(WEIR_EXIT_FAILED); /* no request was served yet */
+        }
+    }
+    bool ipv6 = strchr(node->config->listen.host, ':') != NULL;
+    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", node->config->listen.host,
+            ipv6 ? "]" : "", port);
+    wait_for_signal(&signals, node);
+    for (uint32_t i = 0; i < node->workers; i++) {
+        pthread_join(node->worker[i].thread, NULL);
+    }
+    return WEIR_EXIT_OK;
+}
+
+/* Listeners of workers that never ran are drained here, so that all can be freed. */
+static void node_close(struct node *node, bool ran)
+{
+    for (uint32_t i = 0; i < node->workers; i++) {
+        if (!ran) {
+            on_stop(&node->worker[i]);
+            weir_loop_run(&node->worker[i].loop);
+        }
+        worker_close(&node->worker[i]);
+    }
+    weir_free(node->worker);
+    weir_free(node->group.service);
+    weir_store_shared_free(node->shared);
+    weir_config_free(node->config);
+}
+
+static bool node_prepare(struct node *node, const struct arguments *a)
+{
+    struct weir_config_error error;
+    char why[512];
+    if (weir_config_load(a->config, &a->flags, &node->config, &error) != WEIR_OK) {
+        if (error.line > 0) {
+            fprintf(stderr, "weir serve: %s:%u:%u: %s\n", a->config, error.line, error.column,
+                    error.text);
+        } else {
+            fprintf(stderr, "weir serve: %s%s%s\n", a->config != NULL ? a->config : "",
+                    a->config != NULL ? ": " : "", error.text);
+        }
+        return false;
+    }
+    if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
+        fprintf(stderr, "weir serve: %s\n", why);
+        return false;
+    }
+    if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK) {
+        fprintf(stderr, "weir serve: out of memory\n");
+        return false;
+    }
+    return true;
+}
+
+int weir_cmd_serve(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct node node = {0};
+    if (!parse_arguments(argc, argv, &arguments)) {
+        return WEIR_EXIT_USAGE;
+    }
+    if (arguments.help) {
+        fputs(help, stdout);
+        return WEIR_EXIT_OK;
+    }
+    prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    weir_json_init();
+    int code = WEIR_EXIT_FAILED;
+    if (node_prepare(&node, &arguments)) {
+        code = node_run(&node);
+    }
+    node_close(&node, code == WEIR_EXIT_OK);
+    return code;
+}
