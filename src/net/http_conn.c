@@ -258,13 +258,15 @@ static size_t parse(struct http_conn *c, const char *bytes, size_t from, size_t 
                     size_t *ret_parsed)
 {
     size_t start = 0;
-    while (from < len && !c->closing && !c->no_more_requests && !must_wait(c)) {
+    enum http_parsed what = HTTP_NEEDS_MORE;
+    /* After its head a request may be complete without a further byte. */
+    while ((from < len || what == HTTP_HEAD_DONE) && !c->closing && !c->no_more_requests &&
+           !must_wait(c)) {
         if (c->phase == HTTP_IDLE) {
             enter(c, HTTP_IN_HEAD);
         }
         size_t used;
-        enum http_parsed what =
-            http_parser_feed(&c->parser, bytes + start, from - start, len - start, &used);
+        what = http_parser_feed(&c->parser, bytes + start, from - start, len - start, &used);
         from = start + used;
         if (what == HTTP_HEAD_DONE) {
             head_done(c);
