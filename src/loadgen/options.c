@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.c - the command line of `weir load`: a table of flags, each with its own reader. */
+#include "loadgen/options.h"
+
+#include <netinet/in.h>
+#include <uv.h>
+
+#include "base/mem.h"
+
+struct parse {
+    struct weir_load_options *o;
+    const char *flag;
+    const char *value;
+    char *error;
+    bool has_prefix;
+};
+
+static const char help_text[] =
+    "usage: weir load --target URL[,URL..] (--keys a,b,c | --key-count N --key-prefix P)\n"
+    "                 [OPTION...]\n"
+    "\n"
+    "Sends chat completion requests at a rate and reports what came back.\n"
+    "\n"
+    "  --target URL[,URL..]  http://HOST:PORT; more than one: at random per request\n"
+    "  --clients N           connections to each target, one request at a time (50)\n"
+    "  --rate R              requests per second; 0: as fast as it goes (100)\n"
+    "  --duration S          seconds (10)\n"
+    "  --keys a,b,c          API keys, at random per request\n"
+    "  --key-count N         N keys: the prefix and a number from 1 to N\n"
+    "  --key-prefix P        what these begin with (sk-load-)\n"
+    "  --prompt-tokens A-B   tokens of the prompt, about (50-150)\n"
+    "  --max-tokens A-B      max_tokens of the request (50-200)\n"
+    "  --stream              ask for the answer as a stream\n"
+    "  --model NAME          model of the request (weir-mock)\n"
+    "  --seed N              the same seed gives the same requests (1)\n"
+    "  --json FILE           also write the report as JSON\n"
+    "  --html FILE           also write the report as one HTML page\n"
+    "  --help                this text\n";
+
+const char *weir_load_options_help(void)
+{
+    return help_text;
+}
+
+static bool refuse(struct parse *p, const char *expected)
+{
+    snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s: expected %s, got \"%.80s\"", p->flag, expected,
+             p->value);
+    return false;
+}
+
+/* Digits with at most one point: strtod alone would take "nan", "0x1p3" and "1e9" too. */
+static bool decimal(const char *text, double *ret)
+{
+    size_t digits = 0, points = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c >= '0' && *c <= '9') {
+            digits++;
+        } else if (*c == '.') {
+            points++;
+        } else {
+            return false;
+        }
+    }
+    if (digits == 0 || points > 1) {
+        return false;
+    }
+    *ret = strtod(text, NULL);
+    return true;
+}
+
+static bool whole(struct weir_str text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+    return weir_str_u64(text, max, ret) == WEIR_OK && *ret >= min;
+}
+
+/* Takes the part up to the next comma off *rest. False when nothing is left. */
+static bool next_part(struct weir_str *rest, struct weir_str *part)
+{
+    if (rest->p == NULL) {
+        return false;
+    }
+    const char *comma = rest->len > 0 ? memchr(rest->p, ',', rest->len) : NULL;
+    if (comma == NULL) {
+        *part = *rest;
+        *rest = weir_str(NULL, 0);
+        return true;
+    }
+    *part = weir_str(rest->p, (size_t)(comma - rest->p));
+    *rest = weir_str(comma + 1, rest->len - part->len - 1);
+    return true;
+}
+
+static bool read_address(struct weir_str host, uint64_t port, struct sockaddr_storage *addr)
+{
+    char text[64];
+    if (host.len == 0 || host.len >= sizeof(text)) {
+        return false;
+    }
+    bool six = host.p[0] == '[' && host.p[host.len - 1] == ']';
+    if (six) {
+        host = weir_str(host.p + 1, host.len - 2);
+    }
+    memcpy(text, host.p, host.len);
+    text[host.len] = '\0';
+    const char *ip = strcmp(text, "localhost") == 0 ? "127.0.0.1" : text;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    if (six ? uv_ip6_addr(ip, (int)port, &in6) != 0 : uv_ip4_addr(ip, (int)port, &in) != 0) {
+        return false;
+    }
+    memcpy(addr, six ? (void *)&in6 : (void *)&in, six ? sizeof(in6) : sizeof(in));
+    return true;
+}
+
+static bool read_target(struct weir_str url, struct weir_load_target *t)
+{
+    t->url = url;
+    if (!weir_str_starts(url, WEIR_STR("http://"))) {
+        return false;
+    }
+    struct weir_str rest = weir_str(url.p + 7, url.len - 7);
+    if (rest.len > 0 && rest.p[rest.len - 1] == '/') {
+        rest.len--;
+    }
+    const char *colon = rest.len > 0 ? memrchr(rest.p, ':', rest.len) : NULL;
+    if (colon == NULL) {
+        return false;
+    }
+    t->authority = rest;
+    struct weir_str host = weir_str(rest.p, (size_t)(colon - rest.p));
+    uint64_t port;
+    return whole(weir_str(colon + 1, rest.len - host.len - 1), 1, 65535, &port) &&
+           read_address(host, port, &t->addr);
+}
+
+static bool set_target(struct parse *p)
+{
+    struct weir_str rest = weir_str_z(p->value), url;
+    p->o->targets = 0;
+    while (next_part(&rest, &url)) {
+        if (p->o->targets == WEIR_LOAD_TARGETS_MAX) {
+            return refuse(p, "at most 16 targets");
+        }
+        if (!read_target(url, &p->o->target[p->o->targets])) {
+            return refuse(p, "http://HOST:PORT with a numeric HOST or localhost");
+        }
+        p->o->targets++;
+    }
+    return true;
+}
+
+static bool set_clients(struct parse *p)
+{
+    uint64_t n;
+    if (!whole(weir_str_z(p->value), 1, WEIR_LOAD_CLIENTS_MAX, &n)) {
+        return refuse(p, "a number of clients from 1 to 65536");
+    }
+    p->o->clients = (uint32_t)n;
+    return true;
+}
+
+static bool set_rate(struct parse *p)
+{
+    /* below 0.001 a run of the longest duration would not hold 100 requests */
+    if (!decimal(p->value, &p->o->rate) || p->o->rate > WEIR_LOAD_RATE_MAX ||
+        (p->o->rate > 0 && p->o->rate < 0.001)) {
+        return refuse(p, "requests per second from 0.001 to 10000000, or 0 for no limit");
+    }
+    return true;
+}
+
+static bool set_duration(struct parse *p)
+{
+    if (!decimal(p->value, &p->o->duration_s) || p->o->duration_s < 0.1 ||
+        p->o->duration_s > WEIR_LOAD_DURATION_MAX_S) {
+        return refuse(p, "seconds from 0.1 to 86400");
+    }
+    return true;
+}
+
+/* What may stand in a header field without ending it or being trimmed away. */
+static bool is_key(struct weir_str key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.p[i] <= ' ' || key.p[i] > '~') {
+            return false;
+        }
+    }
+    return key.len > 0 && key.len <= WEIR_LOAD_KEY_BYTES_MAX;
+}
+
+static bool set_keys(struct parse *p)
+{
+    size_t count = 1;
+    for (const char *c = p->value; *c != '\0'; c++) {
+        count += *c == ',';
+    }
+    weir_free(p->o->key_list);
+    p->o->keys = 0;
+    p->o->key_list = weir_zalloc_array(count, sizeof(*p->o->key_list));
+    if (p->o->key_list == NULL) {
+        return refuse(p, "a list of keys that fits into memory");
+    }
+    struct weir_str rest = weir_str_z(p->value), key;
+    while (next_part(&rest, &key)) {
+        if (!is_key(key)) {
+            return refuse(p, "keys of 1 to 512 visible ASCII characters, with commas between");
+        }
+        p->o->key_list[p->o->keys++] = key;
+    }
+    return true;
+}
+
+static bool set_key_count(struct parse *p)
+{
+    uint64_t n;
+    if (!whole(weir_str_z(p->value), 1, WEIR_LOAD_KEYS_MAX, &n)) {
+        return refuse(p, "a number of keys from 1 to 10000000");
+    }
+    if (p->o->key_list != NULL) {
+        return refuse(p, "either --keys or --key-count, not both");
+    }
+    p->o->keys = (uint32_t)n;
+    return true;
+}
+
+static bool set_key_prefix(struct parse *p)
+{
+    p->o->key_prefix = weir_str_z(p->value);
+    p->has_prefix = true;
+    return is_key(p->o->key_prefix) || refuse(p, "1 to 512 visible ASCII characters");
+}
+
+/* "A-B", or "A" for the same at both ends. */
+static bool read_range(const char *text, uint64_t max, struct weir_load_range *r)
+{
+    const char *dash = strchr(text, '-');
+    struct weir_str high = weir_str_z(dash == NULL ? text : dash + 1);
+    struct weir_str low = dash == NULL ? high : weir_str(text, (size_t)(dash - text));
+    return whole(low, 1, max, &r->low) && whole(high, r->low, max, &r->high);
+}
+
+static bool set_prompt_tokens(struct parse *p)
+{
+    return read_range(p->value, WEIR_LOAD_PROMPT_TOKENS_MAX, &p->o->prompt_tokens) ||
+           refuse(p, "A-B with 1 <= A <= B <= 1000000");
+}
+
+static bool set_max_tokens(struct parse *p)
+{
+    return read_range(p->value, WEIR_LOAD_MAX_TOKENS_MAX, &p->o->max_tokens) ||
+           refuse(p, "A-B with 1 <= A <= B <= 10000000");
+}
+
+static bool set_seed(struct parse *p)
+{
+    return whole(weir_str_z(p->value), 0, UINT64_MAX, &p->o->seed) || refuse(p, "a whole number");
+}
+
+static bool set_model(struct parse *p)
+{
+    p->o->model = weir_str_z(p->value);
+    return (p->o->model.len > 0 && p->o->model.len <= 256) || refuse(p, "1 to 256 bytes");
+}
+
+static bool set_json(struct parse *p)
+{
+    p->o->json = p->value;
+    return *p->value != '\0' || refuse(p, "the name of a file");
+}
+
+static bool set_html(struct parse *p)
+{
+    p->o->html = p->value;
+    return *p->value != '\0' || refuse(p, "the name of a file");
+}
+
+static bool set_stream(struct parse *p)
+{
+    p->o->stream = true;
+    return true;
+}
+
+static bool set_help(struct parse *p)
+{
+    p->o->help = true;
+    return true;
+}
+
+static const struct flag {
+    const char *name;
+    bool (*set)(struct parse *p);
+    bool bare; /* takes no value */
+} flags[] = {
+    {"--target", set_target, false},
+    {"--clients", set_clients, false},
+    {"--rate", set_rate, false},
+    {"--duration", set_duration, false},
+    {"--keys", set_keys, false},
+    {"--key-count", set_key_count, false},
+    {"--key-prefix", set_key_prefix, false},
+    {"--prompt-tokens", set_prompt_tokens, false},
+    {"--max-tokens", set_max_tokens, false},
+    {"--stream", set_stream, true},
+    {"--seed", set_seed, false},
+    {"--model", set_model, false},
+    {"--json", set_json, false},
+    {"--html", set_html, false},
+    {"--help", set_help, true},
+    {"-h", set_help, true},
+};
+
+static const struct flag *find_flag(struct weir_str name)
+{
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (weir_str_eq(name, weir_str_z(flags[i].name))) {
+            return &flags[i];
+        }
+    }
+    return NULL;
+}
+
+/* Reads argv[*at], and the argument behind it when that is its value. */
+static bool read_argument(struct parse *p, int argc, char **argv, int *at)
+{
+    const char *arg = argv[*at];
+    const char *equals = strchr(arg, '=');
+    struct weir_str name = equals == NULL ? weir_str_z(arg) : weir_str(arg, (size_t)(equals - arg));
+    const struct flag *flag = find_flag(name);
+    if (flag == NULL || (flag->bare && equals != NULL)) {
+        snprintf(p->error, WEIR_LOAD_ERROR_BYTES,
+                 "there is no option \"%.80s\"; weir load --help lists them", arg);
+        return false;
+    }
+    p->flag = flag->name;
+    p->value = equals == NULL ? NULL : equals + 1;
+    if (!flag->bare && p->value == NULL) {
+        if (*at + 1 >= argc) {
+            snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s: expected a value behind it", p->flag);
+            return false;
+        }
+        p->value = argv[++*at];
+    }
+    return flag->set(p);
+}
+
+static bool check_together(struct parse *p, bool counted)
+{
+    const char *wrong = NULL;
+    if (p->o->targets == 0) {
+        wrong = "--target: expected at least one, http://HOST:PORT";
+    } else if (p->o->keys == 0) {
+        wrong = "--keys: expected the API keys to use (or --key-count N --key-prefix P)";
+    } else if (p->o->key_list != NULL && (counted || p->has_prefix)) {
+        wrong = "--keys: expected either this or --key-count with --key-prefix, not both";
+    }
+    if (wrong != NULL) {
+        snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
+    }
+    return wrong == NULL;
+}
+
+bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
+                             char error[WEIR_LOAD_ERROR_BYTES])
+{
+    *o = (struct weir_load_options){
+        .clients = 50,
+        .rate = 100,
+        .duration_s = 10,
+        .key_prefix = WEIR_STR("sk-load-"),
+        .prompt_tokens = {50, 150},
+        .max_tokens = {50, 200},
+        .seed = 1,
+        .model = WEIR_STR("weir-mock"),
+    };
+    error[0] = '\0';
+    struct parse p = {.o = o, .error = error};
+    bool counted = false;
+    for (int at = 1; at < argc; at++) {
+        if (!read_argument(&p, argc, argv, &at)) {
+            return false;
+        }
+        if (o->help) {
+            return true;
+        }
+        counted = counted || strcmp(p.flag, "--key-count") == 0;
+    }
+    return check_together(&p, counted);
+}
+
+void weir_load_options_deinit(struct weir_load_options *o)
+{
+    weir_free(o->key_list);
+    o->key_list = NULL;
+}
+
+void weir_load_key(const struct weir_load_options *o, uint32_t key, struct weir_buf *out)
+{
+    if (o->key_list != NULL) {
+        weir_buf_str(out, o->key_list[key]);
+        return;
+    }
+    weir_buf_str(out, o->key_prefix);
+    weir_buf_u64(out, (uint64_t)key + 1);
+}

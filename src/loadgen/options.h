@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.h - what `weir load` was asked to do. All text is borrowed from argv. */
+#ifndef WEIR_LOADGEN_OPTIONS_H
+#define WEIR_LOADGEN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+enum {
+    WEIR_LOAD_TARGETS_MAX = 16,
+    WEIR_LOAD_CLIENTS_MAX = 65536,
+    WEIR_LOAD_KEYS_MAX = 10000000,
+    WEIR_LOAD_KEY_BYTES_MAX = 512,
+    WEIR_LOAD_RATE_MAX = 10000000,
+    WEIR_LOAD_DURATION_MAX_S = 86400,
+    WEIR_LOAD_PROMPT_TOKENS_MAX = 1000000,
+    WEIR_LOAD_MAX_TOKENS_MAX = 10000000,
+};
+
+struct weir_load_target {
+    struct weir_str url;
+    struct weir_str authority; /* HOST:PORT, for the Host field */
+    struct sockaddr_storage addr;
+};
+
+/* Both ends are included. */
+struct weir_load_range {
+    uint64_t low, high;
+};
+
+struct weir_load_options {
+    struct weir_load_target target[WEIR_LOAD_TARGETS_MAX];
+    uint32_t targets;
+    uint32_t clients;
+    double rate; /* requests per second; 0: as fast as it goes */
+    double duration_s;
+    struct weir_str *key_list; /* NULL: key_prefix and a number from 1 to keys */
+    uint32_t keys;
+    struct weir_str key_prefix;
+    struct weir_load_range prompt_tokens;
+    struct weir_load_range max_tokens;
+    uint64_t seed;
+    struct weir_str model;
+    const char *json; /* NULL: not asked for */
+    const char *html;
+    bool stream;
+    bool help;
+};
+
+enum { WEIR_LOAD_ERROR_BYTES = 320 };
+
+/* False: `error` says which option is wrong and what it expects. Deinit in either case. */
+WEIR_MUSTCHECK bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
+                                            char error[WEIR_LOAD_ERROR_BYTES]);
+void weir_load_options_deinit(struct weir_load_options *o);
+const char *weir_load_options_help(void);
+/* Appends the name of a key, 0 to keys - 1. */
+void weir_load_key(const struct weir_load_options *o, uint32_t key, struct weir_buf *out);
+
+#endif
