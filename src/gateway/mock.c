@@ -2,7 +2,6 @@
 #include "gateway/mock.h"
 
 #include <math.h>
-#include <xxhash.h>
 
 #include "base/rand.h"
 
@@ -25,11 +24,11 @@ static uint64_t draw_length(struct weir_rand *r, uint32_t mean)
     return length < 1.0 ? 1 : (uint64_t)length;
 }
 
-struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock,
-                                         struct weir_str request, uint64_t output_max)
+struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, uint64_t prompt_hash,
+                                         uint64_t output_max)
 {
     struct weir_rand r;
-    weir_rand_init(&r, XXH3_64bits_withSeed(request.p, request.len, mock->seed));
+    weir_rand_init(&r, weir_mix64(mock->seed) ^ prompt_hash);
     uint64_t length = draw_length(&r, mock->output_mean);
     uint64_t most = output_max < mock->output_max ? output_max : mock->output_max;
     struct weir_mock_answer a = {.seed = weir_rand_u64(&r)};

@@ -18,11 +18,11 @@ struct weir_mock_answer {
     bool cut;               /* the maximum ended it: finish_reason "length" instead of "stop" */
 };
 
-/* `request` is all that the answer depends on beside the seed (the request's body).
+/* `prompt_hash`: of all that the answer depends on beside the seed, as model and messages.
  * output_max: the request's maximum; the answer is never longer (nor than mock->output_max). At
  * least 1 token unless output_max is 0. */
-struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock,
-                                         struct weir_str request, uint64_t output_max);
+struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, uint64_t prompt_hash,
+                                         uint64_t output_max);
 
 /* The i-th token's text, i < output_tokens, with its leading space when i > 0; needs no escaping in
  * JSON. Constant memory. */

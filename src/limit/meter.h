@@ -31,6 +31,16 @@ static inline struct weir_amounts weir_amounts(uint64_t requests, uint64_t input
     return (struct weir_amounts){{requests, input, output, input + output}};
 }
 
+/* Whether nothing is asked of any meter: a look. */
+static inline bool weir_amounts_none(const struct weir_amounts *a)
+{
+    uint64_t any = 0;
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        any |= a->of[m];
+    }
+    return any == 0;
+}
+
 /* What settling changes: `less` is given back, `more` is charged beside. total_tokens is the sum of
  * the other two in both, so that what is given back and what is charged stay whole. */
 void weir_amounts_settle(const struct weir_amounts *reserved, const struct weir_amounts *used,

@@ -228,7 +228,7 @@ static uint32_t value_create(struct weir_value *v, const struct weir_plan *plan,
 uint32_t weir_value_add(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
                         const struct weir_amounts *a)
 {
-    if (plan->windows == 0 || (a->of[0] | a->of[1] | a->of[2] | a->of[3]) == 0) {
+    if (plan->windows == 0 || weir_amounts_none(a)) {
         return 0;
     }
     if (WEIR_UNLIKELY(v->len == 0)) {

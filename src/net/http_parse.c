@@ -107,6 +107,9 @@ static int check_headers(struct http_parser *p)
     for (uint32_t i = 0; i < p->headers; i++) {
         struct weir_str name = text(p, p->name[i]);
         struct weir_str value = weir_str_trim(text(p, p->value[i]));
+        if (name.len == 0) {
+            return refuse(p, 400, "A header field must have a name.");
+        }
         if (weir_str_eq_nocase(name, WEIR_STR("host"))) {
             hosts++;
         } else if (weir_str_eq_nocase(name, WEIR_STR("content-length"))) {

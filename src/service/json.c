@@ -93,10 +93,29 @@ void weir_json_thread_end(void)
     arena.used = arena.bytes = 0;
 }
 
+/* A NUL, as a byte or escaped, would end a text of cJSON's early: what stands behind it would be
+ * read by the model and counted by nobody. */
+static bool holds_nul(struct weir_str text)
+{
+    if (memchr(text.p, '\0', text.len) != NULL) {
+        return true;
+    }
+    const char *end = text.p + text.len;
+    for (const char *p = text.p; (p = memchr(p, '\\', (size_t)(end - p))) != NULL; p += 2) {
+        if (end - p < 2) {
+            return false;
+        }
+        if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const cJSON *weir_json_parse(struct weir_str text)
 {
     arena_reset();
-    if (text.len == 0 || !weir_utf8_valid(text)) {
+    if (text.len == 0 || holds_nul(text) || !weir_utf8_valid(text)) {
         return NULL;
     }
     const char *end = NULL;

@@ -105,11 +105,15 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
     weir_buf_reset(&s->body);
     weir_buf_reset(&s->head);
     if (d->allowed) {
-        WEIR_BUF_LIT(&s->body, "{\"allowed\":true,\"reservation\":\"");
+        WEIR_BUF_LIT(&s->body, "{\"allowed\":true,\"reservation\":");
         if (call->reservation.nonce != 0) {
+            weir_buf_char(&s->body, '"');
             weir_reservation_write(&s->body, &call->reservation, call->subject[0]->name);
+            weir_buf_char(&s->body, '"');
+        } else {
+            WEIR_BUF_LIT(&s->body, "null"); /* a look has nothing to settle */
         }
-        WEIR_BUF_LIT(&s->body, "\",\"limits\":");
+        WEIR_BUF_LIT(&s->body, ",\"limits\":");
     } else {
         WEIR_BUF_LIT(&s->body, "{\"allowed\":false,\"denied_by\":{\"subject\":");
         weir_buf_json(&s->body, call->subject[d->denied_subject]->name);
@@ -157,7 +161,6 @@ void weir_acquire(struct weir_request *r)
         weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
         return;
     }
-    /* a look has no reservation */
     weir_acquire_start(a, key, sha256, weir_amounts(f.requests, f.input, f.output));
 }
 

@@ -79,6 +79,7 @@ void weir_acquire_start(struct weir_acquire *a, const struct weir_key *key,
     a->call.subject[0] = subject;
     a->call.subjects = 1;
     a->call.amounts = amounts;
+    a->call.reservation = (struct weir_reservation){0};
     a->call.done = decided;
     a->call.ctx = a;
     a->asked_ns = a->started_ns;

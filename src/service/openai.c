@@ -2,6 +2,8 @@
 /* openai.c - POST /v1/chat/completions and GET /v1/models. A request is charged before the model
  * runs: its input as estimated, its output at the maximum it allows; when the model is done the
  * charge is settled to what was used. */
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock.h"
@@ -18,6 +20,7 @@ struct weir_chat {
     struct weir_chat *next;       /* free list */
     uint64_t started_ns, asked_ns;
     uint64_t input_tokens, output_max;
+    uint64_t prompt_hash; /* of model and messages: all that the mock's answer depends on */
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
     uint32_t sent; /* tokens of the answer that left */
@@ -81,17 +84,25 @@ static bool model_field(struct weir_request *r, const cJSON *root, struct weir_c
     weir_buf_json(b, weir_str(chat->model, len));
     memcpy(chat->model_json, b->data, b->len);
     chat->model_json_len = (uint32_t)b->len;
+    chat->prompt_hash = XXH3_64bits(chat->model, len);
     return true;
 }
 
-/* Tokens of a message's content: a text, or a list of parts of which the texts count. */
-static bool content_tokens(const cJSON *content, uint64_t *tokens)
+static void count_text(struct weir_chat *chat, const char *text)
+{
+    struct weir_str s = weir_str_z(text);
+    chat->input_tokens += weir_tokens_estimate(s);
+    chat->prompt_hash = XXH3_64bits_withSeed(s.p, s.len, chat->prompt_hash);
+}
+
+/* A message's content: a text, or a list of parts of which the texts count. */
+static bool count_content(struct weir_chat *chat, const cJSON *content)
 {
     if (content == NULL || cJSON_IsNull(content)) {
         return true; /* a message with tool calls */
     }
     if (cJSON_IsString(content)) {
-        *tokens += weir_tokens_estimate(weir_str_z(content->valuestring));
+        count_text(chat, content->valuestring);
         return true;
     }
     if (!cJSON_IsArray(content)) {
@@ -103,7 +114,7 @@ static bool content_tokens(const cJSON *content, uint64_t *tokens)
             return false;
         }
         if (text != NULL) {
-            *tokens += weir_tokens_estimate(weir_str_z(text->valuestring));
+            count_text(chat, text->valuestring);
         }
     }
     return true;
@@ -116,24 +127,23 @@ static bool messages_field(struct weir_request *r, const cJSON *root, struct wei
         weir_refuse(r, 400, "messages", NULL, "messages: expected a list of at least one message.");
         return false;
     }
-    uint64_t tokens = WEIR_TOKENS_PER_REPLY;
+    chat->input_tokens = WEIR_TOKENS_PER_REPLY;
     unsigned i = 0;
     for (const cJSON *m = messages->child; m != NULL; m = m->next, i++) {
         const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
         char name[48];
-        tokens += WEIR_TOKENS_PER_MESSAGE;
+        chat->input_tokens += WEIR_TOKENS_PER_MESSAGE;
         if (!cJSON_IsObject(m) || !cJSON_IsString(role)) {
             snprintf(name, sizeof(name), "messages[%u].role", i);
             weir_refuse(r, 400, name, NULL, "%s: expected a message with a role.", name);
             return false;
         }
-        if (!content_tokens(cJSON_GetObjectItemCaseSensitive(m, "content"), &tokens)) {
+        if (!count_content(chat, cJSON_GetObjectItemCaseSensitive(m, "content"))) {
             snprintf(name, sizeof(name), "messages[%u].content", i);
             weir_refuse(r, 400, name, NULL, "%s: expected a text or a list of parts.", name);
             return false;
         }
     }
-    chat->input_tokens = tokens;
     return true;
 }
 
@@ -166,7 +176,7 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
     if (!cJSON_IsObject(root)) {
         weir_refuse(r, 400, NULL, NULL,
                     "We could not parse the JSON body of your request: expected an object in "
-                    "UTF-8.");
+                    "UTF-8, without NUL.");
         return false;
     }
     chat->output_max = 0;
@@ -558,7 +568,7 @@ void weir_chat_completions(struct weir_request *r)
         chat->output_max = chat->call.subject[0]->plan->default_output_tokens;
     }
     weir_request_id(s, chat->id);
-    chat->answer = weir_mock_answer(&s->config->mock, r->http->body, chat->output_max);
+    chat->answer = weir_mock_answer(&s->config->mock, chat->prompt_hash, chat->output_max);
     chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->output_max);
     chat->call.done = chat_decided;
     chat->call.ctx = chat;

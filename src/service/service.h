@@ -92,9 +92,6 @@ weir_handler_fn weir_acquire, weir_settle;          /* limits.c */
 weir_handler_fn weir_healthz, weir_readyz;          /* health.c */
 weir_handler_fn weir_metrics;                       /* metrics.c */
 
-/* The client of a request with a slot went away: its handler's part. */
-void weir_chat_gone(struct weir_chat *chat);
-void weir_acquire_gone(struct weir_acquire *a);
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
 

@@ -37,7 +37,7 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
         return WEIR_OK;
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    if (call->decision.allowed) {
+    if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
         call->reservation = (struct weir_reservation){
             .nonce = weir_rand_u64(&self->nonces) | 2, /* neither 0 nor 1 */
             .epoch = self->epoch,

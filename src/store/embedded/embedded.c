@@ -228,15 +228,6 @@ static enum weir_err add_all(struct charge *c, const struct weir_amounts *a)
     return err;
 }
 
-static bool nothing(const struct weir_amounts *a)
-{
-    uint64_t any = 0;
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        any |= a->of[m];
-    }
-    return any == 0;
-}
-
 /* The common charge: one subject that is held already, and nothing but sums changes. */
 static bool charge_in_step(struct charge *c, const struct weir_amounts *a, struct weir_decision *d)
 {
@@ -257,7 +248,7 @@ static enum weir_err charge_once(struct charge *c, const struct weir_amounts *a,
     if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
         judge(c, a, d);
     }
-    if (err == WEIR_OK && d->allowed && !nothing(a)) {
+    if (err == WEIR_OK && d->allowed && !weir_amounts_none(a)) {
         err = add_all(c, a);
     }
     if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
@@ -344,7 +335,7 @@ enum weir_err weir_embedded_settle(struct weir_embedded *table,
     struct charge c;
     struct weir_decision ignored;
     begin(&c, table, subject, subjects, now_us);
-    if (!nothing(&more)) {
+    if (!weir_amounts_none(&more)) {
         WEIR_TRY(charge(&c, &more, CHARGE_ALWAYS, &ignored));
     }
     lock_all(&c);
