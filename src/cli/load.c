@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "loadgen/html.h"
 #include "loadgen/report.h"
 #include "loadgen/run.h"
 
@@ -20,83 +21,104 @@ static void raise_file_limit(void)
     }
 }
 
-/* Before the run, so that a long one does not end without a place for its report. The report holds
- * API keys: others may not read it. NULL: said why; `path` NULL: not asked for. */
-static bool open_report(const char *path, FILE **ret)
+struct report {
+    const char *path; /* NULL: not asked for */
+    FILE *file;
+    void (*write)(const struct weir_load_tally *t, FILE *out);
+};
+
+/* Before the run, so that a long one does not end without a place for its report; what stood there
+ * is overwritten after the run. It holds API keys: others may not read it. False: said why. */
+static bool report_open(struct report *r)
 {
-    *ret = NULL;
-    if (path == NULL) {
+    if (r->path == NULL || r->file != NULL) {
         return true;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    *ret = fd < 0 ? NULL : fdopen(fd, "w");
-    if (*ret == NULL) {
-        fprintf(stderr, "weir load: cannot write %s: %s\n", path, strerror(errno));
+    int fd = open(r->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    r->file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (r->file == NULL) {
+        fprintf(stderr, "weir load: cannot write %s: %s\n", r->path, strerror(errno));
         return false;
     }
     return true;
 }
 
-static bool write_report(const struct weir_load_tally *t, const char *path, FILE *file,
-                         void (*write)(const struct weir_load_tally *t, FILE *out))
+static bool report_write(struct report *r, const struct weir_load_tally *t)
 {
-    if (file == NULL) {
+    if (r->file == NULL) {
         return true;
     }
-    write(t, file);
-    bool failed = ferror(file) != 0;
-    if (fclose(file) != 0 || failed) {
-        fprintf(stderr, "weir load: cannot write %s: %s\n", path, strerror(errno));
-        return false;
+    /* EINVAL: a pipe or a terminal */
+    bool good = r->file == stdout || ftruncate(fileno(r->file), 0) == 0 || errno == EINVAL;
+    r->write(t, r->file);
+    good = fflush(r->file) == 0 && ferror(r->file) == 0 && good;
+    if (!good) {
+        fprintf(stderr, "weir load: cannot write %s: %s\n", r->path, strerror(errno));
     }
-    return true;
+    return good;
 }
 
-static int load(const struct weir_load_options *o, struct weir_load_tally *t)
+static int run_and_report(const struct weir_load_options *o, struct weir_load_tally *t)
 {
+    enum { REPORTS = 3 };
+    struct report report[REPORTS] = {
+        {"the report", stdout, weir_load_report_text},
+        {o->json, NULL, weir_load_report_json},
+        {o->html, NULL, weir_load_html},
+    };
+    bool good = true;
+    for (int i = 0; i < REPORTS; i++) {
+        good = good && report_open(&report[i]);
+    }
     char error[WEIR_LOAD_RUN_ERROR_BYTES];
-    FILE *json;
-    if (!open_report(o->json, &json)) {
-        return WEIR_EXIT_FAILED;
-    }
-    if (!weir_load_run(o, t, isatty(STDERR_FILENO) == 1, error)) {
+    if (good && !weir_load_run(o, t, isatty(STDERR_FILENO) == 1, error)) {
         fprintf(stderr, "weir load: %s\n", error);
-        if (json != NULL) {
-            fclose(json);
+        good = false;
+    } else if (good) {
+        for (int i = 0; i < REPORTS; i++) {
+            good = report_write(&report[i], t) && good;
         }
-        return WEIR_EXIT_FAILED;
+        good = good && t->all.allowed + t->all.denied > 0;
     }
-    bool written = write_report(t, "the report", stdout, weir_load_report_text);
-    written = write_report(t, o->json, json, weir_load_report_json) && written;
-    return written && t->all.allowed + t->all.denied > 0 ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
+    for (int i = 1; i < REPORTS; i++) {
+        if (report[i].file != NULL) {
+            fclose(report[i].file);
+        }
+    }
+    return good ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
+}
+
+static int load(const struct weir_load_options *o)
+{
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    int code = WEIR_EXIT_FAILED;
+    struct weir_load_tally *t = weir_zalloc(sizeof(*t));
+    if (t == NULL || weir_load_tally_init(t, o) != WEIR_OK) {
+        fprintf(stderr, "weir load: out of memory\n");
+    } else {
+        code = run_and_report(o, t);
+    }
+    if (t != NULL) {
+        weir_load_tally_deinit(t);
+    }
+    weir_free(t);
+    return code;
 }
 
 int weir_cmd_load(int argc, char **argv)
 {
     struct weir_load_options options;
     char error[WEIR_LOAD_ERROR_BYTES];
-    int code = WEIR_EXIT_USAGE;
-    struct weir_load_tally *tally = NULL;
+    int code = WEIR_EXIT_OK;
     if (!weir_load_options_parse(argc, argv, &options, error)) {
         fprintf(stderr, "weir load: %s\n", error);
+        code = WEIR_EXIT_USAGE;
     } else if (options.help) {
         fputs(weir_load_options_help(), stdout);
-        code = WEIR_EXIT_OK;
     } else {
-        signal(SIGPIPE, SIG_IGN);
-        raise_file_limit();
-        tally = weir_zalloc(sizeof(*tally));
-        if (tally == NULL || weir_load_tally_init(tally, &options) != WEIR_OK) {
-            fprintf(stderr, "weir load: out of memory\n");
-            code = WEIR_EXIT_FAILED;
-        } else {
-            code = load(&options, tally);
-        }
+        code = load(&options);
     }
-    if (tally != NULL) {
-        weir_load_tally_deinit(tally);
-    }
-    weir_free(tally);
     weir_load_options_deinit(&options);
     return code;
 }

@@ -218,9 +218,6 @@ static bool set_key_count(struct parse *p)
     if (!whole(weir_str_z(p->value), 1, WEIR_LOAD_KEYS_MAX, &n)) {
         return refuse(p, "a number of keys from 1 to 10000000");
     }
-    if (p->o->key_list != NULL) {
-        return refuse(p, "either --keys or --key-count, not both");
-    }
     p->o->keys = (uint32_t)n;
     return true;
 }

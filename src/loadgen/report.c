@@ -6,6 +6,11 @@
 
 enum { KEY_TEXT_MAX = 6 * WEIR_LOAD_KEY_BYTES_MAX + 32 }; /* as JSON, at worst */
 
+bool weir_load_meter_shown(const struct weir_load_tally *t, enum weir_load_meter meter)
+{
+    return meter <= WEIR_LOAD_REQUESTS || t->denied_by[meter] > 0;
+}
+
 void weir_load_key_shown(const struct weir_load_options *o, uint32_t key, struct weir_buf *out)
 {
     enum { HEAD = 8, TAIL = 4 };
@@ -52,7 +57,7 @@ static double ms(uint64_t ns)
 static void text_failures(const struct weir_load_tally *t, FILE *out)
 {
     struct weir_buf line;
-    weir_buf_init(&line, 4096);
+    weir_buf_init(&line, WEIR_LOAD_FAILURE_BYTES_MAX);
     for (unsigned e = 0; e < WEIR_LOAD_ERRORS; e++) {
         if (t->failure[e].count > 0) {
             weir_buf_reset(&line);
@@ -82,7 +87,7 @@ static void text_keys(const struct weir_load_tally *t, FILE *out)
                 weir_load_count_sum(c), c->allowed, c->denied);
     }
     if (count < t->options->keys) {
-        fprintf(out, "and %zu more keys, with fewer requests\n", t->options->keys - count);
+        fprintf(out, "and %zu more keys, none with more requests\n", t->options->keys - count);
     }
     weir_buf_deinit(&key);
 }
@@ -91,15 +96,15 @@ void weir_load_report_text(const struct weir_load_tally *t, FILE *out)
 {
     const struct weir_load_count *all = &t->all;
     uint64_t requests = weir_load_count_sum(all);
-    double seconds = weir_load_tally_seconds(t);
-    fprintf(out, "requests  %12" PRIu64 "  in %.2f s%s, %.1f/s\n", requests, seconds,
-            t->interrupted ? " (interrupted)" : "", seconds > 0 ? (double)requests / seconds : 0.0);
+    fprintf(out, "requests  %12" PRIu64 "  in %.2f s%s, %.1f/s\n", requests,
+            weir_load_tally_seconds(t), t->interrupted ? " (interrupted)" : "",
+            weir_load_tally_rate(t));
     fprintf(out, "allowed   %12" PRIu64 "  %6.2f %%\n", all->allowed,
             percent(all->allowed, requests));
     fprintf(out, "denied    %12" PRIu64 "  %6.2f %%\n", all->denied,
             percent(all->denied, requests));
     for (unsigned m = 0; m < WEIR_LOAD_METERS; m++) {
-        if (t->denied_by[m] > 0 || m <= WEIR_LOAD_REQUESTS) {
+        if (weir_load_meter_shown(t, m)) {
             fprintf(out, "  %12" PRIu64 "  by %s\n", t->denied_by[m], weir_load_meter_name(m));
         }
     }
@@ -140,15 +145,14 @@ void weir_load_report_json(const struct weir_load_tally *t, FILE *out)
 {
     const struct weir_load_count *all = &t->all;
     uint64_t requests = weir_load_count_sum(all);
-    double seconds = weir_load_tally_seconds(t);
     fprintf(out,
             "{\n  \"requests\": %" PRIu64 ",\n  \"allowed\": %" PRIu64 ",\n  \"denied\": %" PRIu64
             ",\n  \"errors\": %" PRIu64 ",\n",
             requests, all->allowed, all->denied, all->errors);
     fprintf(out, "  \"unfinished\": %" PRIu64 ",\n  \"interrupted\": %s,\n", t->unfinished,
             t->interrupted ? "true" : "false");
-    fprintf(out, "  \"duration_s\": %.6f,\n  \"rps\": %.3f,\n", seconds,
-            seconds > 0 ? (double)requests / seconds : 0.0);
+    fprintf(out, "  \"duration_s\": %.6f,\n  \"rps\": %.3f,\n", weir_load_tally_seconds(t),
+            weir_load_tally_rate(t));
     fprintf(out,
             "  \"latency_ms\": {\"mean\": %.6f, \"p50\": %.6f, \"p95\": %.6f, \"p99\": %.6f, "
             "\"max\": %.6f},\n",
@@ -157,7 +161,7 @@ void weir_load_report_json(const struct weir_load_tally *t, FILE *out)
             ms(weir_hist_quantile_ns(&t->latency, 0.99)), ms(t->latency.max_ns));
     fputs("  \"denied_by\": {", out);
     for (unsigned m = 0; m < WEIR_LOAD_METERS; m++) {
-        if (t->denied_by[m] > 0 || m <= WEIR_LOAD_REQUESTS) {
+        if (weir_load_meter_shown(t, m)) {
             fprintf(out, "%s\"%s\": %" PRIu64, m == 0 ? "" : ", ", weir_load_meter_name(m),
                     t->denied_by[m]);
         }

@@ -75,6 +75,12 @@ double weir_load_tally_seconds(const struct weir_load_tally *t)
     return (double)(t->end_ns - t->start_ns) / 1e9;
 }
 
+double weir_load_tally_rate(const struct weir_load_tally *t)
+{
+    double seconds = weir_load_tally_seconds(t);
+    return seconds > 0 ? (double)weir_load_count_sum(&t->all) / seconds : 0;
+}
+
 size_t weir_load_tally_slots(const struct weir_load_tally *t)
 {
     return t->end_ns == t->start_ns ? 1 : slot_of(t, t->end_ns - 1) + 1;

@@ -56,6 +56,8 @@ void weir_load_tally_add(struct weir_load_tally *t, const struct weir_load_answe
 void weir_load_tally_end(struct weir_load_tally *t, uint64_t now_ns, uint64_t unfinished);
 
 double weir_load_tally_seconds(const struct weir_load_tally *t);
+/* Requests per second. */
+double weir_load_tally_rate(const struct weir_load_tally *t);
 /* How many slots were begun. */
 size_t weir_load_tally_slots(const struct weir_load_tally *t);
 /* Chooses up to `max` keys to show: all in their order if they are so few, else those with the most
