@@ -2,10 +2,10 @@
 /* options.c - the command line of `weir load`: a table of flags, each with its own reader. */
 #include "loadgen/options.h"
 
-#include <netinet/in.h>
-#include <uv.h>
+#include <netdb.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 struct parse {
     struct weir_load_options *o;
@@ -22,7 +22,7 @@ static const char help_text[] =
     "Sends chat completion requests at a rate and reports what came back.\n"
     "\n"
     "  --target URL[,URL..]  http://HOST:PORT; more than one: at random per request\n"
-    "  --clients N           connections to each target, one request at a time (50)\n"
+    "  --clients N           each sends one request at a time (50)\n"
     "  --rate R              requests per second; 0: as fast as it goes (100)\n"
     "  --duration S          seconds (10)\n"
     "  --keys a,b,c          API keys, at random per request\n"
@@ -91,25 +91,43 @@ static bool next_part(struct weir_str *rest, struct weir_str *part)
     return true;
 }
 
+/* What a name or a literal address is made of; the rest could end the Host field. */
+static bool is_host(struct weir_str host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.p[i];
+        if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+            memchr("-._:", c, 4) == NULL) {
+            return false;
+        }
+    }
+    return host.len > 0 && host.len < NI_MAXHOST;
+}
+
+/* IPv4 first: that is where most test servers listen when they say localhost. */
 static bool read_address(struct weir_str host, uint64_t port, struct sockaddr_storage *addr)
 {
-    char text[64];
-    if (host.len == 0 || host.len >= sizeof(text)) {
-        return false;
-    }
-    bool six = host.p[0] == '[' && host.p[host.len - 1] == ']';
+    bool six = host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
     if (six) {
         host = weir_str(host.p + 1, host.len - 2);
     }
-    memcpy(text, host.p, host.len);
-    text[host.len] = '\0';
-    const char *ip = strcmp(text, "localhost") == 0 ? "127.0.0.1" : text;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    if (six ? uv_ip6_addr(ip, (int)port, &in6) != 0 : uv_ip4_addr(ip, (int)port, &in) != 0) {
+    if (!is_host(host) || (!six && memchr(host.p, ':', host.len) != NULL)) {
         return false;
     }
-    memcpy(addr, six ? (void *)&in6 : (void *)&in, six ? sizeof(in6) : sizeof(in));
+    char name[NI_MAXHOST], service[8];
+    memcpy(name, host.p, host.len);
+    name[host.len] = '\0';
+    snprintf(service, sizeof(service), "%u", (unsigned)port);
+    struct addrinfo hints = {.ai_family = six ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    if (getaddrinfo(name, service, &hints, &found) != 0) {
+        hints.ai_family = AF_INET6;
+        if (six || getaddrinfo(name, service, &hints, &found) != 0) {
+            return false;
+        }
+    }
+    memcpy(addr, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
     return true;
 }
 
@@ -143,7 +161,7 @@ static bool set_target(struct parse *p)
             return refuse(p, "at most 16 targets");
         }
         if (!read_target(url, &p->o->target[p->o->targets])) {
-            return refuse(p, "http://HOST:PORT with a numeric HOST or localhost");
+            return refuse(p, "http://HOST:PORT with a host that has an address");
         }
         p->o->targets++;
     }
@@ -258,7 +276,9 @@ static bool set_seed(struct parse *p)
 static bool set_model(struct parse *p)
 {
     p->o->model = weir_str_z(p->value);
-    return (p->o->model.len > 0 && p->o->model.len <= 256) || refuse(p, "1 to 256 bytes");
+    struct weir_str model = p->o->model;
+    return (model.len > 0 && model.len <= 256 && weir_utf8_valid(model)) ||
+           refuse(p, "1 to 256 bytes of UTF-8");
 }
 
 static bool set_json(struct parse *p)

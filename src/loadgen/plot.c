@@ -12,7 +12,7 @@ enum {
     WIDTH = 860,
     HEIGHT = 260,
     LEFT = 70,
-    RIGHT = 850,
+    RIGHT = 840,
     TOP = 20,
     BOTTOM = 225,
     KEY_TOP = 10,
@@ -28,6 +28,8 @@ enum {
     FIRST_DOUBLING = 10,
     BINS = (40 - FIRST_DOUBLING) * BINS_PER_DOUBLING
 };
+
+static const double headroom = 1.05; /* above the largest value */
 
 static void svg_open(FILE *out, int height, const char *name)
 {
@@ -100,7 +102,7 @@ static double latency_x(const struct latency_plot *p, double ns)
 static void duration_label(char *label, size_t size, double ns)
 {
     if (ns < 1e6) {
-        snprintf(label, size, "%.3g us", ns / 1e3);
+        snprintf(label, size, "%.3g µs", ns / 1e3);
     } else if (ns < 1e9) {
         snprintf(label, size, "%.3g ms", ns / 1e6);
     } else {
@@ -119,7 +121,7 @@ static void latency_count(struct latency_plot *p, const struct weir_hist *h)
         if (p->count[i] > 0) {
             p->first = p->first < i ? p->first : i;
             p->last = i;
-            p->most = fmax(p->most, (double)p->count[i]);
+            p->most = fmax(p->most, headroom * (double)p->count[i]);
         }
     }
 }
@@ -221,6 +223,7 @@ void weir_load_plot_time(const struct weir_load_tally *t, FILE *out)
         fputs("<p>No request ended.</p>\n", out);
         return;
     }
+    max *= headroom;
     svg_open(out, HEIGHT, "Allowed and denied over time");
     y_axis(out, max, "requests/s");
     time_area(t, out, "errors", max);
