@@ -64,7 +64,7 @@ static void y_axis(FILE *out, double max, const char *unit)
     for (int i = 0; i * step <= max * 1.0001; i++) {
         double y = y_of(i * step, max);
         fprintf(out, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>\n", LEFT, y, RIGHT);
-        snprintf(label, sizeof(label), "%.6g", i * step);
+        snprintf(label, sizeof(label), "%.12g", i * step);
         svg_text(out, LEFT - 8, y + 4, "end", label);
     }
     svg_text(out, LEFT, 12, "start", unit);
@@ -102,11 +102,11 @@ static double latency_x(const struct latency_plot *p, double ns)
 static void duration_label(char *label, size_t size, double ns)
 {
     if (ns < 1e6) {
-        snprintf(label, size, "%.3g µs", ns / 1e3);
+        snprintf(label, size, "%.4g µs", ns / 1e3);
     } else if (ns < 1e9) {
-        snprintf(label, size, "%.3g ms", ns / 1e6);
+        snprintf(label, size, "%.4g ms", ns / 1e6);
     } else {
-        snprintf(label, size, "%.3g s", ns / 1e9);
+        snprintf(label, size, "%.4g s", ns / 1e9);
     }
 }
 

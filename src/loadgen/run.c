@@ -15,9 +15,9 @@
 
 enum {
     TICK_MS = 100,
-    /* A machine that idles wakes up this late, and that is not the target's latency. So the run
-     * wakes up earlier and polls until the request is due; at a high rate, when it hardly sleeps,
-     * it does not: that would cost a whole core. */
+    /* An idle machine wakes up 0.1 to 0.2 ms late, and that is not the target's latency. So the run
+     * wakes up earlier and polls until the request is due; not at a high rate, when it hardly
+     * sleeps and polling would cost a whole core. */
     EARLY_NS = 200000,
     EARLY_RATE_MAX = 1000,
 };
@@ -235,6 +235,9 @@ static bool open_handles(struct run *r)
     if (r->due_fd < 0 || uv_loop_init(&r->loop) != 0) {
         snprintf(r->error, WEIR_LOAD_RUN_ERROR_BYTES, "the kernel gives no event loop: %s",
                  strerror(errno));
+        if (r->due_fd >= 0) {
+            close(r->due_fd);
+        }
         return false;
     }
     r->tick.data = r->due.data = r->poll.data = r->interrupt.data = r->terminate.data = r;
@@ -286,7 +289,8 @@ bool weir_load_run(const struct weir_load_options *o, struct weir_load_tally *t,
     }
     bool started = start(&r);
     uv_run(&r.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&r.loop);
+    int left = uv_loop_close(&r.loop);
+    WEIR_ASSERT(left == 0); /* a handle was left open */
     close(r.due_fd);
     if (progress) {
         weir_load_progress_erase();
