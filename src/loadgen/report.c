@@ -78,13 +78,13 @@ static void text_keys(const struct weir_load_tally *t, FILE *out)
     size_t count = weir_load_tally_top(t, shown, WEIR_LOAD_REPORT_KEYS);
     struct weir_buf key;
     weir_buf_init(&key, KEY_TEXT_MAX);
-    fprintf(out, "\n%-24s %12s %12s %12s\n", "key", "requests", "allowed", "denied");
+    fprintf(out, "\n%-24s %12s %12s %12s %12s\n", "key", "requests", "allowed", "denied", "errors");
     for (size_t i = 0; i < count; i++) {
         const struct weir_load_count *c = &t->key[shown[i]];
         weir_buf_reset(&key);
         weir_load_key_shown(t->options, shown[i], &key);
-        fprintf(out, "%-24.*s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", (int)key.len, key.data,
-                weir_load_count_sum(c), c->allowed, c->denied);
+        fprintf(out, "%-24.*s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n",
+                (int)key.len, key.data, weir_load_count_sum(c), c->allowed, c->denied, c->errors);
     }
     if (count < t->options->keys) {
         fprintf(out, "and %zu more keys, none with more requests\n", t->options->keys - count);

@@ -158,7 +158,7 @@ static void test_text(void **state)
         "             1  neither 200 nor 429, first from http://127.0.0.1:1: status 500\n",
         "             1  due, but given up 10 s after the end\n",
         "latency   mean 2.000  p50 2.032  p95 4.000  p99 4.000  max 4.000 ms\n",
-        "sk-a                                3            2            1\n",
+        "sk-a                                3            2            1            0\n",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         if (strstr(text, lines[i]) == NULL) {
