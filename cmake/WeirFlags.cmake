@@ -37,3 +37,14 @@ function(weir_floor name)
         target_link_libraries(weir_${name} INTERFACE weir_flags ${F_USES})
     endif()
 endfunction()
+
+# weir_embed(FLOOR FILE NAME): gives the floor's sources "NAME.h" with the file's bytes as NAME[].
+function(weir_embed floor source name)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(READ ${source} bytes HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/embedded_${floor})
+    file(CONFIGURE OUTPUT ${folder}/${name}.h
+        CONTENT "static const unsigned char ${name}[] = {@bytes@};\n" @ONLY)
+    target_include_directories(weir_${floor} PRIVATE ${folder})
+endfunction()

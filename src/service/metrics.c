@@ -122,6 +122,8 @@ static void store(struct weir_buf *b, const struct weir_service_group *g)
         STORE_SUM(g, errors));
     one(b, "weir_store_reconnects_total", "counter", "Connections to the store made anew.",
         STORE_SUM(g, reconnects));
+    one(b, "weir_store_clock_refusals_total", "counter",
+        "Answers whose time this node's own clock did not believe.", STORE_SUM(g, clock_refusals));
     family(b, "weir_store_failure_decisions_total", "counter",
            "Decisions taken without the store, by the policy on_store_failure.");
     weir_buf_printf(b,

@@ -4,7 +4,21 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/embedded_store.h"
+#include "store/redis_store.h"
 #include "store/shared.h"
+
+/* What each plan leaves this node while Redis is out of reach. */
+static enum weir_err shares_new(const struct weir_config *config, struct weir_store_shared *s)
+{
+    s->share = weir_zalloc_array(config->plans, sizeof(*s->share));
+    if (s->share == NULL && config->plans > 0) {
+        return WEIR_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < config->plans; i++) {
+        weir_plan_share(&config->plan[i], config->nodes, &s->share[i]);
+    }
+    return WEIR_OK;
+}
 
 enum weir_err weir_store_shared_new(const struct weir_config *config,
                                     struct weir_store_shared **ret_shared)
@@ -22,12 +36,15 @@ enum weir_err weir_store_shared_new(const struct weir_config *config,
         err = weir_settled_new(config->reservations_max,
                                (uint64_t)config->reservation_ttl_s * 1000000, &s->settled);
     }
+    if (err == WEIR_OK && config->store == WEIR_STORE_REDIS) {
+        err = shares_new(config, s);
+    }
     if (err != WEIR_OK) {
         weir_store_shared_free(s);
         return err;
     }
     weir_random_bytes(&s->epoch, sizeof(s->epoch));
-    s->epoch |= 1; /* 0 is the store in Redis */
+    s->epoch |= 1;
     *ret_shared = s;
     return WEIR_OK;
 }
@@ -39,21 +56,21 @@ void weir_store_shared_free(struct weir_store_shared *shared)
     }
     weir_embedded_free(shared->table);
     weir_settled_free(shared->settled);
+    weir_free(shared->share);
     weir_free(shared);
 }
 
 enum weir_err weir_store_open(const struct weir_config *config, struct weir_loop *loop,
                               struct weir_store_shared *shared, struct weir_store **ret_store)
 {
-    (void)loop;
-    (void)config;
+    if (config->store == WEIR_STORE_REDIS) {
+        return weir_redis_store_open(config, loop, shared, ret_store);
+    }
     return weir_embedded_store_open(shared->table, shared->settled, shared->epoch, ret_store);
 }
 
 enum weir_err weir_store_check(const struct weir_config *config, char *ret_text, size_t text_size)
 {
-    (void)config;
-    (void)ret_text;
-    (void)text_size;
-    return WEIR_OK;
+    return config->store == WEIR_STORE_REDIS ? weir_redis_store_check(config, ret_text, text_size)
+                                             : WEIR_OK;
 }

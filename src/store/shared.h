@@ -10,7 +10,10 @@
 struct weir_store_shared {
     struct weir_embedded *table; /* the store itself, or what this node was granted by Redis */
     struct weir_settled *settled;
-    uint64_t epoch; /* of the table; never 0 */
+    /* Where reservations belong: odd, to this process's table; one less, to Redis, granted to this
+     * process. No other process has the same. */
+    uint64_t epoch;
+    struct weir_plan *share; /* of each plan of the configuration; NULL for the embedded store */
 };
 
 #endif

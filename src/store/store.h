@@ -25,8 +25,7 @@ enum weir_outcome {
  * reservation text that acquire hands out. */
 struct weir_reservation {
     uint64_t nonce; /* makes it unique; 0 until granted */
-    uint64_t epoch; /* which store state it belongs to: weir_store_epoch, or that of
-                     * the local share; at_us has meaning only there */
+    uint64_t epoch; /* whose windows it was taken from (store/shared.h); at_us is their time */
     uint64_t at_us; /* the store's time of the charge */
     struct weir_amounts reserved;
 };
@@ -44,9 +43,6 @@ struct weir_call {
     bool local; /* decided from this node's share, or let through by `open` */
     struct weir_reservation reservation; /* set when allowed and not a look */
     struct weir_decision decision;
-    /* the store's own */
-    struct weir_call *_next;
-    uint64_t _sent_us;
 };
 
 enum weir_settle_result {
@@ -67,8 +63,6 @@ struct weir_settle {
     void (*done)(struct weir_settle *settle); /* NULL: nobody waits; the store keeps no pointer */
     void *ctx;
     enum weir_settle_result result;
-    struct weir_settle *_next;
-    uint64_t _sent_us;
 };
 
 /* Counters of one handle. The owner writes (relaxed), /metrics reads from any thread. */
@@ -80,8 +74,9 @@ struct weir_store_stats {
     _Atomic uint64_t open_decisions;
     _Atomic uint64_t closed_decisions;
     _Atomic uint64_t subjects_refused;
-    _Atomic uint64_t debt_tokens; /* tokens charged beyond a reservation */
-    _Atomic uint64_t up;          /* 1 while the store is reachable */
+    _Atomic uint64_t clock_refusals; /* answers whose time was not believed */
+    _Atomic uint64_t debt_tokens;    /* tokens charged beyond a reservation */
+    _Atomic uint64_t up;             /* 1 while the store is reachable */
     struct weir_hist round_trip;
 };
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/answer.h"
+
+#include "limit/window.h"
+
+enum { CODE, TIME, CLOCK, REST }; /* the elements of a decision */
+enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED_BEFORE = 2 };
+
+static bool is_number(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_INTEGER && r->integer >= 0;
+}
+
+/* The states of one window after a charge, from its sums and the step of its newest amount. */
+static void add_states(const struct weir_window_spec *w, redisReply *const *number, uint64_t now_us,
+                       unsigned subject, struct weir_decision *d)
+{
+    uint64_t step = (uint64_t)number[w->meters]->integer;
+    uint64_t empty_us = (step + 1) * w->step_us + w->keep_us;
+    for (unsigned i = 0; i < w->meters; i++) {
+        uint64_t used = (uint64_t)number[i]->integer;
+        d->state[d->states++] = (struct weir_limit_state){
+            .subject = (uint8_t)subject,
+            .meter = w->meter[i],
+            .window_s = w->window_s,
+            .capacity = w->capacity[i],
+            .used = used,
+            .reset_us = used > 0 && empty_us > now_us ? empty_us - now_us : 0,
+        };
+    }
+}
+
+static bool read_charged(const redisReply *reply, const struct weir_subject *const *subject,
+                         unsigned subjects, struct weir_decision *d)
+{
+    size_t at = REST;
+    for (unsigned i = 0; i < subjects; i++) {
+        const struct weir_plan *plan = subject[i]->plan;
+        for (unsigned k = 0; k < plan->windows; k++) {
+            size_t numbers = plan->window[k].meters + 1U;
+            if (reply->elements - at < numbers) {
+                return false;
+            }
+            for (size_t n = 0; n < numbers; n++) {
+                if (!is_number(reply->element[at + n])) {
+                    return false;
+                }
+            }
+            add_states(&plan->window[k], &reply->element[at], d->at_us, i, d);
+            at += numbers;
+        }
+    }
+    return at == reply->elements;
+}
+
+/* Brings a subject's value to the present and asks it what the script has asked. */
+static bool read_value(const redisReply *value, const struct weir_plan *plan, unsigned subject,
+                       const struct weir_amounts *a, struct weir_decision *d)
+{
+    uint8_t bytes[WEIR_VALUE_MAX + WEIR_VALUE_SLACK] = {0};
+    if (value->type != REDIS_REPLY_STRING || (size_t)value->len > WEIR_VALUE_MAX) {
+        return false;
+    }
+    memcpy(bytes, value->str, (size_t)value->len);
+    struct weir_value v = {.data = bytes, .len = (uint32_t)value->len, .room = sizeof(bytes)};
+    if (!weir_value_valid(bytes, v.len)) {
+        return false;
+    }
+    uint64_t now_us = weir_value_now_us(&v, plan, d->at_us);
+    if (weir_value_prepare(&v, plan, now_us) != 0) {
+        return false;
+    }
+    struct weir_verdict verdict;
+    if (!weir_value_fits(&v, plan, now_us, a, &verdict)) {
+        weir_decision_deny(d, subject, &verdict);
+    }
+    weir_value_states(&v, plan, now_us, subject, d);
+    return true;
+}
+
+static bool read_not_charged(const redisReply *reply, const struct weir_subject *const *subject,
+                             unsigned subjects, const struct weir_amounts *a,
+                             struct weir_decision *d)
+{
+    if (reply->elements != REST + subjects) {
+        return false;
+    }
+    for (unsigned i = 0; i < subjects; i++) {
+        if (!read_value(reply->element[REST + i], subject[i]->plan, i, a, d)) {
+            return false;
+        }
+    }
+    return d->allowed == weir_amounts_none(a); /* a look is allowed, and only that */
+}
+
+bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subject *const *subject,
+                                unsigned subjects, const struct weir_amounts *a,
+                                struct weir_decision *d, uint64_t *ret_clock_us)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < REST ||
+        !is_number(reply->element[CODE]) || !is_number(reply->element[TIME]) ||
+        !is_number(reply->element[CLOCK])) {
+        return false;
+    }
+    *ret_clock_us = (uint64_t)reply->element[CLOCK]->integer;
+    weir_decision_begin(d, (uint64_t)reply->element[TIME]->integer);
+    switch (reply->element[CODE]->integer) {
+    case CHARGED:
+        return read_charged(reply, subject, subjects, d);
+    case NOT_CHARGED:
+        return read_not_charged(reply, subject, subjects, a, d);
+    default:
+        return false;
+    }
+}
+
+enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 || !is_number(reply->element[0])) {
+        return WEIR_REDIS_NOT_SETTLED;
+    }
+    return reply->element[0]->integer == SETTLED_BEFORE ? WEIR_REDIS_SETTLED_BEFORE
+                                                        : WEIR_REDIS_SETTLED;
+}
+
+bool weir_redis_answer_breaks(const redisReply *reply)
+{
+    static const char *const words[] = {"READONLY",    "LOADING", "MASTERDOWN",
+                                        "CLUSTERDOWN", "MOVED",   "NOAUTH"};
+    bool breaks = false;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ERROR && i < sizeof(words) / sizeof(words[0]);
+         i++) {
+        breaks = breaks ||
+                 weir_str_starts(weir_str(reply->str, (size_t)reply->len), weir_str_z(words[i]));
+    }
+    return breaks;
+}

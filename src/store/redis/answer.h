@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* answer.h - what charge.lua answered. Private to store. Pure. */
+#ifndef WEIR_STORE_REDIS_ANSWER_H
+#define WEIR_STORE_REDIS_ANSWER_H
+
+#include <hiredis/hiredis.h>
+
+#include "limit/decision.h"
+#include "limit/subject.h"
+
+/* The decision about a charge of `a`, and what the server's clock said. False: an error, or nothing
+ * that the script says; the other results are undefined then. */
+bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subject *const *subject,
+                                unsigned subjects, const struct weir_amounts *a,
+                                struct weir_decision *d, uint64_t *ret_clock_us);
+
+enum weir_redis_settled {
+    WEIR_REDIS_SETTLED,
+    WEIR_REDIS_SETTLED_BEFORE,
+    WEIR_REDIS_NOT_SETTLED, /* an error */
+};
+
+enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply);
+
+/* An error that every further call would get as well: the connection is of no use. */
+bool weir_redis_answer_breaks(const redisReply *reply);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/command.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+
+#include "charge_lua.h" /* made of charge.lua by CMake: charge_lua[] */
+
+enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
+
+enum {
+    CALL_BYTES = (5 + 2 * WEIR_METERS) * WORD + 1,
+    PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * WORD),
+    KEY_BYTES = 32 + WEIR_SUBJECT_NAME_MAX,
+};
+
+static void word(struct weir_buf *b, struct weir_str s)
+{
+    weir_buf_char(b, '$');
+    weir_buf_u64(b, s.len);
+    WEIR_BUF_LIT(b, "\r\n");
+    weir_buf_str(b, s);
+    WEIR_BUF_LIT(b, "\r\n");
+}
+
+static void word_u64(struct weir_buf *b, uint64_t value)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
+    word(b, weir_str(digits, (size_t)len));
+}
+
+static void begin(struct weir_buf *b, unsigned words)
+{
+    weir_buf_char(b, '*');
+    weir_buf_u64(b, words);
+    WEIR_BUF_LIT(b, "\r\n");
+}
+
+void weir_redis_command(struct weir_buf *b, const struct weir_str *w, unsigned n)
+{
+    begin(b, n);
+    for (unsigned i = 0; i < n; i++) {
+        word(b, w[i]);
+    }
+}
+
+struct weir_str weir_redis_script(void)
+{
+    return weir_str((const char *)charge_lua, sizeof(charge_lua));
+}
+
+void weir_redis_script_sha(char ret_hex[static 40])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    int ok = EVP_Digest(charge_lua, sizeof(charge_lua), digest, &len, EVP_sha1(), NULL);
+    WEIR_ASSERT(ok == 1 && len == 20);
+    for (unsigned i = 0; i < len; i++) {
+        ret_hex[2 * i] = hex[digest[i] >> 4];
+        ret_hex[2 * i + 1] = hex[digest[i] & 15];
+    }
+}
+
+/* The low 7 bytes, the form '<I7' of the script. Values never need more (2^52, microseconds). */
+static uint8_t *put(uint8_t *p, uint64_t value)
+{
+    for (unsigned i = 0; i < WORD; i++) {
+        *p++ = (uint8_t)(value >> 8 * i);
+    }
+    return p;
+}
+
+/* weir:{key:demo-low-1}: the braces keep what belongs to one subject in one cluster slot. */
+static void key(struct weir_buf *b, const struct weir_subject *subject, uint64_t claim_nonce)
+{
+    char text[KEY_BYTES];
+    WEIR_ASSERT(subject->name.len <= WEIR_SUBJECT_NAME_MAX);
+    int len = snprintf(text, sizeof(text), "weir:{%.*s}", (int)subject->name.len, subject->name.p);
+    if (claim_nonce != 0) {
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ":s:%016" PRIx64, claim_nonce);
+    }
+    word(b, weir_str(text, (size_t)len));
+}
+
+static void call(struct weir_buf *b, const struct weir_redis_charge *c)
+{
+    uint8_t bytes[CALL_BYTES];
+    uint8_t *p = put(bytes, c->clock.low_us);
+    p = put(p, c->clock.high_us);
+    p = put(p, c->clock.middle_us);
+    *p++ = (uint8_t)((c->settles ? SETTLES : 0) | (c->claim_nonce != 0 ? CLAIMS : 0));
+    p = put(p, c->claim_ms);
+    p = put(p, c->taken_at_us);
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        p = put(p, c->amounts.of[m]);
+    }
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        p = put(p, c->less.of[m]);
+    }
+    WEIR_ASSERT(p == bytes + sizeof(bytes));
+    word(b, weir_str((const char *)bytes, sizeof(bytes)));
+}
+
+/* For each window: u24 seconds, u8 mask, u8 meters, their capacities. */
+static void plan(struct weir_buf *b, const struct weir_plan *of)
+{
+    uint8_t bytes[PLAN_BYTES];
+    uint8_t *p = bytes;
+    for (unsigned k = 0; k < of->windows; k++) {
+        const struct weir_window_spec *w = &of->window[k];
+        *p++ = (uint8_t)w->window_s;
+        *p++ = (uint8_t)(w->window_s >> 8);
+        *p++ = (uint8_t)(w->window_s >> 16);
+        *p++ = w->mask;
+        *p++ = w->meters;
+        for (unsigned i = 0; i < w->meters; i++) {
+            p = put(p, w->capacity[i]);
+        }
+    }
+    word(b, weir_str((const char *)bytes, (size_t)(p - bytes)));
+}
+
+void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],
+                               const struct weir_redis_charge *c)
+{
+    unsigned keys = c->subjects + (c->claim_nonce != 0);
+    begin(b, 3 + keys + 1 + c->subjects);
+    word(b, WEIR_STR("EVALSHA"));
+    word(b, weir_str(sha, 40));
+    word_u64(b, keys);
+    for (unsigned i = 0; i < c->subjects; i++) {
+        key(b, c->subject[i], 0);
+    }
+    if (c->claim_nonce != 0) {
+        key(b, c->subject[0], c->claim_nonce);
+    }
+    call(b, c);
+    for (unsigned i = 0; i < c->subjects; i++) {
+        plan(b, c->subject[i]->plan);
+    }
+}

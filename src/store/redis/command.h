@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* command.h - commands in RESP2, and the call of charge.lua. Pure; one owner of each buffer. */
+#ifndef WEIR_STORE_REDIS_COMMAND_H
+#define WEIR_STORE_REDIS_COMMAND_H
+
+#include "base/buf.h"
+#include "limit/subject.h"
+#include "limit/window.h"
+#include "store/redis/clock_rule.h"
+
+/* Appends one command of n words. */
+void weir_redis_command(struct weir_buf *b, const struct weir_str *word, unsigned n);
+
+/* One call of charge.lua. */
+struct weir_redis_charge {
+    const struct weir_subject *const *subject;
+    unsigned subjects;
+    struct weir_clock_bounds clock;
+    struct weir_amounts amounts; /* asked, or when settling: used beyond the reservation */
+    bool settles;                /* charges whether it fits or not, then takes `less` out */
+    struct weir_amounts less;    /* of the entry of taken_at_us */
+    uint64_t taken_at_us;
+    uint64_t claim_nonce; /* 0: no claim */
+    uint64_t claim_ms;    /* how long it is remembered */
+};
+
+/* The script, and its SHA-1 in hex as EVALSHA wants it. Static. */
+struct weir_str weir_redis_script(void);
+/* Thread-safe. */
+void weir_redis_script_sha(char ret_hex[static 40]);
+
+/* Appends EVALSHA with the call. */
+void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],
+                               const struct weir_redis_charge *charge);
+
+#endif

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/conn.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "store/redis/greet.h"
+
+enum {
+    READ_BYTES = 64 * 1024,
+    OUT_BYTES_MAX = 128 << 20,
+    UNREAD_BYTES_MAX = 16 << 20, /* of one answer */
+    KEEP_BYTES = 64 * 1024,
+    SLOTS_FIRST = 64,
+    TICKS = 5, /* looks at silence in one time-out */
+};
+
+/* A command that waits for its answer. Its bytes stay in `out` until then. */
+struct slot {
+    void *ptr;
+    uint64_t sent_us;
+    uint32_t bytes;
+    uint8_t what;
+    bool resent;
+};
+
+/* One try: its handle outlives the try until libuv has closed it. */
+struct link {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct weir_redis_conn *conn; /* NULL: given up */
+    uv_connect_t connect;
+    uv_getaddrinfo_t resolve;
+    uv_write_t write;
+    struct weir_buf sending; /* what the kernel did not take at once */
+    unsigned users;          /* of this memory: the handle, a resolution under way */
+    bool writing;
+};
+
+struct weir_redis_conn {
+    struct weir_loop *loop;
+    const struct weir_redis_target *target;
+    struct weir_redis_owner owner;
+    enum weir_redis_state state;
+    struct link *link;   /* NULL: waiting */
+    redisReader *reader; /* NULL: waiting */
+    uv_timer_t timer;
+    struct weir_turn_end flush;
+    struct weir_buf out;             /* answered up to `answered`, written up to `written` */
+    size_t answered, written, ended; /* ended: the last whole command's end */
+    struct slot *slot;               /* a ring; `slots` is a power of two */
+    uint32_t slots, first, in_flight;
+    uint64_t heard_us;    /* the last sign of life */
+    uint32_t back_off_ms; /* before the next try */
+    uint32_t address;     /* which of the name's addresses to try */
+    bool ticking, suspect, loading, closed;
+    struct weir_rand jitter;
+    char read[READ_BYTES];
+};
+
+static void down(struct weir_redis_conn *c, enum weir_redis_why why, const char *text);
+
+/* ---- one try ---- */
+
+static void reader_free(struct weir_redis_conn *c)
+{
+    if (c->reader != NULL) {
+        redisReaderFree(c->reader);
+        c->reader = NULL;
+    }
+}
+
+static void link_unuse(struct link *l)
+{
+    if (--l->users == 0) {
+        weir_buf_deinit(&l->sending);
+        weir_free(l);
+    }
+}
+
+static void on_link_closed(uv_handle_t *handle)
+{
+    link_unuse(handle->data);
+}
+
+static void link_give_up(struct weir_redis_conn *c)
+{
+    struct link *l = c->link;
+    c->link = NULL;
+    if (l != NULL) {
+        l->conn = NULL;
+        uv_cancel((uv_req_t *)&l->resolve);
+        uv_close(&l->uv.handle, on_link_closed);
+    }
+}
+
+static void greet(struct weir_redis_conn *c)
+{
+    c->state = WEIR_REDIS_GREETING;
+    for (unsigned what = REDIS_AUTH; what <= REDIS_SCRIPT; what++) {
+        if (redis_greeting_command(&c->out, c->target, (enum redis_greeting)what) &&
+            !weir_redis_conn_end(c, (uint8_t)what, NULL, weir_clock_us())) {
+            down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be greeted: out of memory");
+            return;
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+static struct slot *slot_at(struct weir_redis_conn *c, uint32_t i)
+{
+    return &c->slot[(c->first + i) & (c->slots - 1)];
+}
+
+static struct slot slot_pop(struct weir_redis_conn *c)
+{
+    struct slot s = *slot_at(c, 0);
+    c->first++;
+    c->in_flight--;
+    c->answered += s.bytes;
+    return s;
+}
+
+/* Lets go of the bytes that were answered. */
+static void out_trim(struct weir_redis_conn *c)
+{
+    if (c->in_flight == 0 && c->written == c->out.len) {
+        if (c->out.room > KEEP_BYTES) {
+            weir_buf_deinit(&c->out);
+        }
+        weir_buf_reset(&c->out);
+        c->answered = c->written = c->ended = 0;
+    } else if (c->answered > KEEP_BYTES && c->answered > c->out.len / 2) {
+        weir_buf_consume(&c->out, c->answered);
+        c->written -= c->answered;
+        c->ended -= c->answered;
+        c->answered = 0;
+    }
+}
+
+/* The script is gone (a restart, SCRIPT FLUSH), and so the command was not executed: both are sent
+ * again. False: there is no memory. */
+static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t now_us)
+{
+    if (!c->loading) {
+        redis_greeting_command(&c->out, c->target, REDIS_SCRIPT);
+        if (!weir_redis_conn_end(c, REDIS_SCRIPT, NULL, now_us)) {
+            return false;
+        }
+        c->loading = true;
+    }
+    if (!weir_buf_reserve(&c->out, s->bytes)) {
+        return false;
+    }
+    weir_buf_append(&c->out, c->out.data + c->answered - s->bytes, s->bytes);
+    if (!weir_redis_conn_end(c, s->what, s->ptr, now_us)) {
+        return false;
+    }
+    slot_at(c, c->in_flight - 1)->resent = true;
+    return true;
+}
+
+static void on_greeted(struct weir_redis_conn *c, const struct slot *s, const redisReply *reply)
+{
+    char text[REDIS_WHY_BYTES];
+    enum weir_redis_why why;
+    if (!redis_greeting_check(c->target, (enum redis_greeting)s->what, reply, &why, text)) {
+        down(c, why, text);
+        return;
+    }
+    if (s->what != REDIS_SCRIPT) {
+        return;
+    }
+    c->loading = false;
+    if (c->state == WEIR_REDIS_GREETING) {
+        c->state = WEIR_REDIS_UP;
+        c->back_off_ms = 0;
+        uv_timer_stop(&c->timer);
+        c->owner.on_up(c->owner.ctx);
+    }
+}
+
+static void on_reply(struct weir_redis_conn *c, const redisReply *reply, uint64_t now_us)
+{
+    if (c->in_flight == 0) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, "said something unasked");
+        return;
+    }
+    struct slot s = slot_pop(c);
+    bool no_script =
+        reply->type == REDIS_REPLY_ERROR &&
+        weir_str_starts(weir_str(reply->str, (size_t)reply->len), WEIR_STR("NOSCRIPT"));
+    if (s.what >= REDIS_AUTH) {
+        on_greeted(c, &s, reply);
+    } else if (!no_script || s.resent || !send_again(c, &s, now_us)) {
+        c->owner.on_reply(c->owner.ctx, s.what, s.ptr, reply, s.sent_us);
+    }
+}
+
+static void on_bytes(struct weir_redis_conn *c, const char *bytes, size_t len)
+{
+    struct link *l = c->link;
+    void *reply = NULL;
+    uint64_t now_us = weir_clock_us();
+    c->heard_us = now_us;
+    c->suspect = false;
+    if (redisReaderFeed(c->reader, bytes, len) != REDIS_OK) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be read: out of memory");
+        return;
+    }
+    while (c->link == l && redisReaderGetReply(c->reader, &reply) == REDIS_OK && reply != NULL) {
+        on_reply(c, reply, now_us);
+        freeReplyObject(reply);
+        reply = NULL;
+    }
+    if (c->link != l) {
+        return;
+    }
+    if (c->reader->err != 0 || c->reader->len - c->reader->pos > UNREAD_BYTES_MAX) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, "does not speak RESP");
+        return;
+    }
+    out_trim(c);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct link *l = handle->data;
+    *buf = l->conn == NULL ? uv_buf_init(NULL, 0) : uv_buf_init(l->conn->read, READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    struct link *l = stream->data;
+    if (l->conn == NULL || got == 0) {
+        return;
+    }
+    if (got < 0) {
+        down(l->conn, WEIR_REDIS_OUT_OF_REACH,
+             got == UV_EOF ? "closed the connection" : uv_strerror((int)got));
+        return;
+    }
+    on_bytes(l->conn, buf->base, (size_t)got);
+}
+
+/* ---- writing ---- */
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct link *l = req->data;
+    l->writing = false;
+    if (l->conn == NULL) {
+        return;
+    }
+    if (status != 0) {
+        down(l->conn, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
+        return;
+    }
+    weir_loop_at_turn_end(l->conn->loop, &l->conn->flush);
+}
+
+/* The kernel's buffer is full: the rest goes with the loop's help, from a copy, since `out` may
+ * move meanwhile. */
+static int send_rest(struct weir_redis_conn *c)
+{
+    struct link *l = c->link;
+    weir_buf_reset(&l->sending);
+    weir_buf_append(&l->sending, c->out.data + c->written, c->out.len - c->written);
+    if (l->sending.failed) {
+        return UV_ENOMEM;
+    }
+    c->written = c->out.len;
+    uv_buf_t buf = uv_buf_init(l->sending.data, (unsigned)l->sending.len);
+    l->write.data = l;
+    l->writing = true;
+    return uv_write(&l->write, &l->uv.stream, &buf, 1, on_written);
+}
+
+static void run_flush(struct weir_turn_end *w)
+{
+    struct weir_redis_conn *c =
+        (struct weir_redis_conn *)((char *)w - offsetof(struct weir_redis_conn, flush));
+    if (c->link == NULL || c->state < WEIR_REDIS_GREETING || c->link->writing ||
+        c->written == c->out.len) {
+        return;
+    }
+    uv_buf_t buf = uv_buf_init(c->out.data + c->written, (unsigned)(c->out.len - c->written));
+    int wrote = uv_try_write(&c->link->uv.stream, &buf, 1);
+    if (wrote > 0) {
+        c->written += (size_t)wrote;
+    }
+    int err = wrote < 0 && wrote != UV_EAGAIN ? wrote : 0;
+    if (err == 0 && c->written < c->out.len) {
+        err = send_rest(c);
+    }
+    if (err != 0) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
+    }
+}
+
+/* ---- connecting ---- */
+
+static void on_connected(uv_connect_t *req, int status)
+{
+    struct link *l = req->data;
+    struct weir_redis_conn *c = l->conn;
+    if (c == NULL) {
+        return;
+    }
+    if (status == 0) {
+        status = uv_read_start(&l->uv.stream, on_alloc, on_read);
+    }
+    if (status != 0) {
+        c->address++;
+        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
+        return;
+    }
+    greet(c);
+}
+
+static int connect_to(struct link *l, const struct sockaddr *addr)
+{
+    l->connect.data = l;
+    uv_tcp_nodelay(&l->uv.tcp, 1);
+    return uv_tcp_connect(&l->connect, &l->uv.tcp, addr, on_connected);
+}
+
+static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
+{
+    struct link *l = req->data;
+    struct weir_redis_conn *c = l->conn;
+    if (c != NULL && status == 0) {
+        uint32_t count = 0;
+        for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+            count++;
+        }
+        const struct addrinfo *chosen = list;
+        for (uint32_t i = 0; count > 0 && i < c->address % count; i++) {
+            chosen = chosen->ai_next;
+        }
+        status = chosen == NULL ? UV_EAI_NONAME : connect_to(l, chosen->ai_addr);
+    }
+    uv_freeaddrinfo(list);
+    if (c != NULL && status != 0) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
+    }
+    link_unuse(l);
+}
+
+static int resolve(struct weir_redis_conn *c, struct link *l)
+{
+    char port[8];
+    snprintf(port, sizeof(port), "%u", (unsigned)c->target->port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    l->resolve.data = l;
+    int err = uv_getaddrinfo(&c->loop->uv, &l->resolve, on_resolved, c->target->host, port, &hints);
+    if (err == 0) {
+        l->users++;
+    }
+    return err;
+}
+
+static int link_start(struct weir_redis_conn *c, struct link *l)
+{
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    if (c->target->unix_path[0] != '\0') {
+        l->connect.data = l;
+        uv_pipe_connect(&l->connect, &l->uv.pipe, c->target->unix_path, on_connected);
+        return 0;
+    }
+    if (uv_ip4_addr(c->target->host, c->target->port, &in) == 0) {
+        return connect_to(l, (struct sockaddr *)&in);
+    }
+    if (uv_ip6_addr(c->target->host, c->target->port, &in6) == 0) {
+        return connect_to(l, (struct sockaddr *)&in6);
+    }
+    return resolve(c, l);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void try_connect(struct weir_redis_conn *c)
+{
+    struct link *l = weir_zalloc(sizeof(*l));
+    c->state = WEIR_REDIS_CONNECTING;
+    c->reader = redisReaderCreate();
+    if (l == NULL || c->reader == NULL) {
+        weir_free(l);
+        down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be reached: out of memory");
+        return;
+    }
+    weir_buf_init(&l->sending, OUT_BYTES_MAX);
+    int err = c->target->unix_path[0] != '\0' ? uv_pipe_init(&c->loop->uv, &l->uv.pipe, 0)
+                                              : uv_tcp_init(&c->loop->uv, &l->uv.tcp);
+    if (err != 0) {
+        weir_free(l);
+        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
+        return;
+    }
+    l->uv.handle.data = l;
+    l->users = 1;
+    l->conn = c;
+    c->link = l;
+    uv_timer_start(&c->timer, on_timer, c->target->connect_timeout_ms, 0);
+    err = link_start(c, l);
+    if (err != 0) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
+    }
+}
+
+/* ---- silence, and the next try ---- */
+
+static void drop_all(struct weir_redis_conn *c)
+{
+    while (c->in_flight > 0) {
+        struct slot s = slot_pop(c);
+        if (s.what < REDIS_AUTH) {
+            c->owner.on_lost(c->owner.ctx, s.what, s.ptr);
+        }
+    }
+    weir_buf_reset(&c->out);
+    c->answered = c->written = c->ended = 0;
+}
+
+static void down(struct weir_redis_conn *c, enum weir_redis_why why, const char *text)
+{
+    if (c->closed || c->state == WEIR_REDIS_WAITING) {
+        return;
+    }
+    c->state = WEIR_REDIS_WAITING;
+    c->ticking = c->suspect = c->loading = false;
+    link_give_up(c);
+    reader_free(c);
+    drop_all(c);
+    /* twice as long each time; spread, so that not all nodes come back in one moment */
+    c->back_off_ms = c->back_off_ms == 0                               ? WEIR_REDIS_BACK_OFF_MIN_MS
+                     : 2 * c->back_off_ms < WEIR_REDIS_BACK_OFF_MAX_MS ? 2 * c->back_off_ms
+                                                                       : WEIR_REDIS_BACK_OFF_MAX_MS;
+    uint64_t pause_ms = c->back_off_ms / 2 + weir_rand_u64(&c->jitter) % c->back_off_ms;
+    uv_timer_start(&c->timer, on_timer, pause_ms, 0);
+    c->owner.on_down(c->owner.ctx, why, text);
+}
+
+static uint64_t tick_ms(const struct weir_redis_conn *c)
+{
+    return c->target->timeout_ms / TICKS + 1;
+}
+
+/* A worker that was busy itself finds the answers with its next look at the socket: silence counts
+ * when it is still there one tick later. */
+static void tick(struct weir_redis_conn *c)
+{
+    if (c->in_flight == 0) {
+        uv_timer_stop(&c->timer);
+        c->ticking = false;
+        return;
+    }
+    if (weir_clock_us() - c->heard_us < (uint64_t)c->target->timeout_ms * 1000) {
+        return;
+    }
+    if (c->suspect) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, "is silent");
+    }
+    c->suspect = true;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct weir_redis_conn *c = timer->data;
+    switch (c->state) {
+    case WEIR_REDIS_WAITING:
+        try_connect(c);
+        break;
+    case WEIR_REDIS_CONNECTING:
+        c->address++;
+        down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be connected to: nobody answers");
+        break;
+    case WEIR_REDIS_GREETING:
+        down(c, WEIR_REDIS_OUT_OF_REACH, "is silent");
+        break;
+    case WEIR_REDIS_UP:
+        tick(c);
+        break;
+    }
+}
+
+/* ---- the owner's side ---- */
+
+bool weir_redis_conn_is_up(const struct weir_redis_conn *c)
+{
+    return c->state == WEIR_REDIS_UP;
+}
+
+struct weir_buf *weir_redis_conn_begin(struct weir_redis_conn *c)
+{
+    return c->state == WEIR_REDIS_UP && c->in_flight < WEIR_REDIS_IN_FLIGHT_MAX ? &c->out : NULL;
+}
+
+static bool slots_grow(struct weir_redis_conn *c)
+{
+    uint32_t slots = c->slots == 0 ? SLOTS_FIRST : c->slots * 2;
+    struct slot *slot = weir_zalloc_array(slots, sizeof(*slot));
+    if (slot == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < c->in_flight; i++) {
+        slot[i] = *slot_at(c, i);
+    }
+    weir_free(c->slot);
+    c->slot = slot;
+    c->slots = slots;
+    c->first = 0;
+    return true;
+}
+
+bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uint64_t now_us)
+{
+    if (c->out.failed || (c->in_flight == c->slots && !slots_grow(c))) {
+        c->out.failed = false;
+        c->out.len = c->ended;
+        return false;
+    }
+    if (c->in_flight == 0) {
+        c->heard_us = now_us; /* silence begins with the first question */
+    }
+    struct slot *s = slot_at(c, c->in_flight);
+    *s = (struct slot){.ptr = ptr, .sent_us = now_us, .what = what};
+    s->bytes = (uint32_t)(c->out.len - c->ended);
+    c->ended = c->out.len;
+    c->in_flight++;
+    if (c->state == WEIR_REDIS_UP && !c->ticking) {
+        c->ticking = true;
+        uv_timer_start(&c->timer, on_timer, tick_ms(c), tick_ms(c));
+    }
+    weir_loop_at_turn_end(c->loop, &c->flush);
+    return true;
+}
+
+void weir_redis_conn_break(struct weir_redis_conn *c, const char *text)
+{
+    down(c, WEIR_REDIS_OUT_OF_REACH, text);
+}
+
+enum weir_err weir_redis_conn_open(struct weir_loop *loop, const struct weir_redis_target *target,
+                                   const struct weir_redis_owner *owner,
+                                   struct weir_redis_conn **ret_conn)
+{
+    struct weir_redis_conn *c = weir_zalloc(sizeof(*c));
+    if (c == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    uint64_t seed;
+    weir_random_bytes(&seed, sizeof(seed));
+    weir_rand_init(&c->jitter, seed);
+    weir_buf_init(&c->out, OUT_BYTES_MAX);
+    c->loop = loop;
+    c->target = target;
+    c->owner = *owner;
+    c->flush.run = run_flush;
+    c->timer.data = c;
+    uv_timer_init(&loop->uv, &c->timer);
+    uv_timer_start(&c->timer, on_timer, 0, 0); /* waiting, for no time */
+    *ret_conn = c;
+    return WEIR_OK;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct weir_redis_conn *c = handle->data;
+    reader_free(c);
+    weir_buf_deinit(&c->out);
+    weir_free(c->slot);
+    weir_free(c);
+}
+
+void weir_redis_conn_close(struct weir_redis_conn *c)
+{
+    c->closed = true;
+    run_flush(&c->flush); /* what waits, as the last settlements */
+    weir_loop_turn_end_cancel(c->loop, &c->flush);
+    link_give_up(c);
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}

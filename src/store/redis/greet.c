@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/greet.h"
+
+#include <inttypes.h>
+
+#include "store/redis/command.h"
+
+enum { VERSION_MIN = 5, WORDS_MAX = 120 };
+
+bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *t,
+                            enum redis_greeting what)
+{
+    char digits[16];
+    struct weir_str word[3];
+    unsigned n = 0;
+    switch (what) {
+    case REDIS_AUTH:
+        if (t->password[0] == '\0') {
+            return false;
+        }
+        word[n++] = WEIR_STR("AUTH");
+        if (t->user[0] != '\0') {
+            word[n++] = weir_str_z(t->user);
+        }
+        word[n++] = weir_str_z(t->password);
+        break;
+    case REDIS_SELECT:
+        if (t->db == 0) {
+            return false;
+        }
+        snprintf(digits, sizeof(digits), "%" PRIu32, t->db);
+        word[n++] = WEIR_STR("SELECT");
+        word[n++] = weir_str_z(digits);
+        break;
+    case REDIS_INFO:
+        word[n++] = WEIR_STR("INFO");
+        break;
+    case REDIS_SCRIPT:
+        word[n++] = WEIR_STR("SCRIPT");
+        word[n++] = WEIR_STR("LOAD");
+        word[n++] = weir_redis_script();
+        break;
+    }
+    weir_redis_command(b, word, n);
+    return true;
+}
+
+struct weir_str redis_error_words(const redisReply *reply)
+{
+    size_t len = 0;
+    while (len < (size_t)reply->len && len < WORDS_MAX && reply->str[len] >= ' ' &&
+           reply->str[len] <= '~') {
+        len++;
+    }
+    return weir_str(reply->str, len);
+}
+
+/* The value of a field of INFO: empty when it is not there. */
+static struct weir_str info_field(const redisReply *info, const char *name)
+{
+    size_t name_len = strlen(name);
+    const char *end = info->str + info->len;
+    for (const char *line = info->str; line < end;) {
+        const char *eol = memchr(line, '\n', (size_t)(end - line));
+        eol = eol == NULL ? end : eol;
+        if ((size_t)(eol - line) > name_len && memcmp(line, name, name_len) == 0 &&
+            line[name_len] == ':') {
+            const char *value = line + name_len + 1;
+            size_t len = (size_t)(eol - value);
+            return weir_str(value, len > 0 && value[len - 1] == '\r' ? len - 1 : len);
+        }
+        line = eol < end ? eol + 1 : end;
+    }
+    return weir_str(info->str, 0);
+}
+
+static unsigned long leading_number(struct weir_str s)
+{
+    unsigned long n = 0;
+    for (size_t i = 0; i < s.len && s.p[i] >= '0' && s.p[i] <= '9' && n < 1000000; i++) {
+        n = n * 10 + (unsigned long)(s.p[i] - '0');
+    }
+    return n;
+}
+
+/* NULL: it may be used. Else what is wrong; *ret_value is the value that is, or empty. */
+static const char *info_problem(const redisReply *info, struct weir_str *ret_value)
+{
+    *ret_value = info_field(info, "redis_version");
+    if (leading_number(*ret_value) < VERSION_MIN) {
+        return "is too old: expected Redis 5 or later, or Valkey; it is ";
+    }
+    *ret_value = info_field(info, "maxmemory_policy");
+    if (!weir_str_eq(*ret_value, WEIR_STR("noeviction"))) {
+        return "would evict usage that limits depend on: expected maxmemory-policy noeviction, "
+               "it is ";
+    }
+    *ret_value = weir_str(info->str, 0);
+    if (weir_str_eq(info_field(info, "cluster_enabled"), WEIR_STR("1"))) {
+        return "is a node of a Redis Cluster: expected a single server";
+    }
+    if (weir_str_eq(info_field(info, "role"), WEIR_STR("slave"))) {
+        return "is a replica: expected the primary";
+    }
+    return NULL;
+}
+
+static void say(char text[static REDIS_WHY_BYTES], const char *what, struct weir_str value)
+{
+    snprintf(text, REDIS_WHY_BYTES, "%s%.*s", what, (int)(value.len < 100 ? value.len : 100),
+             value.p);
+}
+
+static bool is_passing(const redisReply *error)
+{
+    struct weir_str words = redis_error_words(error);
+    return weir_str_starts(words, WEIR_STR("LOADING")) ||
+           weir_str_starts(words, WEIR_STR("MASTERDOWN")) ||
+           weir_str_starts(words, WEIR_STR("BUSY"));
+}
+
+bool redis_greeting_check(const struct weir_redis_target *target, enum redis_greeting what,
+                          const redisReply *reply, enum weir_redis_why *ret_why,
+                          char ret_text[static REDIS_WHY_BYTES])
+{
+    static const char *const refusals[] = {
+        [REDIS_AUTH - REDIS_AUTH] = "refuses the user or password: ",
+        [REDIS_SELECT - REDIS_AUTH] = "refuses the database: ",
+        [REDIS_INFO - REDIS_AUTH] = "refuses INFO: ",
+        [REDIS_SCRIPT - REDIS_AUTH] = "refuses SCRIPT LOAD: ",
+    };
+    *ret_why = WEIR_REDIS_REFUSED;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        struct weir_str words = redis_error_words(reply);
+        if (is_passing(reply)) {
+            *ret_why = WEIR_REDIS_OUT_OF_REACH;
+            say(ret_text, "is not ready: ", words);
+        } else if (what == REDIS_INFO && target->password[0] == '\0' &&
+                   weir_str_starts(words, WEIR_STR("NOAUTH"))) {
+            say(ret_text, "wants a password: expected redis://USER:PASSWORD@HOST",
+                weir_str(NULL, 0));
+        } else {
+            say(ret_text, refusals[what - REDIS_AUTH], words);
+        }
+        return false;
+    }
+    if (what == REDIS_INFO) {
+        struct weir_str value;
+        if (reply->type != REDIS_REPLY_STRING) {
+            say(ret_text, "does not answer INFO as Redis does", weir_str(NULL, 0));
+            return false;
+        }
+        const char *problem = info_problem(reply, &value);
+        if (problem != NULL) {
+            say(ret_text, problem, value);
+        }
+        return problem == NULL;
+    }
+    return true;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis_store.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "store/embedded_store.h"
+#include "store/redis/answer.h"
+#include "store/redis/command.h"
+#include "store/redis/conn.h"
+
+enum what {
+    TAKE,
+    SETTLE,           /* somebody waits for it */
+    SETTLE_UNWATCHED, /* nobody does */
+};
+
+enum { LOG_BURST = 5 };
+
+struct redis_store {
+    struct weir_store base;
+    const struct weir_config *config;
+    struct weir_store_shared *shared;
+    struct weir_redis_conn *conn;
+    struct weir_clock_rule clock;
+    struct weir_rand nonces;
+    struct weir_log_gate log;
+    bool was_up; /* or nothing was tried yet */
+    char sha[40];
+};
+
+static struct redis_store *self_of(struct weir_store *s)
+{
+    return (struct redis_store *)s;
+}
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
+
+static uint64_t granted_epoch(const struct redis_store *self)
+{
+    return self->shared->epoch - 1;
+}
+
+/* The store's time as this node sees it: what the table goes by. */
+static uint64_t store_now_us(const struct redis_store *self)
+{
+    return weir_clock_rule_store_us(&self->clock, weir_clock_us());
+}
+
+/* ---- without the store ---- */
+
+static void grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
+{
+    if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
+        call->reservation = (struct weir_reservation){
+            .nonce = weir_rand_u64(&self->nonces) | 2, /* neither 0 nor 1 */
+            .epoch = epoch,
+            .at_us = call->decision.at_us,
+            .reserved = call->amounts,
+        };
+    }
+}
+
+/* From this node's fair share, less what it was granted before. */
+static void decide_local(struct redis_store *self, struct weir_call *call)
+{
+    struct weir_subject share[WEIR_SUBJECTS_MAX];
+    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
+    for (unsigned i = 0; i < call->subjects; i++) {
+        share[i] = *call->subject[i];
+        share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
+        subject[i] = &share[i];
+    }
+    enum weir_err err = weir_embedded_take(self->shared->table, subject, call->subjects,
+                                           &call->amounts, store_now_us(self), &call->decision);
+    if (err != WEIR_OK) {
+        call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
+        count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
+        return;
+    }
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    count(&self->base.stats.local_decisions, 1);
+    grant(self, call, self->shared->epoch);
+}
+
+static void decide_without_store(struct redis_store *self, struct weir_call *call)
+{
+    call->local = true;
+    switch (self->config->on_store_failure) {
+    case WEIR_FAIL_LOCAL:
+        decide_local(self, call);
+        break;
+    case WEIR_FAIL_CLOSED:
+        call->outcome = WEIR_OUTCOME_UNAVAILABLE;
+        count(&self->base.stats.closed_decisions, 1);
+        break;
+    case WEIR_FAIL_OPEN:
+        weir_decision_begin(&call->decision, store_now_us(self));
+        call->outcome = WEIR_OUTCOME_DECIDED;
+        count(&self->base.stats.open_decisions, 1);
+        break;
+    }
+}
+
+/* ---- taking ---- */
+
+static enum weir_err take(struct weir_store *s, struct weir_call *call)
+{
+    struct redis_store *self = self_of(s);
+    call->local = false;
+    call->reservation = (struct weir_reservation){0};
+    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    if (out == NULL) {
+        decide_without_store(self, call);
+        return WEIR_OK;
+    }
+    uint64_t now_us = weir_clock_us();
+    const struct weir_redis_charge charge = {
+        .subject = call->subject,
+        .subjects = call->subjects,
+        .clock = weir_clock_rule_bounds(&self->clock, now_us),
+        .amounts = call->amounts,
+    };
+    weir_redis_charge_command(out, self->sha, &charge);
+    if (!weir_redis_conn_end(self->conn, TAKE, call, now_us)) {
+        count(&s->stats.errors, 1);
+        decide_without_store(self, call);
+        return WEIR_OK;
+    }
+    return WEIR_PENDING;
+}
+
+/* Writes down what Redis granted. A subject for which the table has no place is not known to
+ * `local` later, which then gives it the whole share. */
+static void remember(struct redis_store *self, const struct weir_call *call)
+{
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && call->decision.allowed) {
+        enum weir_err err = weir_embedded_record(self->shared->table, call->subject, call->subjects,
+                                                 &call->amounts, call->decision.at_us);
+        (void)err;
+    }
+}
+
+static void on_take(struct redis_store *self, struct weir_call *call, const redisReply *reply,
+                    uint64_t sent_us)
+{
+    uint64_t now_us = weir_clock_us(), clock_us;
+    if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts,
+                                    &call->decision, &clock_us)) {
+        count(&self->base.stats.errors, 1);
+        decide_without_store(self, call);
+    } else {
+        if (!weir_clock_rule_learn(&self->clock, sent_us, now_us, clock_us)) {
+            count(&self->base.stats.clock_refusals, 1);
+        }
+        count(&self->base.stats.round_trips, 1);
+        weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
+        call->outcome = WEIR_OUTCOME_DECIDED;
+        grant(self, call, granted_epoch(self));
+        remember(self, call);
+    }
+    call->done(call);
+}
+
+/* ---- settling ---- */
+
+/* The table's copy of what this process was granted follows. */
+static void settle_copy(struct redis_store *self, const struct weir_settle *settle)
+{
+    const struct weir_reservation *r = &settle->reservation;
+    uint64_t debt;
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && r->epoch == granted_epoch(self)) {
+        enum weir_err err =
+            weir_embedded_settle(self->shared->table, settle->subject, settle->subjects, r->at_us,
+                                 &r->reserved, &settle->used, store_now_us(self), &debt);
+        (void)err; /* without room the reservation stands, in the copy only */
+    }
+}
+
+static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
+{
+    const struct weir_reservation *r = &settle->reservation;
+    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    uint64_t now_us = weir_clock_us();
+    settle->result = WEIR_SETTLE_UNAVAILABLE;
+    if (out == NULL) {
+        count(&self->base.stats.errors, 1);
+        return WEIR_OK;
+    }
+    struct weir_redis_charge charge = {
+        .subject = settle->subject,
+        .subjects = settle->subjects,
+        .clock = weir_clock_rule_bounds(&self->clock, now_us),
+        .settles = true,
+        .taken_at_us = r->at_us,
+        .claim_nonce = settle->claim ? r->nonce : 0,
+        .claim_ms = (uint64_t)self->config->reservation_ttl_s * 1000,
+    };
+    weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
+    weir_redis_charge_command(out, self->sha, &charge);
+    bool watched = settle->done != NULL;
+    if (!weir_redis_conn_end(self->conn, watched ? SETTLE : SETTLE_UNWATCHED,
+                             watched ? settle : NULL, now_us)) {
+        count(&self->base.stats.errors, 1);
+        return WEIR_OK;
+    }
+    if (watched) {
+        return WEIR_PENDING;
+    }
+    settle->result = WEIR_SETTLE_DONE;
+    settle_copy(self, settle);
+    count(&self->base.stats.debt_tokens,
+          charge.amounts.of[WEIR_METER_INPUT_TOKENS] + charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
+    return WEIR_OK;
+}
+
+static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
+{
+    struct redis_store *self = self_of(s);
+    const struct weir_reservation *r = &settle->reservation;
+    if (r->nonce == 0) { /* let through by `open`: nothing was taken */
+        settle->result = WEIR_SETTLE_DONE;
+        return WEIR_OK;
+    }
+    if (r->epoch == self->shared->epoch) {
+        settle->result = weir_embedded_settle_call(self->shared->table, self->shared->settled,
+                                                   settle, store_now_us(self), &s->stats);
+        return WEIR_OK;
+    }
+    if (r->epoch % 2 == 1) {
+        settle->result = WEIR_SETTLE_ELSEWHERE;
+        return WEIR_OK;
+    }
+    if (settle->claim &&
+        store_now_us(self) > r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
+        settle->result = WEIR_SETTLE_EXPIRED;
+        return WEIR_OK;
+    }
+    return send_settle(self, settle);
+}
+
+static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
+                      uint64_t sent_us)
+{
+    count(&self->base.stats.round_trips, 1);
+    weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
+    switch (weir_redis_answer_settled(reply)) {
+    case WEIR_REDIS_SETTLED: {
+        struct weir_amounts less, more;
+        weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
+        count(&self->base.stats.debt_tokens,
+              more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        settle->result = WEIR_SETTLE_DONE;
+        settle_copy(self, settle);
+        break;
+    }
+    case WEIR_REDIS_SETTLED_BEFORE:
+        settle->result = WEIR_SETTLE_REPEATED;
+        break;
+    case WEIR_REDIS_NOT_SETTLED:
+        count(&self->base.stats.errors, 1);
+        settle->result = WEIR_SETTLE_UNAVAILABLE;
+        break;
+    }
+    settle->done(settle);
+}
+
+/* ---- the connection ---- */
+
+static void on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply, uint64_t sent_us)
+{
+    struct redis_store *self = ctx;
+    bool unusable = weir_redis_answer_breaks(reply);
+    switch ((enum what)what) {
+    case TAKE:
+        on_take(self, ptr, reply, sent_us);
+        break;
+    case SETTLE:
+        on_settle(self, ptr, reply, sent_us);
+        break;
+    case SETTLE_UNWATCHED:
+        count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
+                                               : &self->base.stats.round_trips,
+              1);
+        break;
+    }
+    if (unusable) {
+        weir_redis_conn_break(self->conn, "takes no writes any more");
+    }
+}
+
+/* A charge that was sent may stand in Redis, unused: it was not granted here. */
+static void on_lost(void *ctx, uint8_t what, void *ptr)
+{
+    struct redis_store *self = ctx;
+    count(&self->base.stats.errors, 1);
+    if (what == TAKE) {
+        struct weir_call *call = ptr;
+        decide_without_store(self, call);
+        call->done(call);
+    } else if (what == SETTLE) {
+        struct weir_settle *settle = ptr;
+        settle->result = WEIR_SETTLE_UNAVAILABLE;
+        settle->done(settle);
+    }
+}
+
+static const char *policy_name(const struct redis_store *self)
+{
+    static const char *const names[] = {
+        [WEIR_FAIL_LOCAL] = "local", [WEIR_FAIL_CLOSED] = "closed", [WEIR_FAIL_OPEN] = "open"};
+    return names[self->config->on_store_failure];
+}
+
+static void on_up(void *ctx)
+{
+    struct redis_store *self = ctx;
+    if (!self->was_up) {
+        weir_log(WEIR_LOG_INFO, "store: Redis is in reach again");
+        count(&self->base.stats.reconnects, 1);
+    }
+    self->was_up = true;
+    atomic_store_explicit(&self->base.stats.up, 1, memory_order_relaxed);
+}
+
+static void on_down(void *ctx, enum weir_redis_why why, const char *text)
+{
+    struct redis_store *self = ctx;
+    uint32_t held;
+    (void)why;
+    if (self->was_up && weir_log_gate_pass(&self->log, LOG_BURST, weir_clock_us(), &held)) {
+        weir_log(WEIR_LOG_WARN, "store: Redis %s; deciding by on_store_failure: %s", text,
+                 policy_name(self));
+    }
+    self->was_up = false;
+    atomic_store_explicit(&self->base.stats.up, 0, memory_order_relaxed);
+}
+
+/* ---- the handle ---- */
+
+static bool ready(const struct weir_store *s)
+{
+    return weir_redis_conn_is_up(((const struct redis_store *)s)->conn);
+}
+
+static uint64_t subjects(const struct weir_store *s)
+{
+    return weir_embedded_subjects(((const struct redis_store *)s)->shared->table);
+}
+
+static void close_store(struct weir_store *s)
+{
+    weir_redis_conn_close(self_of(s)->conn);
+    weir_free(s);
+}
+
+static const struct weir_store_ops ops = {
+    .take = take,
+    .settle = settle,
+    .ready = ready,
+    .subjects = subjects,
+    .close = close_store,
+};
+
+enum weir_err weir_redis_store_open(const struct weir_config *config, struct weir_loop *loop,
+                                    struct weir_store_shared *shared, struct weir_store **ret_store)
+{
+    struct redis_store *self = weir_zalloc(sizeof(*self));
+    if (self == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    const struct weir_redis_owner owner = {
+        .ctx = self,
+        .on_reply = on_reply,
+        .on_lost = on_lost,
+        .on_up = on_up,
+        .on_down = on_down,
+    };
+    uint64_t seed;
+    weir_random_bytes(&seed, sizeof(seed));
+    weir_rand_init(&self->nonces, seed);
+    weir_redis_script_sha(self->sha);
+    weir_clock_rule_init(&self->clock, weir_clock_us(), weir_clock_wall_us());
+    self->base.ops = &ops;
+    self->config = config;
+    self->shared = shared;
+    self->was_up = true;
+    enum weir_err err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+    if (err != WEIR_OK) {
+        weir_free(self);
+        return err;
+    }
+    *ret_store = &self->base;
+    return WEIR_OK;
+}
+
+/* ---- the check before serving ---- */
+
+enum { CHECK_TRIES = 3 };
+
+struct check {
+    struct weir_loop loop;
+    struct weir_redis_conn *conn; /* NULL: over */
+    unsigned tries;
+    bool refused;
+    char text[256];
+};
+
+static void check_end(struct check *check)
+{
+    weir_redis_conn_close(check->conn);
+    check->conn = NULL;
+}
+
+static void on_check_up(void *ctx)
+{
+    check_end(ctx);
+}
+
+static void on_check_down(void *ctx, enum weir_redis_why why, const char *text)
+{
+    struct check *check = ctx;
+    check->refused = why == WEIR_REDIS_REFUSED;
+    snprintf(check->text, sizeof(check->text), "%s", text);
+    if (check->refused || ++check->tries == CHECK_TRIES) {
+        check_end(check);
+    }
+}
+
+static void name_target(const struct weir_redis_target *t, char *text, size_t size)
+{
+    if (t->unix_path[0] != '\0') {
+        snprintf(text, size, "%s", t->unix_path);
+    } else {
+        snprintf(text, size, strchr(t->host, ':') != NULL ? "[%s]:%u" : "%s:%u", t->host, t->port);
+    }
+}
+
+enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret_text,
+                                     size_t text_size)
+{
+    struct check check = {0};
+    char target[300];
+    const struct weir_redis_owner owner = {
+        .ctx = &check, .on_up = on_check_up, .on_down = on_check_down};
+    if (weir_loop_init(&check.loop) != WEIR_OK) {
+        snprintf(ret_text, text_size, "store: the kernel gives no event loop");
+        return WEIR_ERR_IO;
+    }
+    enum weir_err err = weir_redis_conn_open(&check.loop, &config->redis, &owner, &check.conn);
+    if (err == WEIR_OK) {
+        weir_loop_run(&check.loop);
+    }
+    weir_loop_deinit(&check.loop);
+    name_target(&config->redis, target, sizeof(target));
+    if (err == WEIR_OK && check.refused) {
+        snprintf(ret_text, text_size, "store: Redis at %s %s", target, check.text);
+        return WEIR_ERR_INVALID;
+    }
+    if (check.tries > 0) {
+        weir_log(WEIR_LOG_WARN, "store: Redis at %s: %s", target, check.text);
+    }
+    return err;
+}
