@@ -421,9 +421,11 @@ end
 
 -- ---- settling lower ----
 
--- Where in the block's bytes the amounts of this step stand.
-local function amounts_of_step(b, step)
-    if step == b.step then
+-- Where in the block's bytes the amounts of this step stand, unless they have left.
+local function amounts_of_step(b, step, t)
+    if leaves_at(b, step) <= t then
+        return nil
+    elseif step == b.step then
         return b.ring - b.entry + 1
     end
     for i = b.count - 1, 0, -1 do
@@ -436,11 +438,11 @@ local function amounts_of_step(b, step)
 end
 
 -- Takes `less` out of the entry of `taken_at` in each block that still has it, never below 0.
-local function lower(key, taken_at, less)
+local function lower(key, taken_at, less, t)
     local v, at = call('GET', key) or '', 1
     while at <= #v do
         local b = read_block(v, at)
-        local place = amounts_of_step(b, floor_div(taken_at, b.r))
+        local place = amounts_of_step(b, floor_div(taken_at, b.r), t)
         if place then
             local amount = { decode(b.amounts, v, place) }
             for i, want in ipairs(ask_of(b, less)) do
@@ -491,7 +493,7 @@ end
 if settles then
     if l1 + l2 + l3 + l4 > 0 then
         for s = 1, subjects do
-            lower(KEYS[s], taken_at, { l1, l2, l3, l4 })
+            lower(KEYS[s], taken_at, { l1, l2, l3, l4 }, now)
         end
     end
     return { 1 }
