@@ -11,7 +11,8 @@
 -- where t is the time of the decision and clock what the server's clock says.
 -- Time is in microseconds, positions count from 1, a step is the time divided by r.
 
-local decode, encode, byte, sub, rep = struct.unpack, struct.pack, string.byte, string.sub, string.rep
+local decode, encode = struct.unpack, struct.pack
+local byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
 local call, max, min = redis.call, math.max, math.min
 local SETTLE, CLAIM = 1, 2
 local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
@@ -19,6 +20,11 @@ local RING_MAX, SUM_MAX = 130, 2 ^ 52
 
 local function floor_div(a, b)
     return (a - a % b) / b
+end
+
+-- Step length and length of a window of so many seconds.
+local function lengths(window_s)
+    return math.ceil(window_s * 1000000 / 128), window_s * 1000000
 end
 
 -- Formats of a block's sums and amounts, the bytes of all sums, the bytes of an entry.
@@ -33,9 +39,123 @@ local function layout(class, requests, meters)
     return '<' .. rep('I7', meters), '<' .. rep('I7', meters), 7 * meters, 7 * meters + 1
 end
 
-local function set_layout(b, class)
-    b.class = class
-    b.sums, b.amounts, b.sum_bytes, b.entry = layout(class, b.mask % 2 == 1, b.meters)
+-- How long a key must live: it goes min(W, 60 s) later than needed.
+local function life_ms(needed_us, longest_us)
+    return math.ceil((needed_us + min(longest_us, 60000000)) / 1000)
+end
+
+-- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
+
+-- The answer, or nil, and then nothing was written: a value is new, made under another plan, or has
+-- a block that is idle, whose ring is full, or whose fields are too narrow.
+local function charge_in_place(subjects, amounts, t, clock)
+    local edits, answer, values, allowed = {}, { 1, t, clock }, {}, true
+    for s = 1, subjects do
+        local key, plan, p, at = KEYS[s], ARGV[1 + s], 1, 1
+        local v = call('GET', key)
+        if not v then
+            return nil
+        end
+        local past_us, longest, moved = t, 0, false
+        while p <= #plan do
+            local window_s, mask, n
+            window_s, mask, n, p = decode('<I3BB', plan, p)
+            if at > #v then
+                return nil
+            end
+            local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
+            local class = shape % 4
+            if shape ~= 4 * mask + class or w ~= window_s or class > 2 then
+                return nil
+            end
+            local r, length = lengths(w)
+            local ends = (step + 1) * r
+            if t < ends - r or t >= ends + length then
+                return nil
+            end
+            local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
+            local sum = { decode(sums_format, v, fields) }
+            local current = { decode(amounts_format, v, fields + sum_bytes) }
+            local ring, newest, closes = fields + sum_bytes + entry - 1, step, false
+            while count > 0 do -- what has left
+                local place = ring + head * entry
+                local is = step - (step - byte(v, place)) % 256
+                if (is + 1) * r + length > t then
+                    break
+                end
+                local amount = { decode(amounts_format, v, place + 1) }
+                for i = 1, n do
+                    sum[i] = sum[i] - amount[i]
+                end
+                head = head + 1 == room and 0 or head + 1
+                count = count - 1
+            end
+            if t >= ends then -- the current entry is over
+                moved = true
+                for i = 1, n do
+                    closes = closes or current[i] > 0
+                    current[i] = 0
+                end
+                if closes then
+                    if count == room then
+                        return nil
+                    end
+                    edits[#edits + 1] = key
+                    edits[#edits + 1] = ring + (head + count) % room * entry - 1
+                    edits[#edits + 1] = char(step % 256) .. sub(v, ring - entry + 1, ring - 1)
+                    count = count + 1
+                end
+                step = floor_div(t, r)
+            end
+            local holds = false
+            for i = 1, n do
+                local m, capacity
+                m, capacity, p = decode('<BI7', plan, p)
+                local ask = amounts[m + 1]
+                sum[i], current[i] = sum[i] + ask, current[i] + ask
+                allowed = allowed and (ask == 0 or sum[i] <= capacity)
+                holds = holds or current[i] > 0
+                if sum[i] >= (class == 0 and (m == 0 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or SUM_MAX)
+                    or current[i] >= (class == 0 and (m == 0 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or SUM_MAX) then
+                    return nil
+                end
+                answer[#answer + 1] = sum[i]
+            end
+            if holds then
+                newest = step
+            elseif not closes and count > 0 then
+                local place = ring + (head + count - 1) % room * entry
+                newest = newest - (newest - byte(v, place)) % 256
+            end
+            answer[#answer + 1] = newest
+            edits[#edits + 1] = key
+            edits[#edits + 1] = at - 1
+            edits[#edits + 1] = encode(HEAD_FORMAT, shape, w, step, room, head, count)
+                .. encode(sums_format, unpack(sum, 1, n)) .. encode(amounts_format, unpack(current, 1, n))
+            past_us, longest = max(past_us, (step + 1) * r + length), max(longest, length)
+            at = ring + room * entry
+        end
+        if at <= #v then
+            return nil
+        end
+        if moved then
+            edits[#edits + 1] = key
+            edits[#edits + 1] = life_ms(past_us - t, longest)
+            edits[#edits + 1] = false
+        end
+        values[s] = v
+    end
+    if not allowed then
+        return { 0, t, clock, unpack(values) }
+    end
+    for i = 1, #edits, 3 do
+        if edits[i + 2] then
+            call('SETRANGE', edits[i], edits[i + 1], edits[i + 2])
+        else
+            call('PEXPIRE', edits[i], edits[i + 1])
+        end
+    end
+    return answer
 end
 
 local function count_bits(mask)
@@ -47,413 +167,415 @@ local function count_bits(mask)
     return bits
 end
 
--- Step length and length of a window of so many seconds.
-local function lengths(window_s)
-    return math.ceil(window_s * 1000000 / 128), window_s * 1000000
-end
+-- ---- any other charge ----
 
--- The block at `at` of v. `source` and `ring` say where its ring stands.
-local function read_block(v, at)
-    local shape, window_s, step, room, head, count = decode(HEAD_FORMAT, v, at)
-    local class = shape % 4
-    assert(class < 3 and shape > 3 and count <= room and head < max(room, 1), 'weir: no packed windows')
-    local b = { at = at, mask = (shape - class) / 4, window_s = window_s, step = step,
-                room = room, head = head, count = count, source = v }
-    b.meters = count_bits(b.mask)
-    b.r, b.w = lengths(window_s)
-    set_layout(b, class)
-    b.sum = { decode(b.sums, v, at + HEAD) }
-    b.current = { decode(b.amounts, v, at + HEAD + b.sum_bytes) }
-    b.ring = at + HEAD + b.sum_bytes + b.entry - 1
-    b.past = b.ring + room * b.entry
-    assert(b.past <= #v + 1, 'weir: no packed windows')
-    return b
-end
-
-local function zeros(n)
-    local t = {}
-    for i = 1, n do
-        t[i] = 0
+-- All subjects or none; `always`: whether it fits or not. Lays blocks out anew where they must be.
+-- Its functions are made when it is called, which is not often.
+local function charge_anew(subjects, amounts, always, t, clock)
+    local function set_layout(b, class)
+        b.class = class
+        b.sums, b.amounts, b.sum_bytes, b.entry = layout(class, b.mask % 2 == 1, b.meters)
     end
-    return t
-end
 
--- A block with nothing in it. `resized`: its bytes are laid out anew.
-local function restart(b, t)
-    b.step = floor_div(t, b.r)
-    b.room, b.head, b.count = 0, 0, 0
-    b.sum, b.current = zeros(b.meters), zeros(b.meters)
-    b.resized = true
-    set_layout(b, 0)
-end
-
-local function entry_at(b, i)
-    local index = b.head + i
-    if index >= b.room then
-        index = index - b.room
+    -- The block at `at` of v. `source` and `ring` say where its ring stands.
+    local function read_block(v, at)
+        local shape, window_s, step, room, head, count = decode(HEAD_FORMAT, v, at)
+        local class = shape % 4
+        assert(class < 3 and shape > 3 and count <= room and head < max(room, 1), 'weir: no packed windows')
+        local b = { at = at, mask = (shape - class) / 4, window_s = window_s, step = step,
+                    room = room, head = head, count = count, source = v }
+        b.meters = count_bits(b.mask)
+        b.r, b.w = lengths(window_s)
+        set_layout(b, class)
+        b.sum = { decode(b.sums, v, at + HEAD) }
+        b.current = { decode(b.amounts, v, at + HEAD + b.sum_bytes) }
+        b.ring = at + HEAD + b.sum_bytes + b.entry - 1
+        b.past = b.ring + room * b.entry
+        assert(b.past <= #v + 1, 'weir: no packed windows')
+        return b
     end
-    return b.ring + index * b.entry
-end
 
--- The whole step of the entry there.
-local function entry_step(b, at)
-    return b.step - (b.step - byte(b.source, at)) % 256
-end
-
--- When an entry of this step leaves.
-local function leaves_at(b, step)
-    return (step + 1) * b.r + b.w
-end
-
-local function expire(b, t)
-    if leaves_at(b, b.step) <= t then
-        restart(b, t)
-        return
+    local function zeros(n)
+        local t = {}
+        for i = 1, n do
+            t[i] = 0
+        end
+        return t
     end
-    while b.count > 0 do
-        local at = entry_at(b, 0)
-        if leaves_at(b, entry_step(b, at)) > t then
+
+    -- A block with nothing in it. `resized`: its bytes are laid out anew.
+    local function restart(b, t)
+        b.step = floor_div(t, b.r)
+        b.room, b.head, b.count = 0, 0, 0
+        b.sum, b.current = zeros(b.meters), zeros(b.meters)
+        b.resized = true
+        set_layout(b, 0)
+    end
+
+    local function entry_at(b, i)
+        local index = b.head + i
+        if index >= b.room then
+            index = index - b.room
+        end
+        return b.ring + index * b.entry
+    end
+
+    -- The whole step of the entry there.
+    local function entry_step(b, at)
+        return b.step - (b.step - byte(b.source, at)) % 256
+    end
+
+    -- When an entry of this step leaves.
+    local function leaves_at(b, step)
+        return (step + 1) * b.r + b.w
+    end
+
+    local function expire(b, t)
+        if leaves_at(b, b.step) <= t then
+            restart(b, t)
             return
         end
-        local amount = { decode(b.amounts, b.source, at + 1) }
-        for i = 1, b.meters do
-            b.sum[i] = b.sum[i] - amount[i]
-        end
-        b.head = b.head + 1 == b.room and 0 or b.head + 1
-        b.count = b.count - 1
-    end
-end
-
--- What a class must hold, meter by meter.
-local function class_of(b, i, sum, amount)
-    local small = b.mask % 2 == 1 and i == 1
-    if sum < (small and 2 ^ 16 or 2 ^ 24) and amount < (small and 2 ^ 8 or 2 ^ 16) then
-        return 0
-    end
-    return sum < 2 ^ 40 and amount < 2 ^ 32 and 1 or 2
-end
-
-local function pack_amounts(format, amounts, meters)
-    return encode(format, unpack(amounts, 1, meters))
-end
-
--- ---- values whose blocks are not those of the plan ----
-
--- amounts of meters in ascending order, as those of another mask
-local function remask(amounts, from, to)
-    local out, at = {}, 1
-    for m = 0, 5 do
-        local has = floor_div(from, 2 ^ m) % 2 == 1
-        if floor_div(to, 2 ^ m) % 2 == 1 then
-            out[#out + 1] = has and amounts[at] or 0
-        end
-        at = has and at + 1 or at
-    end
-    return out
-end
-
--- The old block of the same length under the plan's mask: lowest class, a ring of its entries.
-local function keep_block(old, mask, meters)
-    local b = { mask = mask, meters = meters, window_s = old.window_s, r = old.r, w = old.w,
-                step = old.step, room = old.count, head = 0, count = old.count, resized = true,
-                sum = remask(old.sum, old.mask, mask),
-                current = remask(old.current, old.mask, mask) }
-    local entries, class = {}, 0
-    for i = 1, old.count do
-        local at = entry_at(old, i - 1)
-        local amount = { decode(old.amounts, old.source, at + 1) }
-        entries[i] = { byte(old.source, at), remask(amount, old.mask, mask) }
-    end
-    for i = 1, meters do
-        class = max(class, class_of(b, i, b.sum[i], b.current[i]))
-        for _, e in ipairs(entries) do
-            class = max(class, class_of(b, i, 0, e[2][i]))
-        end
-    end
-    set_layout(b, class)
-    for i, e in ipairs(entries) do
-        entries[i] = encode('B', e[1]) .. pack_amounts(b.amounts, e[2], meters)
-    end
-    b.source, b.ring = table.concat(entries), 1
-    return b
-end
-
--- A length that is new: one entry at now, per meter the largest sum among the blocks that go.
-local function begin_block(window, gone, t)
-    local b = { mask = window.mask, meters = window.meters, window_s = window.window_s }
-    b.r, b.w = lengths(b.window_s)
-    restart(b, t)
-    local class = 0
-    for _, old in ipairs(gone) do
-        local sum = remask(old.sum, old.mask, b.mask)
-        for i = 1, b.meters do
-            b.sum[i] = max(b.sum[i], sum[i])
-            b.current[i] = b.sum[i]
-            class = max(class, class_of(b, i, b.sum[i], b.sum[i]))
-        end
-    end
-    set_layout(b, class)
-    return b
-end
-
-local function adopt(v, plan, t)
-    local old, gone, at = {}, {}, 1
-    while at <= #v do
-        local b = read_block(v, at)
-        at = b.past
-        expire(b, t)
-        old[b.window_s] = b
-    end
-    local kept = {}
-    for _, window in ipairs(plan) do
-        kept[window.window_s] = true
-    end
-    for window_s, b in pairs(old) do
-        if not kept[window_s] then
-            gone[#gone + 1] = b
-        end
-    end
-    local blocks = {}
-    for k, window in ipairs(plan) do
-        local b = old[window.window_s]
-        blocks[k] = b and keep_block(b, window.mask, window.meters) or begin_block(window, gone, t)
-    end
-    return blocks
-end
-
--- ---- reading ----
-
-local function read_plan(text)
-    local plan, at, window_s, mask, meters = {}, 1
-    while at <= #text do
-        window_s, mask, meters, at = decode('<I3BB', text, at)
-        local window = { window_s = window_s, mask = mask, meters = meters }
-        window.capacity = { decode('<' .. rep('I7', meters), text, at) }
-        at = at + 7 * meters
-        plan[#plan + 1] = window
-    end
-    return plan
-end
-
--- The blocks that are the plan's, from the first on, and whether all are.
-local function read_value(v, plan)
-    local blocks, at = {}, 1
-    for k, window in ipairs(plan) do
-        if at > #v then
-            return blocks, false
-        end
-        local b = read_block(v, at)
-        if b.mask ~= window.mask or b.window_s ~= window.window_s then
-            return blocks, false
-        end
-        blocks[k] = b
-        at = b.past
-    end
-    return blocks, at > #v
-end
-
--- ---- charging ----
-
-local function fits(b, ask, capacity)
-    for i = 1, b.meters do
-        if ask[i] > 0 and b.sum[i] + ask[i] > capacity[i] then
-            return false
-        end
-    end
-    return true
-end
-
--- The ring in order, in the formats of `class`, with free places up to `room`.
-local function ring_anew(b, class, room, closed)
-    local _, amounts, _, entry = layout(class, b.mask % 2 == 1, b.meters)
-    local entries = {}
-    for i = 1, b.count do
-        local at = entry_at(b, i - 1)
-        if class == b.class then
-            entries[i] = sub(b.source, at, at + entry - 1)
-        else
-            entries[i] = sub(b.source, at, at)
-                .. pack_amounts(amounts, { decode(b.amounts, b.source, at + 1) }, b.meters)
-        end
-    end
-    if closed then
-        entries[#entries + 1] = encode('B', b.step % 256) .. pack_amounts(amounts, b.current, b.meters)
-    end
-    return table.concat(entries) .. rep('\0', (room - #entries) * entry), #entries
-end
-
--- Adds `ask` at time t. Sets what is to be written: `closed_at` and `closed` for an entry that goes
--- into the ring in its place, or `new_ring`.
-local function add(b, ask, t)
-    local step = t < (b.step + 1) * b.r and b.step or floor_div(t, b.r)
-    local later, class, any, holds = step > b.step, b.class, false, false
-    local sum, current = {}, {}
-    for i = 1, b.meters do
-        local more = min(ask[i], SUM_MAX - b.sum[i])
-        any = any or b.current[i] > 0
-        sum[i] = b.sum[i] + more
-        current[i] = later and more or b.current[i] + more
-        holds = holds or current[i] > 0
-        class = max(class, class_of(b, i, sum[i], current[i]))
-    end
-    local close, room, newest = later and any, b.room, step
-    if not holds then
-        newest = close and b.step or b.count > 0 and entry_step(b, entry_at(b, b.count - 1)) or step
-    end
-    if close and b.count == room then
-        room = min(RING_MAX, room + 1 + floor_div(room + 1, 8))
-    end
-    if class ~= b.class or room ~= b.room then
-        b.new_ring, b.count = ring_anew(b, class, room, close)
-        b.head, b.room, b.resized = 0, room, true
-        set_layout(b, class)
-    elseif close then
-        b.closed_at = entry_at(b, b.count)
-        b.closed = encode('B', b.step % 256) .. pack_amounts(b.amounts, b.current, b.meters)
-        b.count = b.count + 1
-    end
-    b.moved, b.newest, b.step, b.sum, b.current = later, newest, step, sum, current
-end
-
-local function head_of(b)
-    return encode(HEAD_FORMAT, b.mask * 4 + b.class, b.window_s, b.step, b.room, b.head, b.count)
-        .. pack_amounts(b.sums, b.sum, b.meters)
-        .. pack_amounts(b.amounts, b.current, b.meters)
-end
-
-local function ring_of(b)
-    if b.new_ring then
-        return b.new_ring
-    end
-    if b.room == 0 then
-        return ''
-    end
-    local past = b.ring + b.room * b.entry
-    if b.closed then
-        return sub(b.source, b.ring, b.closed_at - 1) .. b.closed
-            .. sub(b.source, b.closed_at + b.entry, past - 1)
-    end
-    return sub(b.source, b.ring, past - 1)
-end
-
-local function write_value(key, blocks, t)
-    local resized, moved, until_us, longest = false, false, t, 0
-    for _, b in ipairs(blocks) do
-        resized = resized or b.resized
-        moved = moved or b.moved
-        until_us = max(until_us, leaves_at(b, b.step))
-        longest = max(longest, b.w)
-    end
-    -- min(W, 60 s) later than needed
-    local life_ms = math.ceil((until_us - t + min(longest, 60000000)) / 1000)
-    if resized then
-        local parts = {}
-        for _, b in ipairs(blocks) do
-            parts[#parts + 1] = head_of(b) .. ring_of(b)
-        end
-        call('SET', key, table.concat(parts), 'PX', life_ms)
-        return
-    end
-    for _, b in ipairs(blocks) do
-        call('SETRANGE', key, b.at - 1, head_of(b))
-        if b.closed then
-            call('SETRANGE', key, b.closed_at - 1, b.closed)
-        end
-    end
-    if moved then
-        call('PEXPIRE', key, life_ms)
-    end
-end
-
-local function ask_of(window, amounts)
-    local ask = {}
-    for m = 0, 3 do
-        if floor_div(window.mask, 2 ^ m) % 2 == 1 then
-            ask[#ask + 1] = amounts[m + 1]
-        end
-    end
-    return ask
-end
-
--- All subjects or none; `always`: whether it fits or not. Returns whether, the time, the values.
-local function charge(subjects, amounts, always, t, clock)
-    local values, plans, blocks, whole, allowed = {}, {}, {}, {}, true
-    for s = 1, subjects do
-        values[s] = call('GET', KEYS[s]) or ''
-        plans[s] = read_plan(ARGV[1 + s])
-        blocks[s], whole[s] = read_value(values[s], plans[s])
-        for _, b in ipairs(blocks[s]) do
-            t = max(t, b.step * b.r)
-        end
-    end
-    for s = 1, subjects do
-        if values[s] == '' then
-            for k, window in ipairs(plans[s]) do
-                blocks[s][k] = begin_block(window, {}, t)
+        while b.count > 0 do
+            local at = entry_at(b, 0)
+            if leaves_at(b, entry_step(b, at)) > t then
+                return
             end
-        elseif not whole[s] then
-            blocks[s] = adopt(values[s], plans[s], t)
-        end
-        for k, b in ipairs(blocks[s]) do
-            local ask = ask_of(plans[s][k], amounts)
-            plans[s][k].ask = ask
-            if not b.resized then
-                expire(b, t)
-            end
-            allowed = allowed and (always or fits(b, ask, plans[s][k].capacity))
-        end
-    end
-    if not allowed then
-        return false, t, values
-    end
-    local answer = { 1, t, clock }
-    for s = 1, subjects do
-        for k, b in ipairs(blocks[s]) do
-            add(b, plans[s][k].ask, t)
+            local amount = { decode(b.amounts, b.source, at + 1) }
             for i = 1, b.meters do
-                answer[#answer + 1] = b.sum[i]
+                b.sum[i] = b.sum[i] - amount[i]
             end
-            answer[#answer + 1] = b.newest
+            b.head = b.head + 1 == b.room and 0 or b.head + 1
+            b.count = b.count - 1
         end
     end
-    return true, t, answer, blocks
+
+    -- What a class must hold, meter by meter.
+    local function class_of(b, i, sum, amount)
+        local small = b.mask % 2 == 1 and i == 1
+        if sum < (small and 2 ^ 16 or 2 ^ 24) and amount < (small and 2 ^ 8 or 2 ^ 16) then
+            return 0
+        end
+        return sum < 2 ^ 40 and amount < 2 ^ 32 and 1 or 2
+    end
+
+    local function pack_amounts(format, amounts, meters)
+        return encode(format, unpack(amounts, 1, meters))
+    end
+
+    -- Values whose blocks are not those of the plan.
+
+    -- amounts of meters in ascending order, as those of another mask
+    local function remask(amounts, from, to)
+        local out, at = {}, 1
+        for m = 0, 5 do
+            local has = floor_div(from, 2 ^ m) % 2 == 1
+            if floor_div(to, 2 ^ m) % 2 == 1 then
+                out[#out + 1] = has and amounts[at] or 0
+            end
+            at = has and at + 1 or at
+        end
+        return out
+    end
+
+    -- The old block of the same length under the plan's mask: lowest class, a ring of its entries.
+    local function keep_block(old, mask, meters)
+        local b = { mask = mask, meters = meters, window_s = old.window_s, r = old.r, w = old.w,
+                    step = old.step, room = old.count, head = 0, count = old.count, resized = true,
+                    sum = remask(old.sum, old.mask, mask),
+                    current = remask(old.current, old.mask, mask) }
+        local entries, class = {}, 0
+        for i = 1, old.count do
+            local at = entry_at(old, i - 1)
+            local amount = { decode(old.amounts, old.source, at + 1) }
+            entries[i] = { byte(old.source, at), remask(amount, old.mask, mask) }
+        end
+        for i = 1, meters do
+            class = max(class, class_of(b, i, b.sum[i], b.current[i]))
+            for _, e in ipairs(entries) do
+                class = max(class, class_of(b, i, 0, e[2][i]))
+            end
+        end
+        set_layout(b, class)
+        for i, e in ipairs(entries) do
+            entries[i] = encode('B', e[1]) .. pack_amounts(b.amounts, e[2], meters)
+        end
+        b.source, b.ring = table.concat(entries), 1
+        return b
+    end
+
+    -- A length that is new: one entry at now, per meter the largest sum among the blocks that go.
+    local function begin_block(window, gone, t)
+        local b = { mask = window.mask, meters = window.meters, window_s = window.window_s }
+        b.r, b.w = lengths(b.window_s)
+        restart(b, t)
+        local class = 0
+        for _, old in ipairs(gone) do
+            local sum = remask(old.sum, old.mask, b.mask)
+            for i = 1, b.meters do
+                b.sum[i] = max(b.sum[i], sum[i])
+                b.current[i] = b.sum[i]
+                class = max(class, class_of(b, i, b.sum[i], b.sum[i]))
+            end
+        end
+        set_layout(b, class)
+        return b
+    end
+
+    local function adopt(v, plan, t)
+        local old, gone, at = {}, {}, 1
+        while at <= #v do
+            local b = read_block(v, at)
+            at = b.past
+            expire(b, t)
+            old[b.window_s] = b
+        end
+        local kept = {}
+        for _, window in ipairs(plan) do
+            kept[window.window_s] = true
+        end
+        for window_s, b in pairs(old) do
+            if not kept[window_s] then
+                gone[#gone + 1] = b
+            end
+        end
+        local blocks = {}
+        for k, window in ipairs(plan) do
+            local b = old[window.window_s]
+            blocks[k] = b and keep_block(b, window.mask, window.meters) or begin_block(window, gone, t)
+        end
+        return blocks
+    end
+
+    local function read_plan(text)
+        local plan, at, window_s, mask, meters = {}, 1
+        while at <= #text do
+            window_s, mask, meters, at = decode('<I3BB', text, at)
+            local window = { window_s = window_s, mask = mask, meters = meters, meter = {}, capacity = {} }
+            for i = 1, meters do
+                window.meter[i], window.capacity[i], at = decode('<BI7', text, at)
+            end
+            plan[#plan + 1] = window
+        end
+        return plan
+    end
+
+    -- The blocks that are the plan's, from the first on, and whether all are.
+    local function read_value(v, plan)
+        local blocks, at = {}, 1
+        for k, window in ipairs(plan) do
+            if at > #v then
+                return blocks, false
+            end
+            local b = read_block(v, at)
+            if b.mask ~= window.mask or b.window_s ~= window.window_s then
+                return blocks, false
+            end
+            blocks[k] = b
+            at = b.past
+        end
+        return blocks, at > #v
+    end
+
+    local function fits(b, ask, capacity)
+        for i = 1, b.meters do
+            if ask[i] > 0 and b.sum[i] + ask[i] > capacity[i] then
+                return false
+            end
+        end
+        return true
+    end
+
+    -- The ring in order, in the formats of `class`, with free places up to `room`.
+    local function ring_anew(b, class, room, closed)
+        local _, amounts, _, entry = layout(class, b.mask % 2 == 1, b.meters)
+        local entries = {}
+        for i = 1, b.count do
+            local at = entry_at(b, i - 1)
+            if class == b.class then
+                entries[i] = sub(b.source, at, at + entry - 1)
+            else
+                entries[i] = sub(b.source, at, at)
+                    .. pack_amounts(amounts, { decode(b.amounts, b.source, at + 1) }, b.meters)
+            end
+        end
+        if closed then
+            entries[#entries + 1] = encode('B', b.step % 256) .. pack_amounts(amounts, b.current, b.meters)
+        end
+        return table.concat(entries) .. rep('\0', (room - #entries) * entry), #entries
+    end
+
+    -- Adds `ask` at time t. Sets what is to be written: `closed_at` and `closed` for an entry that goes
+    -- into the ring in its place, or `new_ring`.
+    local function add(b, ask, t)
+        local step = t < (b.step + 1) * b.r and b.step or floor_div(t, b.r)
+        local later, class, any, holds = step > b.step, b.class, false, false
+        local sum, current = {}, {}
+        for i = 1, b.meters do
+            local more = min(ask[i], SUM_MAX - b.sum[i])
+            any = any or b.current[i] > 0
+            sum[i] = b.sum[i] + more
+            current[i] = later and more or b.current[i] + more
+            holds = holds or current[i] > 0
+            class = max(class, class_of(b, i, sum[i], current[i]))
+        end
+        local close, room, newest = later and any, b.room, step
+        if not holds then
+            newest = close and b.step or b.count > 0 and entry_step(b, entry_at(b, b.count - 1)) or step
+        end
+        if close and b.count == room then
+            room = min(RING_MAX, room + 1 + floor_div(room + 1, 8))
+        end
+        if class ~= b.class or room ~= b.room then
+            b.new_ring, b.count = ring_anew(b, class, room, close)
+            b.head, b.room, b.resized = 0, room, true
+            set_layout(b, class)
+        elseif close then
+            b.closed_at = entry_at(b, b.count)
+            b.closed = encode('B', b.step % 256) .. pack_amounts(b.amounts, b.current, b.meters)
+            b.count = b.count + 1
+        end
+        b.moved, b.newest, b.step, b.sum, b.current = later, newest, step, sum, current
+    end
+
+    local function head_of(b)
+        return encode(HEAD_FORMAT, b.mask * 4 + b.class, b.window_s, b.step, b.room, b.head, b.count)
+            .. pack_amounts(b.sums, b.sum, b.meters)
+            .. pack_amounts(b.amounts, b.current, b.meters)
+    end
+
+    local function ring_of(b)
+        if b.new_ring then
+            return b.new_ring
+        end
+        if b.room == 0 then
+            return ''
+        end
+        local past = b.ring + b.room * b.entry
+        if b.closed then
+            return sub(b.source, b.ring, b.closed_at - 1) .. b.closed
+                .. sub(b.source, b.closed_at + b.entry, past - 1)
+        end
+        return sub(b.source, b.ring, past - 1)
+    end
+
+    local function write_value(key, blocks, t)
+        local resized, moved, until_us, longest = false, false, t, 0
+        for _, b in ipairs(blocks) do
+            resized = resized or b.resized
+            moved = moved or b.moved
+            until_us = max(until_us, leaves_at(b, b.step))
+            longest = max(longest, b.w)
+        end
+        if resized then
+            local parts = {}
+            for _, b in ipairs(blocks) do
+                parts[#parts + 1] = head_of(b) .. ring_of(b)
+            end
+            call('SET', key, table.concat(parts), 'PX', life_ms(until_us - t, longest))
+            return
+        end
+        for _, b in ipairs(blocks) do
+            call('SETRANGE', key, b.at - 1, head_of(b))
+            if b.closed then
+                call('SETRANGE', key, b.closed_at - 1, b.closed)
+            end
+        end
+        if moved then
+            call('PEXPIRE', key, life_ms(until_us - t, longest))
+        end
+    end
+
+    local function ask_of(window, amounts)
+        local ask = {}
+        for i, m in ipairs(window.meter) do
+            ask[i] = amounts[m + 1]
+        end
+        return ask
+    end
+
+        local values, plans, blocks, whole, allowed = {}, {}, {}, {}, true
+        for s = 1, subjects do
+            values[s] = call('GET', KEYS[s]) or ''
+            plans[s] = read_plan(ARGV[1 + s])
+            blocks[s], whole[s] = read_value(values[s], plans[s])
+            for _, b in ipairs(blocks[s]) do
+                t = max(t, b.step * b.r)
+            end
+        end
+        for s = 1, subjects do
+            if values[s] == '' then
+                for k, window in ipairs(plans[s]) do
+                    blocks[s][k] = begin_block(window, {}, t)
+                end
+            elseif not whole[s] then
+                blocks[s] = adopt(values[s], plans[s], t)
+            end
+            for k, b in ipairs(blocks[s]) do
+                local ask = ask_of(plans[s][k], amounts)
+                plans[s][k].ask = ask
+                if not b.resized then
+                    expire(b, t)
+                end
+                allowed = allowed and (always or fits(b, ask, plans[s][k].capacity))
+            end
+        end
+        if not allowed then
+            return { 0, t, clock, unpack(values) }
+        end
+        local answer = { 1, t, clock }
+        for s = 1, subjects do
+            for k, b in ipairs(blocks[s]) do
+                add(b, plans[s][k].ask, t)
+                for i = 1, b.meters do
+                    answer[#answer + 1] = b.sum[i]
+                end
+                answer[#answer + 1] = b.newest
+            end
+            write_value(KEYS[s], blocks[s], t)
+        end
+        return answer
 end
 
 -- ---- settling lower ----
-
--- Where in the block's bytes the amounts of this step stand, unless they have left.
-local function amounts_of_step(b, step, t)
-    if leaves_at(b, step) <= t then
-        return nil
-    elseif step == b.step then
-        return b.ring - b.entry + 1
-    end
-    for i = b.count - 1, 0, -1 do
-        local at = entry_at(b, i)
-        local is = entry_step(b, at)
-        if is <= step then
-            return is == step and at + 1 or nil
-        end
-    end
-end
 
 -- Takes `less` out of the entry of `taken_at` in each block that still has it, never below 0.
 local function lower(key, taken_at, less, t)
     local v, at = call('GET', key) or '', 1
     while at <= #v do
-        local b = read_block(v, at)
-        local place = amounts_of_step(b, floor_div(taken_at, b.r), t)
-        if place then
-            local amount = { decode(b.amounts, v, place) }
-            for i, want in ipairs(ask_of(b, less)) do
-                local take = min(want, amount[i])
-                amount[i] = amount[i] - take
-                b.sum[i] = b.sum[i] - take
+        local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
+        local class = shape % 4
+        local mask = (shape - class) / 4
+        local n = count_bits(mask)
+        local r, length = lengths(w)
+        local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
+        local ring = fields + sum_bytes + entry - 1
+        local want, place = floor_div(taken_at, r), nil
+        if (want + 1) * r + length > t then
+            place = want == step and ring - entry + 1 or nil
+            for i = count - 1, want < step and 0 or count, -1 do
+                local entry_at = ring + (head + i) % room * entry
+                local is = step - (step - byte(v, entry_at)) % 256
+                if is <= want then
+                    place = is == want and entry_at + 1 or nil
+                    break
+                end
             end
-            call('SETRANGE', key, place - 1, pack_amounts(b.amounts, amount, b.meters))
-            call('SETRANGE', key, at + HEAD - 1, pack_amounts(b.sums, b.sum, b.meters))
         end
-        at = b.past
+        if place then
+            local amount = { decode(amounts_format, v, place) }
+            local sum = { decode(sums_format, v, fields) }
+            local i = 0
+            for m = 0, 3 do
+                if floor_div(mask, 2 ^ m) % 2 == 1 then
+                    i = i + 1
+                    local take = min(less[m + 1], amount[i])
+                    amount[i], sum[i] = amount[i] - take, sum[i] - take
+                end
+            end
+            call('SETRANGE', key, place - 1, encode(amounts_format, unpack(amount, 1, n)))
+            call('SETRANGE', key, fields - 1, encode(sums_format, unpack(sum, 1, n)))
+        end
+        at = ring + room * entry
     end
 end
 
@@ -473,32 +595,23 @@ local now = clock >= low and clock <= high and clock or middle
 if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
     return { 2 }
 end
-local allowed, t, result, blocks
-if asks then
-    allowed, t, result, blocks = charge(subjects, { a1, a2, a3, a4 }, settles, now, clock)
-elseif not settles then
-    t, result = now, {}
-    for s = 1, subjects do
-        result[s] = call('GET', KEYS[s]) or ''
-    end
-end
-if claims then
+if claims then -- first: what gives back is done once at most
     call('SET', KEYS[subjects + 1], '', 'PX', claim_ms)
 end
-if allowed then
+local answer
+if asks then
+    answer = not settles and charge_in_place(subjects, { a1, a2, a3, a4 }, now, clock)
+        or charge_anew(subjects, { a1, a2, a3, a4 }, settles, now, clock)
+elseif not settles then
+    answer = { 0, now, clock }
     for s = 1, subjects do
-        write_value(KEYS[s], blocks[s], t)
+        answer[s + 3] = call('GET', KEYS[s]) or ''
     end
 end
 if settles then
-    if l1 + l2 + l3 + l4 > 0 then
-        for s = 1, subjects do
-            lower(KEYS[s], taken_at, { l1, l2, l3, l4 }, now)
-        end
+    for s = 1, l1 + l2 + l3 + l4 > 0 and subjects or 0 do
+        lower(KEYS[s], taken_at, { l1, l2, l3, l4 }, now)
     end
     return { 1 }
 end
-if allowed then
-    return result
-end
-return { 0, t, clock, unpack(result) }
+return answer

@@ -10,7 +10,7 @@ enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
 
 enum {
     CALL_BYTES = (5 + 2 * WEIR_METERS) * WORD + 1,
-    PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * WORD),
+    PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
     KEY_BYTES = 32 + WEIR_SUBJECT_NAME_MAX,
 };
 
@@ -103,7 +103,7 @@ static void call(struct weir_buf *b, const struct weir_redis_charge *c)
     word(b, weir_str((const char *)bytes, sizeof(bytes)));
 }
 
-/* For each window: u24 seconds, u8 mask, u8 meters, their capacities. */
+/* For each window: u24 seconds, u8 mask, u8 meters; for each meter: u8, its capacity. */
 static void plan(struct weir_buf *b, const struct weir_plan *of)
 {
     uint8_t bytes[PLAN_BYTES];
@@ -116,6 +116,7 @@ static void plan(struct weir_buf *b, const struct weir_plan *of)
         *p++ = w->mask;
         *p++ = w->meters;
         for (unsigned i = 0; i < w->meters; i++) {
+            *p++ = w->meter[i];
             p = put(p, w->capacity[i]);
         }
     }
