@@ -26,7 +26,7 @@ describe("weir check-config", () => {
             ["listen: 127.0.0.1:8000\nworker: 2\n", "2:", /worker/],
             ["workers: many\n", "1:10", /many|number/],
             ["plans:\n  low:\n    limits: {requests: 100/fortnight}\n", "3:24", /N\/min|min/],
-            ["keys:\n  - {id: a, secret: s, plan: nowhere}\n", "2:36", /nowhere|plan/],
+            ["keys:\n  - {id: a, secret: s, plan: nowhere}\n", "2:30", /nowhere|plan/],
             ["listen: [\n", "", /./],
         ]) {
             const { code, output } = await check(text);
