@@ -138,7 +138,7 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
         } else if (what == REDIS_INFO && target->password[0] == '\0' &&
                    weir_str_starts(words, WEIR_STR("NOAUTH"))) {
             say(ret_text, "wants a password: expected redis://USER:PASSWORD@HOST",
-                weir_str(NULL, 0));
+                WEIR_STR(""));
         } else {
             say(ret_text, refusals[what - REDIS_AUTH], words);
         }
@@ -147,7 +147,7 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
     if (what == REDIS_INFO) {
         struct weir_str value;
         if (reply->type != REDIS_REPLY_STRING) {
-            say(ret_text, "does not answer INFO as Redis does", weir_str(NULL, 0));
+            say(ret_text, "does not answer INFO as Redis does", WEIR_STR(""));
             return false;
         }
         const char *problem = info_problem(reply, &value);
