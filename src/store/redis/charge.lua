@@ -48,7 +48,8 @@ end
 
 -- The answer, or nil, and then nothing was written: a value is new, made under another plan, or has
 -- a block that is idle, whose ring is full, or whose fields are too narrow.
-local function charge_in_place(subjects, amounts, t, clock)
+local charge_in_place
+function charge_in_place(subjects, amounts, t, clock)
     local edits, answer, values, allowed = {}, { 1, t, clock }, {}, true
     for s = 1, subjects do
         local key, plan, p, at = KEYS[s], ARGV[1 + s], 1, 1
@@ -70,13 +71,18 @@ local function charge_in_place(subjects, amounts, t, clock)
             end
             local r, length = lengths(w)
             local ends = (step + 1) * r
-            if t < ends - r or t >= ends + length then
+            if t < ends - r then -- all go by the latest step that a value has seen
+                return charge_in_place(subjects, amounts, ends - r, clock)
+            elseif t >= ends + length then
                 return nil
             end
             local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
             local sum = { decode(sums_format, v, fields) }
             local current = { decode(amounts_format, v, fields + sum_bytes) }
             local ring, newest, closes = fields + sum_bytes + entry - 1, step, false
+            if count > room or ring + room * entry > #v + 1 then
+                return nil -- no packed windows: the other way says so
+            end
             while count > 0 do -- what has left
                 local place = ring + head * entry
                 local is = step - (step - byte(v, place)) % 256
@@ -493,47 +499,47 @@ local function charge_anew(subjects, amounts, always, t, clock)
         return ask
     end
 
-        local values, plans, blocks, whole, allowed = {}, {}, {}, {}, true
-        for s = 1, subjects do
-            values[s] = call('GET', KEYS[s]) or ''
-            plans[s] = read_plan(ARGV[1 + s])
-            blocks[s], whole[s] = read_value(values[s], plans[s])
-            for _, b in ipairs(blocks[s]) do
-                t = max(t, b.step * b.r)
-            end
+    local values, plans, blocks, whole, allowed = {}, {}, {}, {}, true
+    for s = 1, subjects do
+        values[s] = call('GET', KEYS[s]) or ''
+        plans[s] = read_plan(ARGV[1 + s])
+        blocks[s], whole[s] = read_value(values[s], plans[s])
+        for _, b in ipairs(blocks[s]) do
+            t = max(t, b.step * b.r)
         end
-        for s = 1, subjects do
-            if values[s] == '' then
-                for k, window in ipairs(plans[s]) do
-                    blocks[s][k] = begin_block(window, {}, t)
-                end
-            elseif not whole[s] then
-                blocks[s] = adopt(values[s], plans[s], t)
+    end
+    for s = 1, subjects do
+        if values[s] == '' then
+            for k, window in ipairs(plans[s]) do
+                blocks[s][k] = begin_block(window, {}, t)
             end
-            for k, b in ipairs(blocks[s]) do
-                local ask = ask_of(plans[s][k], amounts)
-                plans[s][k].ask = ask
-                if not b.resized then
-                    expire(b, t)
-                end
-                allowed = allowed and (always or fits(b, ask, plans[s][k].capacity))
+        elseif not whole[s] then
+            blocks[s] = adopt(values[s], plans[s], t)
+        end
+        for k, b in ipairs(blocks[s]) do
+            local ask = ask_of(plans[s][k], amounts)
+            plans[s][k].ask = ask
+            if not b.resized then
+                expire(b, t)
             end
+            allowed = allowed and (always or fits(b, ask, plans[s][k].capacity))
         end
-        if not allowed then
-            return { 0, t, clock, unpack(values) }
-        end
-        local answer = { 1, t, clock }
-        for s = 1, subjects do
-            for k, b in ipairs(blocks[s]) do
-                add(b, plans[s][k].ask, t)
-                for i = 1, b.meters do
-                    answer[#answer + 1] = b.sum[i]
-                end
-                answer[#answer + 1] = b.newest
+    end
+    if not allowed then
+        return { 0, t, clock, unpack(values) }
+    end
+    local answer = { 1, t, clock }
+    for s = 1, subjects do
+        for k, b in ipairs(blocks[s]) do
+            add(b, plans[s][k].ask, t)
+            for i = 1, b.meters do
+                answer[#answer + 1] = b.sum[i]
             end
-            write_value(KEYS[s], blocks[s], t)
+            answer[#answer + 1] = b.newest
         end
-        return answer
+        write_value(KEYS[s], blocks[s], t)
+    end
+    return answer
 end
 
 -- ---- settling lower ----
@@ -581,16 +587,15 @@ end
 
 -- ---- the call ----
 
-local low, high, middle, flags, claim_ms, taken_at, a1, a2, a3, a4, l1, l2, l3, l4 =
-    decode('<I7I7I7BI7I7I7I7I7I7I7I7I7I7', ARGV[1])
+local low, high, flags, claim_ms, taken_at, a1, a2, a3, a4, l1, l2, l3, l4 =
+    decode('<I7I7BI7I7I7I7I7I7I7I7I7I7', ARGV[1])
 local subjects, settles, claims = #ARGV - 1, flags % 2 == SETTLE, flags >= CLAIM
 local asks = a1 + a2 + a3 + a4 > 0
 
--- The clock rule: where the caller's own clock says that the server's cannot be right, it goes by
--- what the caller expects.
+-- The clock rule: never further from what the caller's own clock says than it allows.
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
-local now = clock >= low and clock <= high and clock or middle
+local now = max(low, min(high, clock))
 
 if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
     return { 2 }

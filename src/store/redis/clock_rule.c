@@ -1,59 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/clock_rule.h"
 
-enum { DRIFT_PARTS = 1000 }; /* one part of so many: 0.1 % */
+#include "base/err.h"
 
-static const uint64_t BELIEVE_ALL_US = UINT64_C(1) << 53;
+enum { NS = 1000 };
+
+static int64_t ns_of(uint64_t us)
+{
+    return (int64_t)us * NS;
+}
+
+/* 0.1 % of a time in microseconds, in nanoseconds: one for one. In whole microseconds the drift
+ * between two answers would be cut to nothing. */
+static int64_t drift_ns(uint64_t from_us, uint64_t to_us)
+{
+    return to_us > from_us ? (int64_t)(to_us - from_us) : 0;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
 
 void weir_clock_rule_init(struct weir_clock_rule *c, uint64_t now_us, uint64_t store_us)
 {
-    int64_t ahead = (int64_t)store_us - (int64_t)now_us;
-    *c = (struct weir_clock_rule){._low_us = ahead, ._high_us = ahead, ._at_us = now_us};
+    int64_t ahead_ns = ns_of(store_us) - ns_of(now_us);
+    *c = (struct weir_clock_rule){._low_ns = ahead_ns, ._high_ns = ahead_ns, ._at_us = now_us};
 }
 
-static int64_t drift_us(const struct weir_clock_rule *c, uint64_t now_us)
+/* The store's time, rounded down. */
+static uint64_t store_us(uint64_t now_us, int64_t ahead_ns)
 {
-    return now_us > c->_at_us ? (int64_t)((now_us - c->_at_us) / DRIFT_PARTS) : 0;
-}
-
-static uint64_t ahead_of(uint64_t now_us, int64_t ahead_us)
-{
-    int64_t t = (int64_t)now_us + ahead_us;
-    return t < 0 ? 0 : (uint64_t)t;
+    int64_t t = ns_of(now_us) + ahead_ns;
+    return t < 0 ? 0 : (uint64_t)t / NS;
 }
 
 uint64_t weir_clock_rule_store_us(const struct weir_clock_rule *c, uint64_t now_us)
 {
-    return ahead_of(now_us, c->_low_us + (c->_high_us - c->_low_us) / 2);
+    return store_us(now_us, c->_low_ns + (c->_high_ns - c->_low_ns) / 2);
 }
 
 struct weir_clock_bounds weir_clock_rule_bounds(const struct weir_clock_rule *c, uint64_t now_us)
 {
-    struct weir_clock_bounds b = {.middle_us = weir_clock_rule_store_us(c, now_us)};
-    if (c->_known) {
-        b.low_us = ahead_of(now_us, c->_low_us - drift_us(c, now_us));
-        b.high_us = ahead_of(now_us, c->_high_us + drift_us(c, now_us));
-    } else {
-        b.high_us = BELIEVE_ALL_US;
+    if (!c->_known) {
+        return (struct weir_clock_bounds){0, WEIR_CLOCK_US_MAX};
     }
-    return b;
+    int64_t drift = drift_ns(c->_at_us, now_us);
+    return (struct weir_clock_bounds){
+        .low_us = store_us(now_us, c->_low_ns - drift),
+        .high_us = store_us(now_us, c->_high_ns + drift + NS - 1),
+    };
 }
 
 bool weir_clock_rule_learn(struct weir_clock_rule *c, uint64_t sent_us, uint64_t received_us,
                            uint64_t clock_us)
 {
-    int64_t low = (int64_t)clock_us - (int64_t)received_us;
-    int64_t high = (int64_t)clock_us - (int64_t)sent_us;
+    WEIR_ASSERT(clock_us <= WEIR_CLOCK_US_MAX);
+    /* a reading in whole microseconds, at a moment up to the whole round trip ago */
+    int64_t drift = drift_ns(sent_us, received_us);
+    int64_t low = ns_of(clock_us) - ns_of(received_us) - drift - NS;
+    int64_t high = ns_of(clock_us) - ns_of(sent_us) + drift + NS;
+    bool believed = true;
     if (c->_known) {
-        int64_t drift = drift_us(c, received_us);
-        int64_t old_low = c->_low_us - drift, old_high = c->_high_us + drift;
-        low = old_low > low ? old_low : low;
-        high = old_high < high ? old_high : high;
-        if (low > high) {
-            return false;
-        }
+        drift = drift_ns(c->_at_us, received_us);
+        int64_t least = c->_low_ns - drift, most = c->_high_ns + drift;
+        believed = low <= most && high >= least;
+        low = clamp(low, least, most);
+        high = clamp(high, least, most);
     }
     *c = (struct weir_clock_rule){
-        ._low_us = low, ._high_us = high, ._at_us = received_us, ._known = true};
-    return true;
+        ._low_ns = low, ._high_ns = high, ._at_us = received_us, ._known = true};
+    return believed;
 }

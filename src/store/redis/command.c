@@ -9,7 +9,7 @@
 enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
 
 enum {
-    CALL_BYTES = (5 + 2 * WEIR_METERS) * WORD + 1,
+    CALL_BYTES = (4 + 2 * WEIR_METERS) * WORD + 1,
     PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
     KEY_BYTES = 32 + WEIR_SUBJECT_NAME_MAX,
 };
@@ -89,7 +89,6 @@ static void call(struct weir_buf *b, const struct weir_redis_charge *c)
     uint8_t bytes[CALL_BYTES];
     uint8_t *p = put(bytes, c->clock.low_us);
     p = put(p, c->clock.high_us);
-    p = put(p, c->clock.middle_us);
     *p++ = (uint8_t)((c->settles ? SETTLES : 0) | (c->claim_nonce != 0 ? CLAIMS : 0));
     p = put(p, c->claim_ms);
     p = put(p, c->taken_at_us);

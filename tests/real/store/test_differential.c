@@ -39,6 +39,7 @@ struct stream {
     char name[SUBJECTS][32];
     struct weir_subject subject[SUBJECTS];
     uint64_t now_us, mean_gap_us, scale;
+    uint64_t floor_us; /* the table let entries leave then, and Redis was not written */
     struct taken taken[TAKEN_MAX];
     unsigned takens;
 };
@@ -86,7 +87,7 @@ static redisReply *call(struct fixture *f, const struct weir_redis_charge *charg
 
 static struct weir_clock_bounds exactly(uint64_t now_us)
 {
-    return (struct weir_clock_bounds){now_us, now_us, now_us};
+    return (struct weir_clock_bounds){now_us, now_us};
 }
 
 /* ---- the random parts ---- */
@@ -126,6 +127,12 @@ static struct weir_amounts random_amounts(struct stream *s)
                         out < half ? out : half);
 }
 
+static void not_before(struct stream *s, uint64_t floor_us)
+{
+    s->floor_us = floor_us;
+    s->now_us = s->now_us < floor_us ? floor_us : s->now_us;
+}
+
 static void pass_time(struct stream *s)
 {
     uint64_t dice = weir_rand_below(&s->random, 1000);
@@ -138,7 +145,10 @@ static void pass_time(struct stream *s)
         s->now_us = edge - 1 + weir_rand_below(&s->random, 3);
     } else if (dice < 800) {
         s->now_us += weir_rand_below(&s->random, 2 * s->mean_gap_us + 1);
+    } else if (dice < 850) { /* a clock that steps back, or a call that was long under way */
+        s->now_us -= weir_rand_below(&s->random, 4 * w->step_us);
     }
+    not_before(s, s->floor_us);
 }
 
 /* ---- the same on both sides ---- */
@@ -207,6 +217,7 @@ static bool take(struct stream *s, unsigned first, unsigned subjects, const stru
     freeReplyObject(r);
     same_decision(&mine, &theirs);
     bool charged = mine.allowed && !weir_amounts_none(a);
+    not_before(s, charged ? s->floor_us : mine.at_us);
     for (unsigned i = 0; i < subjects && charged; i++) {
         edit(&s->value[first + i], subject[i]->plan, mine.at_us, a);
         same_bytes(s, first + i);
@@ -239,9 +250,14 @@ static void settle(struct stream *s, const struct taken *t, const struct weir_am
     redisReply *r = call(s->f, &charge);
     assert_int_equal(weir_redis_answer_settled(r), WEIR_REDIS_SETTLED);
     freeReplyObject(r);
+    uint64_t now_us = s->now_us;
+    for (unsigned i = 0; i < t->subjects; i++) {
+        now_us = weir_value_now_us(&s->value[t->first + i], subject[i]->plan, now_us);
+    }
+    not_before(s, now_us);
     for (unsigned i = 0; i < t->subjects; i++) {
         struct weir_value *v = &s->value[t->first + i];
-        edit(v, subject[i]->plan, s->now_us, weir_amounts_none(&more) ? NULL : &more);
+        edit(v, subject[i]->plan, now_us, weir_amounts_none(&more) ? NULL : &more);
         weir_value_lower(v, subject[i]->plan, t->at_us, &less);
         if (!weir_amounts_none(&more)) {
             same_bytes(s, t->first + i);
