@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/answer.h"
 
+#include <stdio.h>
+
 #include "limit/window.h"
+#include "store/redis/clock_rule.h"
 
 enum { CODE, TIME, CLOCK, REST }; /* the elements of a decision */
-enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED_BEFORE = 2 };
+enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED = 1, SETTLED_BEFORE = 2 };
 
+/* A sum, a step or a time: all end at 2^52. */
 static bool is_number(const redisReply *r)
 {
-    return r->type == REDIS_REPLY_INTEGER && r->integer >= 0;
+    return r->type == REDIS_REPLY_INTEGER && r->integer >= 0 &&
+           (uint64_t)r->integer <= WEIR_SUM_MAX;
 }
+
+_Static_assert(WEIR_SUM_MAX <= WEIR_CLOCK_US_MAX, "a number can be learnt as a clock's reading");
 
 /* The states of one window after a charge, from its sums and the step of its newest amount. */
 static void add_states(const struct weir_window_spec *w, redisReply *const *number, uint64_t now_us,
@@ -53,28 +60,37 @@ static bool read_charged(const redisReply *reply, const struct weir_subject *con
     return at == reply->elements;
 }
 
-/* Brings a subject's value to the present and asks it what the script has asked. */
-static bool read_value(const redisReply *value, const struct weir_plan *plan, unsigned subject,
-                       const struct weir_amounts *a, struct weir_decision *d)
+/* A subject's value, copied: the functions that read it want slack behind it, and edit it. */
+struct copied_value {
+    struct weir_value v;
+    uint8_t bytes[WEIR_VALUE_MAX + WEIR_VALUE_SLACK];
+};
+
+static bool copy_value(const redisReply *value, struct copied_value *ret_copy)
 {
-    uint8_t bytes[WEIR_VALUE_MAX + WEIR_VALUE_SLACK] = {0};
     if (value->type != REDIS_REPLY_STRING || (size_t)value->len > WEIR_VALUE_MAX) {
         return false;
     }
-    memcpy(bytes, value->str, (size_t)value->len);
-    struct weir_value v = {.data = bytes, .len = (uint32_t)value->len, .room = sizeof(bytes)};
-    if (!weir_value_valid(bytes, v.len)) {
-        return false;
-    }
-    uint64_t now_us = weir_value_now_us(&v, plan, d->at_us);
-    if (weir_value_prepare(&v, plan, now_us) != 0) {
-        return false;
-    }
+    size_t len = (size_t)value->len;
+    memcpy(ret_copy->bytes, value->str, len);
+    memset(ret_copy->bytes + len, 0, WEIR_VALUE_SLACK);
+    ret_copy->v = (struct weir_value){
+        .data = ret_copy->bytes, .len = (uint32_t)len, .room = sizeof(ret_copy->bytes)};
+    return weir_value_valid(ret_copy->bytes, len);
+}
+
+/* Brings a subject's value to the present and asks it what the script has asked. */
+static bool ask_value(struct weir_value *v, const struct weir_plan *plan, unsigned subject,
+                      const struct weir_amounts *a, struct weir_decision *d)
+{
     struct weir_verdict verdict;
-    if (!weir_value_fits(&v, plan, now_us, a, &verdict)) {
+    if (weir_value_prepare(v, plan, d->at_us) != 0) {
+        return false;
+    }
+    if (!weir_value_fits(v, plan, d->at_us, a, &verdict)) {
         weir_decision_deny(d, subject, &verdict);
     }
-    weir_value_states(&v, plan, now_us, subject, d);
+    weir_value_states(v, plan, d->at_us, subject, d);
     return true;
 }
 
@@ -82,11 +98,20 @@ static bool read_not_charged(const redisReply *reply, const struct weir_subject 
                              unsigned subjects, const struct weir_amounts *a,
                              struct weir_decision *d)
 {
+    struct copied_value copy;
     if (reply->elements != REST + subjects) {
         return false;
     }
+    /* all go by the latest step that one of them has seen; a look was not told it */
     for (unsigned i = 0; i < subjects; i++) {
-        if (!read_value(reply->element[REST + i], subject[i]->plan, i, a, d)) {
+        if (!copy_value(reply->element[REST + i], &copy)) {
+            return false;
+        }
+        d->at_us = weir_value_now_us(&copy.v, subject[i]->plan, d->at_us);
+    }
+    for (unsigned i = 0; i < subjects; i++) {
+        if ((subjects > 1 && !copy_value(reply->element[REST + i], &copy)) ||
+            !ask_value(&copy.v, subject[i]->plan, i, a, d)) {
             return false;
         }
     }
@@ -116,22 +141,39 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
 
 enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 || !is_number(reply->element[0])) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 ||
+        !is_number(reply->element[CODE])) {
         return WEIR_REDIS_NOT_SETTLED;
     }
-    return reply->element[0]->integer == SETTLED_BEFORE ? WEIR_REDIS_SETTLED_BEFORE
-                                                        : WEIR_REDIS_SETTLED;
+    switch (reply->element[CODE]->integer) {
+    case SETTLED:
+        return WEIR_REDIS_SETTLED;
+    case SETTLED_BEFORE:
+        return WEIR_REDIS_SETTLED_BEFORE;
+    default:
+        return WEIR_REDIS_NOT_SETTLED;
+    }
+}
+
+/* Redis before 7 puts what a command within a script got behind words of its own. */
+static bool error_is(struct weir_str error, struct weir_str word)
+{
+    char within[32];
+    int len = snprintf(within, sizeof(within), "-%.*s ", (int)word.len, word.p);
+    return weir_str_starts(error, word) || memmem(error.p, error.len, within, (size_t)len) != NULL;
 }
 
 bool weir_redis_answer_breaks(const redisReply *reply)
 {
     static const char *const words[] = {"READONLY",    "LOADING", "MASTERDOWN",
                                         "CLUSTERDOWN", "MOVED",   "NOAUTH"};
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return false;
+    }
+    struct weir_str error = weir_str(reply->str, (size_t)reply->len);
     bool breaks = false;
-    for (size_t i = 0; reply->type == REDIS_REPLY_ERROR && i < sizeof(words) / sizeof(words[0]);
-         i++) {
-        breaks = breaks ||
-                 weir_str_starts(weir_str(reply->str, (size_t)reply->len), weir_str_z(words[i]));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        breaks = breaks || error_is(error, weir_str_z(words[i]));
     }
     return breaks;
 }
