@@ -83,14 +83,19 @@ static unsigned long leading_number(struct weir_str s)
     return n;
 }
 
+static struct weir_str or_nothing(struct weir_str value)
+{
+    return value.len > 0 ? value : WEIR_STR("not told");
+}
+
 /* NULL: it may be used. Else what is wrong; *ret_value is the value that is, or empty. */
 static const char *info_problem(const redisReply *info, struct weir_str *ret_value)
 {
-    *ret_value = info_field(info, "redis_version");
+    *ret_value = or_nothing(info_field(info, "redis_version"));
     if (leading_number(*ret_value) < VERSION_MIN) {
         return "is too old: expected Redis 5 or later, or Valkey; it is ";
     }
-    *ret_value = info_field(info, "maxmemory_policy");
+    *ret_value = or_nothing(info_field(info, "maxmemory_policy"));
     if (!weir_str_eq(*ret_value, WEIR_STR("noeviction"))) {
         return "would evict usage that limits depend on: expected maxmemory-policy noeviction, "
                "it is ";
@@ -119,15 +124,27 @@ static bool is_passing(const redisReply *error)
            weir_str_starts(words, WEIR_STR("BUSY"));
 }
 
+/* Of what AUTH gets only the code is said: an unknown command is answered with its words. */
+static void say_auth(char text[static REDIS_WHY_BYTES], struct weir_str words)
+{
+    if (weir_str_starts(words, WEIR_STR("ERR AUTH <password> called without any password")) ||
+        weir_str_starts(words, WEIR_STR("ERR Client sent AUTH, but no password is set"))) {
+        say(text, "has no password: expected redis://HOST without one", WEIR_STR(""));
+        return;
+    }
+    const char *space = words.len == 0 ? NULL : memchr(words.p, ' ', words.len);
+    say(text, "refuses the user or password: ",
+        space == NULL ? WEIR_STR("ERR") : weir_str(words.p, (size_t)(space - words.p)));
+}
+
 bool redis_greeting_check(const struct weir_redis_target *target, enum redis_greeting what,
                           const redisReply *reply, enum weir_redis_why *ret_why,
                           char ret_text[static REDIS_WHY_BYTES])
 {
     static const char *const refusals[] = {
-        [REDIS_AUTH - REDIS_AUTH] = "refuses the user or password: ",
-        [REDIS_SELECT - REDIS_AUTH] = "refuses the database: ",
-        [REDIS_INFO - REDIS_AUTH] = "refuses INFO: ",
-        [REDIS_SCRIPT - REDIS_AUTH] = "refuses SCRIPT LOAD: ",
+        [REDIS_SELECT - REDIS_SELECT] = "refuses the database: ",
+        [REDIS_INFO - REDIS_SELECT] = "refuses INFO: ",
+        [REDIS_SCRIPT - REDIS_SELECT] = "refuses SCRIPT LOAD: ",
     };
     *ret_why = WEIR_REDIS_REFUSED;
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -135,12 +152,13 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
         if (is_passing(reply)) {
             *ret_why = WEIR_REDIS_OUT_OF_REACH;
             say(ret_text, "is not ready: ", words);
+        } else if (what == REDIS_AUTH) {
+            say_auth(ret_text, words);
         } else if (what == REDIS_INFO && target->password[0] == '\0' &&
                    weir_str_starts(words, WEIR_STR("NOAUTH"))) {
-            say(ret_text, "wants a password: expected redis://USER:PASSWORD@HOST",
-                WEIR_STR(""));
+            say(ret_text, "wants a password: expected redis://USER:PASSWORD@HOST", WEIR_STR(""));
         } else {
-            say(ret_text, refusals[what - REDIS_AUTH], words);
+            say(ret_text, refusals[what - REDIS_SELECT], words);
         }
         return false;
     }
