@@ -11,7 +11,7 @@ enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
 enum {
     CALL_BYTES = (4 + 2 * WEIR_METERS) * WORD + 1,
     PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
-    KEY_BYTES = 32 + WEIR_SUBJECT_NAME_MAX,
+    CLAIM_BYTES = sizeof("}:s:0123456789abcdef"),
 };
 
 static void word(struct weir_buf *b, struct weir_str s)
@@ -75,13 +75,20 @@ static uint8_t *put(uint8_t *p, uint64_t value)
 /* weir:{key:demo-low-1}: the braces keep what belongs to one subject in one cluster slot. */
 static void key(struct weir_buf *b, const struct weir_subject *subject, uint64_t claim_nonce)
 {
-    char text[KEY_BYTES];
+    static const struct weir_str before = {"weir:{", 6};
+    char after[CLAIM_BYTES] = "}";
+    int len = 1;
     WEIR_ASSERT(subject->name.len <= WEIR_SUBJECT_NAME_MAX);
-    int len = snprintf(text, sizeof(text), "weir:{%.*s}", (int)subject->name.len, subject->name.p);
     if (claim_nonce != 0) {
-        len += snprintf(text + len, sizeof(text) - (size_t)len, ":s:%016" PRIx64, claim_nonce);
+        len = snprintf(after, sizeof(after), "}:s:%016" PRIx64, claim_nonce);
     }
-    word(b, weir_str(text, (size_t)len));
+    weir_buf_char(b, '$');
+    weir_buf_u64(b, before.len + subject->name.len + (size_t)len);
+    WEIR_BUF_LIT(b, "\r\n");
+    weir_buf_str(b, before);
+    weir_buf_str(b, subject->name);
+    weir_buf_append(b, after, (size_t)len);
+    WEIR_BUF_LIT(b, "\r\n");
 }
 
 static void call(struct weir_buf *b, const struct weir_redis_charge *c)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a call: charge.lua reads them by position. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "store/redis/command.h"
+
+static const char SHA[] = "0123456789abcdef0123456789abcdef01234567";
+
+static void same(const struct weir_buf *b, struct weir_str expected)
+{
+    assert_false(b->failed);
+    assert_int_equal(b->len, expected.len);
+    assert_memory_equal(b->data, expected.p, expected.len);
+}
+
+static void plan_of(const struct weir_limit *limits, size_t count, struct weir_plan *ret_plan)
+{
+    assert_int_equal(weir_plan_compile(limits, count, ret_plan), WEIR_OK);
+}
+
+static void test_charge(void **state)
+{
+    (void)state;
+    static const struct weir_limit limits[] = {
+        {WEIR_METER_OUTPUT_TOKENS, 86400, WEIR_AMOUNT_MAX},
+        {WEIR_METER_REQUESTS, 60, 100},
+        {WEIR_METER_INPUT_TOKENS, 60, 0x010203},
+    };
+    struct weir_plan plan;
+    plan_of(limits, 3, &plan);
+    const struct weir_subject subject = {.name = WEIR_STR("key:a"), .plan = &plan};
+    const struct weir_subject *named[] = {&subject};
+    const struct weir_redis_charge charge = {
+        .subject = named,
+        .subjects = 1,
+        .clock = {.low_us = 0x0102030405, .high_us = UINT64_C(1) << 52},
+        .amounts = {{1, 2, 3, 5}},
+    };
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_charge_command(&b, SHA, &charge);
+    same(&b, WEIR_STR("*6\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+                      "$1\r\n1\r\n$12\r\nweir:{key:a}\r\n"
+                      "$85\r\n"
+                      "\x05\x04\x03\x02\x01\x00\x00" /* low */
+                      "\x00\x00\x00\x00\x00\x00\x10" /* high */
+                      "\x00"                         /* a charge */
+                      "\x00\x00\x00\x00\x00\x00\x00" /* claim */
+                      "\x00\x00\x00\x00\x00\x00\x00" /* taken at */
+                      "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
+                      "\x03\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\r\n"
+                      "$34\r\n"
+                      "\x3c\x00\x00\x03\x02" /* 60 s: requests and input */
+                      "\x00\x64\x00\x00\x00\x00\x00\x00\x01\x03\x02\x01\x00\x00\x00\x00"
+                      "\x80\x51\x01\x04\x01" /* a day: output */
+                      "\x02\x00\x00\x00\x00\x00\x00\x04"
+                      "\r\n"));
+    weir_buf_deinit(&b);
+}
+
+static void test_claimed_settlement(void **state)
+{
+    (void)state;
+    static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 1, 1}};
+    struct weir_plan plan;
+    plan_of(limits, 1, &plan);
+    /* a name is bytes: nothing in it ends it */
+    const struct weir_subject subjects[] = {{.name = WEIR_STR("key:\0}"), .plan = &plan},
+                                            {.name = WEIR_STR("model:m"), .plan = &plan}};
+    const struct weir_subject *named[] = {&subjects[0], &subjects[1]};
+    const struct weir_redis_charge charge = {
+        .subject = named,
+        .subjects = 2,
+        .clock = {.low_us = 1, .high_us = 2},
+        .settles = true,
+        .less = {{0, 7, 8, 15}},
+        .taken_at_us = 9,
+        .claim_nonce = 0xabc,
+        .claim_ms = 256,
+    };
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_charge_command(&b, SHA, &charge);
+    same(&b, WEIR_STR("*9\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+                      "$1\r\n3\r\n$13\r\nweir:{key:\0}}\r\n$14\r\nweir:{model:m}\r\n"
+                      "$32\r\nweir:{key:\0}}:s:0000000000000abc\r\n"
+                      "$85\r\n"
+                      "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
+                      "\x03"
+                      "\x00\x01\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00"
+                      "\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x00\x00\x00\x00\x00"
+                      "\r\n"
+                      "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"
+                      "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"));
+    weir_buf_deinit(&b);
+}
+
+/* The largest plan and names: all of it is written, and in the buffer's bound or not at all. */
+static void test_largest(void **state)
+{
+    (void)state;
+    struct weir_limit limits[WEIR_PLAN_LIMITS_MAX];
+    struct weir_plan plan;
+    char name[WEIR_SUBJECT_NAME_MAX];
+    memset(name, 'n', sizeof(name));
+    for (unsigned i = 0; i < WEIR_PLAN_LIMITS_MAX; i++) {
+        limits[i] = (struct weir_limit){i % 2, 1 + i / 2, WEIR_AMOUNT_MAX};
+    }
+    plan_of(limits, WEIR_PLAN_LIMITS_MAX, &plan);
+    const struct weir_subject subject = {.name = {name, sizeof(name)}, .plan = &plan};
+    const struct weir_subject *named[] = {&subject, &subject, &subject, &subject};
+    const struct weir_redis_charge charge = {
+        .subject = named, .subjects = WEIR_SUBJECTS_MAX, .claim_nonce = UINT64_MAX};
+    struct weir_buf b;
+    weir_buf_init(&b, 1 << 20);
+    weir_redis_charge_command(&b, SHA, &charge);
+    assert_false(b.failed);
+    size_t len = b.len;
+    weir_buf_deinit(&b);
+    weir_buf_init(&b, len - 1);
+    weir_redis_charge_command(&b, SHA, &charge);
+    assert_true(b.failed);
+    assert_true(b.len < len);
+    weir_buf_deinit(&b);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    const struct weir_str words[] = {WEIR_STR("AUTH"), WEIR_STR(""), WEIR_STR("a\r\n\0b")};
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_command(&b, words, 3);
+    same(&b, WEIR_STR("*3\r\n$4\r\nAUTH\r\n$0\r\n\r\n$5\r\na\r\n\0b\r\n"));
+    weir_buf_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_charge),
+        cmocka_unit_test(test_claimed_settlement),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
