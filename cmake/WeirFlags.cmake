@@ -13,6 +13,9 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebI
     target_compile_options(weir_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
     target_link_options(weir_flags INTERFACE -Wl,-z,relro,-z,now)
 endif()
+if(WEIR_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link) # the fuzzer sees which code ran
+endif()
 if(WEIR_SANITIZE)
     add_compile_options(-fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer -g)
     add_link_options(-fsanitize=${WEIR_SANITIZE})

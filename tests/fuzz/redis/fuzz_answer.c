@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a server, through hiredis's reader, into what reads the script's answers. The first
+ * byte chooses plan, subjects and amounts. Seeds: tests/fuzz/redis/seeds/answer. */
+#include <stdlib.h>
+
+#include "limit/window.h"
+#include "store/redis/answer.h"
+#include "support/resp.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void plan_of(unsigned which, struct weir_plan *ret_plan)
+{
+    static const struct weir_limit limits[] = {
+        {WEIR_METER_REQUESTS, 1, 5},
+        {WEIR_METER_REQUESTS, 60, 100},
+        {WEIR_METER_INPUT_TOKENS, 60, 1000},
+        {WEIR_METER_OUTPUT_TOKENS, 30 * 86400, WEIR_AMOUNT_MAX},
+        {WEIR_METER_TOTAL_TOKENS, 30 * 86400, 0},
+    };
+    if (weir_plan_compile(limits, which % 6, ret_plan) != WEIR_OK) {
+        abort();
+    }
+}
+
+static void check(const struct weir_decision *d, unsigned limits, const struct weir_amounts *a)
+{
+    bool denied = !d->allowed;
+    if (d->states != limits || (denied && (weir_amounts_none(a) || d->denied_subject >= 4 ||
+                                           d->denied_meter >= WEIR_METERS))) {
+        abort();
+    }
+}
+
+/* hiredis makes room for as many elements as an array promises: that is not what is tested. */
+static bool promises_much(const uint8_t *data, size_t size)
+{
+    unsigned digits = 0;
+    bool length = false;
+    for (size_t i = 0; i < size && digits < 5; i++) {
+        length = data[i] == '*' || (length && data[i] >= '0' && data[i] <= '9');
+        digits = length && data[i] != '*' ? digits + 1 : 0;
+    }
+    return digits >= 5;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct weir_amounts amounts[] = {{{0}}, {{1, 10, 20, 30}}, {{6, 0, 0, 0}}};
+    if (size == 0 || promises_much(data, size)) {
+        return 0;
+    }
+    struct weir_plan plan;
+    struct weir_decision d;
+    uint64_t clock_us;
+    unsigned subjects = 1 + data[0] % 2;
+    const struct weir_amounts *a = &amounts[data[0] / 2 % 3];
+    plan_of(data[0] / 6, &plan);
+    const struct weir_subject subject = {.name = WEIR_STR("key:a"), .plan = &plan};
+    const struct weir_subject *named[] = {&subject, &subject};
+    redisReply *r = resp_read((const char *)data + 1, size - 1);
+    if (r == NULL) {
+        return 0;
+    }
+    if (weir_redis_answer_decision(r, named, subjects, a, &d, &clock_us)) {
+        check(&d, subjects * plan.limits, a);
+    }
+    (void)weir_redis_answer_settled(r);
+    (void)weir_redis_answer_breaks(r);
+    freeReplyObject(r);
+    return 0;
+}
