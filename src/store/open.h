@@ -26,7 +26,8 @@ WEIR_MUSTCHECK enum weir_err weir_store_open(const struct weir_config *config,
 
 /* Once, before serving: WEIR_ERR_INVALID and a sentence in *ret_text for a store that must not be
  * used (an eviction policy, wrong credentials, an unusable version). A store out of reach is no
- * error: nodes start without it. Blocks at most the connect time-out. */
+ * error: nodes start without it. Blocks for at most three connect time-outs and the pauses between
+ * them, or as long as the system takes to find out that it cannot resolve a name. */
 WEIR_MUSTCHECK enum weir_err weir_store_check(const struct weir_config *config, char *ret_text,
                                               size_t text_size);
 

@@ -28,6 +28,7 @@ struct redis_store {
     struct weir_rand nonces;
     struct weir_log_gate log;
     bool was_up; /* or nothing was tried yet */
+    enum weir_redis_why why_down;
     char sha[40];
 };
 
@@ -183,15 +184,24 @@ static void settle_copy(struct redis_store *self, const struct weir_settle *sett
     }
 }
 
+/* Where nobody waits nobody tries again either: this node's share may follow what was used. */
+static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
+{
+    count(&self->base.stats.errors, 1);
+    settle->result = WEIR_SETTLE_UNAVAILABLE;
+    if (settle->done == NULL) {
+        settle_copy(self, settle);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
     struct weir_buf *out = weir_redis_conn_begin(self->conn);
     uint64_t now_us = weir_clock_us();
-    settle->result = WEIR_SETTLE_UNAVAILABLE;
     if (out == NULL) {
-        count(&self->base.stats.errors, 1);
-        return WEIR_OK;
+        return settle_not_sent(self, settle);
     }
     struct weir_redis_charge charge = {
         .subject = settle->subject,
@@ -207,8 +217,7 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     bool watched = settle->done != NULL;
     if (!weir_redis_conn_end(self->conn, watched ? SETTLE : SETTLE_UNWATCHED,
                              watched ? settle : NULL, now_us)) {
-        count(&self->base.stats.errors, 1);
-        return WEIR_OK;
+        return settle_not_sent(self, settle);
     }
     if (watched) {
         return WEIR_PENDING;
@@ -273,10 +282,11 @@ static void on_settle(struct redis_store *self, struct weir_settle *settle, cons
 
 /* ---- the connection ---- */
 
-static void on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply, uint64_t sent_us)
+/* Whoever waits may close the store: nothing of it is touched after that. */
+static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply,
+                            uint64_t sent_us)
 {
     struct redis_store *self = ctx;
-    bool unusable = weir_redis_answer_breaks(reply);
     switch ((enum what)what) {
     case TAKE:
         on_take(self, ptr, reply, sent_us);
@@ -290,9 +300,7 @@ static void on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply
               1);
         break;
     }
-    if (unusable) {
-        weir_redis_conn_break(self->conn, "takes no writes any more");
-    }
+    return weir_redis_answer_breaks(reply) ? "takes no writes any more" : NULL;
 }
 
 /* A charge that was sent may stand in Redis, unused: it was not granted here. */
@@ -333,12 +341,13 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 {
     struct redis_store *self = ctx;
     uint32_t held;
-    (void)why;
-    if (self->was_up && weir_log_gate_pass(&self->log, LOG_BURST, weir_clock_us(), &held)) {
+    bool news = self->was_up || why != self->why_down;
+    if (news && weir_log_gate_pass(&self->log, LOG_BURST, weir_clock_us(), &held)) {
         weir_log(WEIR_LOG_WARN, "store: Redis %s; deciding by on_store_failure: %s", text,
                  policy_name(self));
     }
     self->was_up = false;
+    self->why_down = why;
     atomic_store_explicit(&self->base.stats.up, 0, memory_order_relaxed);
 }
 
@@ -463,7 +472,7 @@ enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret
         snprintf(ret_text, text_size, "store: Redis at %s %s", target, check.text);
         return WEIR_ERR_INVALID;
     }
-    if (check.tries > 0) {
+    if (check.tries == CHECK_TRIES) {
         weir_log(WEIR_LOG_WARN, "store: Redis at %s: %s", target, check.text);
     }
     return err;

@@ -10,7 +10,7 @@
 enum {
     READ_BYTES = 64 * 1024,
     OUT_BYTES_MAX = 128 << 20,
-    UNREAD_BYTES_MAX = 16 << 20, /* of one answer */
+    ANSWER_BYTES_MAX = 16 << 20,
     KEEP_BYTES = 64 * 1024,
     SLOTS_FIRST = 64,
     TICKS = 5, /* looks at silence in one time-out */
@@ -55,6 +55,7 @@ struct weir_redis_conn {
     size_t answered, written, ended; /* ended: the last whole command's end */
     struct slot *slot;               /* a ring; `slots` is a power of two */
     uint32_t slots, first, in_flight;
+    size_t unread;        /* bytes since the last whole answer */
     uint64_t heard_us;    /* the last sign of life */
     uint32_t back_off_ms; /* before the next try */
     uint32_t address;     /* which of the name's addresses to try */
@@ -155,10 +156,10 @@ static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t
         }
         c->loading = true;
     }
-    if (!weir_buf_reserve(&c->out, s->bytes)) {
-        return false;
+    /* room first: the bytes that are copied may move; without room weir_redis_conn_end says so */
+    if (weir_buf_reserve(&c->out, s->bytes)) {
+        weir_buf_append(&c->out, c->out.data + c->answered - s->bytes, s->bytes);
     }
-    weir_buf_append(&c->out, c->out.data + c->answered - s->bytes, s->bytes);
     if (!weir_redis_conn_end(c, s->what, s->ptr, now_us)) {
         return false;
     }
@@ -188,7 +189,8 @@ static void on_greeted(struct weir_redis_conn *c, const struct slot *s, const re
 
 static void on_reply(struct weir_redis_conn *c, const redisReply *reply, uint64_t now_us)
 {
-    if (c->in_flight == 0) {
+    /* an answer to what was not even written would leave `answered` past `written` */
+    if (c->in_flight == 0 || c->answered + slot_at(c, 0)->bytes > c->written) {
         down(c, WEIR_REDIS_OUT_OF_REACH, "said something unasked");
         return;
     }
@@ -199,7 +201,10 @@ static void on_reply(struct weir_redis_conn *c, const redisReply *reply, uint64_
     if (s.what >= REDIS_AUTH) {
         on_greeted(c, &s, reply);
     } else if (!no_script || s.resent || !send_again(c, &s, now_us)) {
-        c->owner.on_reply(c->owner.ctx, s.what, s.ptr, reply, s.sent_us);
+        const char *useless = c->owner.on_reply(c->owner.ctx, s.what, s.ptr, reply, s.sent_us);
+        if (useless != NULL) {
+            down(c, WEIR_REDIS_OUT_OF_REACH, useless);
+        }
     }
 }
 
@@ -214,7 +219,9 @@ static void on_bytes(struct weir_redis_conn *c, const char *bytes, size_t len)
         down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be read: out of memory");
         return;
     }
+    c->unread += len;
     while (c->link == l && redisReaderGetReply(c->reader, &reply) == REDIS_OK && reply != NULL) {
+        c->unread = c->reader->len - c->reader->pos;
         on_reply(c, reply, now_us);
         freeReplyObject(reply);
         reply = NULL;
@@ -222,7 +229,7 @@ static void on_bytes(struct weir_redis_conn *c, const char *bytes, size_t len)
     if (c->link != l) {
         return;
     }
-    if (c->reader->err != 0 || c->reader->len - c->reader->pos > UNREAD_BYTES_MAX) {
+    if (c->reader->err != 0 || c->unread > ANSWER_BYTES_MAX) {
         down(c, WEIR_REDIS_OUT_OF_REACH, "does not speak RESP");
         return;
     }
@@ -318,7 +325,6 @@ static void on_connected(uv_connect_t *req, int status)
         status = uv_read_start(&l->uv.stream, on_alloc, on_read);
     }
     if (status != 0) {
-        c->address++;
         down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
         return;
     }
@@ -422,7 +428,7 @@ static void drop_all(struct weir_redis_conn *c)
 {
     while (c->in_flight > 0) {
         struct slot s = slot_pop(c);
-        if (s.what < REDIS_AUTH) {
+        if (s.what < REDIS_AUTH && !c->closed) {
             c->owner.on_lost(c->owner.ctx, s.what, s.ptr);
         }
     }
@@ -435,11 +441,16 @@ static void down(struct weir_redis_conn *c, enum weir_redis_why why, const char 
     if (c->closed || c->state == WEIR_REDIS_WAITING) {
         return;
     }
+    c->address += c->state != WEIR_REDIS_UP; /* next time another, where the name has several */
     c->state = WEIR_REDIS_WAITING;
     c->ticking = c->suspect = c->loading = false;
+    c->unread = 0;
     link_give_up(c);
     reader_free(c);
     drop_all(c);
+    if (c->closed) { /* by one of those that were lost */
+        return;
+    }
     /* twice as long each time; spread, so that not all nodes come back in one moment */
     c->back_off_ms = c->back_off_ms == 0                               ? WEIR_REDIS_BACK_OFF_MIN_MS
                      : 2 * c->back_off_ms < WEIR_REDIS_BACK_OFF_MAX_MS ? 2 * c->back_off_ms
@@ -468,6 +479,7 @@ static void tick(struct weir_redis_conn *c)
     }
     if (c->suspect) {
         down(c, WEIR_REDIS_OUT_OF_REACH, "is silent");
+        return;
     }
     c->suspect = true;
 }
@@ -480,7 +492,6 @@ static void on_timer(uv_timer_t *timer)
         try_connect(c);
         break;
     case WEIR_REDIS_CONNECTING:
-        c->address++;
         down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be connected to: nobody answers");
         break;
     case WEIR_REDIS_GREETING:
@@ -542,11 +553,6 @@ bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uin
     }
     weir_loop_at_turn_end(c->loop, &c->flush);
     return true;
-}
-
-void weir_redis_conn_break(struct weir_redis_conn *c, const char *text)
-{
-    down(c, WEIR_REDIS_OUT_OF_REACH, text);
 }
 
 enum weir_err weir_redis_conn_open(struct weir_loop *loop, const struct weir_redis_target *target,

@@ -33,16 +33,19 @@ enum weir_redis_why {
     WEIR_REDIS_REFUSED,      /* somebody answers who must not be used */
 };
 
-/* The owner's side. `what` and `ptr` are those of weir_redis_conn_end. */
+/* The owner's side. `what` (below 0xf0) and `ptr` are those of weir_redis_conn_end. Each of these
+ * may send, and may close the connection. */
 struct weir_redis_owner {
     void *ctx;
-    /* reply: valid during the call; an error reply is one, too. */
-    void (*on_reply)(void *ctx, uint8_t what, void *ptr, const redisReply *reply, uint64_t sent_us);
+    /* reply: valid during the call; an error reply is one, too. NULL, or why nothing that this
+     * server says is of use: then the connection is broken, and a new one follows. */
+    const char *(*on_reply)(void *ctx, uint8_t what, void *ptr, const redisReply *reply,
+                            uint64_t sent_us);
     /* The connection broke before this one was answered: it may have been executed. */
     void (*on_lost)(void *ctx, uint8_t what, void *ptr);
     void (*on_up)(void *ctx);
-    /* After on_lost of all. `text`: a sentence without secrets, valid during the call. May close
-     * the connection. Also for each try that fails. */
+    /* After on_lost of all. `text`: a sentence without secrets, valid during the call. Also for
+     * each try that fails. */
     void (*on_down)(void *ctx, enum weir_redis_why why, const char *text);
 };
 
@@ -63,7 +66,5 @@ struct weir_buf *weir_redis_conn_begin(struct weir_redis_conn *c);
 /* It is one of `what`, about `ptr`; sent at now_us. False: no memory, nothing was sent. */
 WEIR_MUSTCHECK bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr,
                                         uint64_t now_us);
-/* Breaks the connection: what it says cannot be used. A new one follows. */
-void weir_redis_conn_break(struct weir_redis_conn *c, const char *text);
 
 #endif
