@@ -23,6 +23,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->conn = c;
     x->next = NULL;
     x->slot = NULL;
+    x->held = 0;
     x->dispatched = x->answered = x->streaming = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
     x->http10 = http_parser_is_http10(&c->parser);
@@ -129,8 +130,12 @@ static void write_head(struct weir_http_exchange *x, struct weir_buf *b, int sta
                        struct weir_str headers, struct weir_str content_type)
 {
     struct http_conn *c = x->conn;
-    if (c->no_more_requests || c->server->draining) {
+    bool is_last = x->next == NULL; /* what follows "close" would not be read */
+    if (is_last && (c->no_more_requests || c->server->draining)) {
         x->keep_alive = false;
+    }
+    if (!x->keep_alive) {
+        c->no_more_requests = true;
     }
     weir_buf_str(b, status_line(status));
     weir_buf_str(b, date_line(c->server));
@@ -147,9 +152,24 @@ static void write_head(struct weir_http_exchange *x, struct weir_buf *b, int sta
     }
 }
 
+/* Something was added to the answer. */
+static void said(struct weir_http_exchange *x)
+{
+    struct http_conn *c = x->conn;
+    if (c->first != x) {
+        c->held += x->out.len - x->held;
+        x->held = x->out.len;
+    }
+    if (c->out.len + c->held > HTTP_OUT_BYTES_MAX) {
+        c->out.failed = true;
+    }
+    http_conn_touched(c);
+}
+
 /* The answer is complete: it, and what waited for it, may leave. */
 static void finish(struct weir_http_exchange *x)
 {
+    said(x);
     x->answered = true;
     http_conn_advance(x->conn);
 }
@@ -184,7 +204,7 @@ void weir_http_stream_begin(struct weir_http_exchange *x, int status, struct wei
     } else {
         WEIR_BUF_LIT(b, "transfer-encoding: chunked\r\n\r\n");
     }
-    http_conn_touched(x->conn);
+    said(x);
 }
 
 void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
@@ -201,7 +221,7 @@ void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
         weir_buf_str(b, bytes);
         WEIR_BUF_LIT(b, "\r\n");
     }
-    http_conn_touched(x->conn);
+    said(x);
 }
 
 void weir_http_stream_end(struct weir_http_exchange *x)

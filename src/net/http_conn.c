@@ -18,7 +18,8 @@ static void enter(struct http_conn *c, enum http_phase phase)
 
 bool http_conn_is_idle(const struct http_conn *c)
 {
-    return c->first == NULL && c->in.len == 0 && c->out.len == 0 && !c->writing;
+    return c->first == NULL && c->in.len == 0 && c->out.len == 0 && !c->writing &&
+           c->phase != HTTP_LINGER;
 }
 
 /* ---- the end ---- */
@@ -42,7 +43,6 @@ void http_conn_close(struct http_conn *c)
     }
     c->closing = true;
     struct weir_http_server *s = c->server;
-    weir_loop_turn_end_cancel(s->loop, &c->flush);
     while (c->first != NULL) {
         struct weir_http_exchange *x = c->first;
         c->first = x->next;
@@ -51,6 +51,7 @@ void http_conn_close(struct http_conn *c)
         }
         http_exchange_free(x);
     }
+    weir_loop_turn_end_cancel(s->loop, &c->flush); /* also what on_gone may have caused */
     if (c->prev != NULL) {
         c->prev->next = c->next;
     } else {
@@ -179,25 +180,36 @@ void http_conn_touched(struct http_conn *c)
     weir_loop_at_turn_end(c->server->loop, &c->flush);
 }
 
+/* An interim answer keeps the order too: it is due when no other is. */
+static void invite_body(struct http_conn *c)
+{
+    if (c->parser.expects_continue && c->phase == HTTP_IN_BODY && c->first == NULL &&
+        !c->no_more_requests) {
+        c->parser.expects_continue = false;
+        WEIR_BUF_LIT(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        http_conn_touched(c);
+    }
+}
+
 void http_conn_advance(struct http_conn *c)
 {
     while (c->first != NULL && c->first->answered) {
         struct weir_http_exchange *x = c->first;
         c->first = x->next;
         c->unanswered--;
-        if (!x->keep_alive) {
-            c->no_more_requests = true;
-        }
         http_exchange_free(x);
         if (c->first != NULL) { /* what the next one has said so far */
             weir_buf_str(&c->out, weir_buf_view(&c->first->out));
             c->out.failed = c->out.failed || c->first->out.failed;
             weir_buf_reset(&c->first->out);
+            c->held -= c->first->held;
+            c->first->held = 0;
         } else {
             c->last = &c->first;
             if (c->phase == HTTP_IDLE) {
                 enter(c, HTTP_IDLE); /* idle from now on */
             }
+            invite_body(c);
         }
     }
     http_conn_touched(c);
@@ -208,7 +220,8 @@ void http_conn_advance(struct http_conn *c)
 static bool must_wait(const struct http_conn *c)
 {
     const struct weir_http_limits *l = &c->server->limits;
-    return c->unanswered >= l->pipeline_max || c->out.len + c->sending.len > l->answer_bytes_max;
+    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) ||
+           c->out.len + c->sending.len + c->held > l->answer_bytes_max;
 }
 
 static void refuse(struct http_conn *c, int status, const char *reason)
@@ -239,17 +252,9 @@ static void dispatch(struct http_conn *c)
     }
     req.arrived_us = weir_loop_now_us(s->loop);
     x->dispatched = true;
+    c->one_at_a_time = x->http10;
     c->served = true;
     s->handler.on_request(s->handler.ctx, x, &req);
-}
-
-static void head_done(struct http_conn *c)
-{
-    enter(c, HTTP_IN_BODY);
-    if (c->parser.expects_continue && c->first == NULL) {
-        WEIR_BUF_LIT(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-        http_conn_touched(c);
-    }
 }
 
 /* Handles what stands in bytes[from..len), where bytes[0] begins a request. Returns how many bytes
@@ -260,8 +265,8 @@ static size_t parse(struct http_conn *c, const char *bytes, size_t from, size_t 
     size_t start = 0;
     enum http_parsed what = HTTP_NEEDS_MORE;
     /* After its head a request may be complete without a further byte. */
-    while ((from < len || what == HTTP_HEAD_DONE) && !c->closing && !c->no_more_requests &&
-           !must_wait(c)) {
+    while (!c->closing && !c->no_more_requests &&
+           (what == HTTP_HEAD_DONE || (from < len && !must_wait(c)))) {
         if (c->phase == HTTP_IDLE) {
             enter(c, HTTP_IN_HEAD);
         }
@@ -269,7 +274,8 @@ static size_t parse(struct http_conn *c, const char *bytes, size_t from, size_t 
         what = http_parser_feed(&c->parser, bytes + start, from - start, len - start, &used);
         from = start + used;
         if (what == HTTP_HEAD_DONE) {
-            head_done(c);
+            enter(c, HTTP_IN_BODY);
+            invite_body(c);
         } else if (what == HTTP_COMPLETE) {
             start = from;
             enter(c, HTTP_IDLE);
@@ -378,6 +384,9 @@ static void resume(struct http_conn *c)
         handle_bytes(c, NULL, 0);
     }
     if (!c->closing && !must_wait(c)) {
+        if (c->phase == HTTP_IN_HEAD || c->phase == HTTP_IN_BODY) {
+            c->phase_ms = now_ms(c); /* the client could not send meanwhile */
+        }
         c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
     }
 }
@@ -388,6 +397,11 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
 {
     const struct weir_http_limits *l = &c->server->limits;
     uint64_t for_ms = now - c->phase_ms;
+    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    if (unsent != c->unsent) {
+        c->unsent = unsent;
+        c->progress_ms = now;
+    }
     if (c->writing && now - c->progress_ms >= l->idle_timeout_ms) {
         http_conn_close(c); /* the client reads no answer */
         return;
@@ -462,7 +476,8 @@ void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener)
 {
     struct http_conn *c = conn_new(s);
     if (c == NULL) {
-        return; /* it stays in the backlog */
+        s->accept_waits = true; /* libuv listens on when it was accepted */
+        return;
     }
     uint64_t open = atomic_load_explicit(&s->stats.connections_open, memory_order_relaxed);
     if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0 || open >= s->limits.connections_max) {

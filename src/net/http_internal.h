@@ -15,7 +15,7 @@ enum {
     HTTP_READ_BYTES = 64 * 1024,
     HTTP_SWEEP_MS = 250,
     HTTP_DRAIN_MS = 20,           /* the same while draining */
-    HTTP_KEEP_BYTES = 64 * 1024,  /* a buffer larger than this is given back when empty */
+    HTTP_KEEP_BYTES = 16 * 1024,  /* a buffer larger than this is given back when empty */
     HTTP_LINGER_MS = 2000,        /* after a refusal: time for the client to read the answer */
     HTTP_LINGER_BYTES = 1 << 20,  /* and what it may still send */
     HTTP_OUT_BYTES_MAX = 64 << 20 /* a client that reads no answer is cut here */
@@ -37,8 +37,10 @@ struct http_parser {
     struct http_span body;  /* of a request that is not chunked */
     struct weir_buf chunks; /* the joined body of a chunked one */
     uint32_t headers;
-    uint32_t head_bytes; /* 0 until the head is complete */
-    uint32_t trailer_bytes;
+    uint32_t head_bytes;  /* 0 until the head is complete */
+    size_t chunked_bytes; /* of a chunked body, as sent */
+    const char *fed;      /* what the present call feeds */
+    char last;            /* the byte before it */
     bool in_value, chunked, complete, expects_continue;
     int status; /* of the refusal; 0: none */
     const char *reason;
@@ -74,6 +76,7 @@ struct weir_http_exchange {
     struct weir_http_exchange *next;
     void *slot;
     struct weir_buf out; /* what waits for the answers before it */
+    size_t held;         /* how much of it the connection counts */
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
     bool streaming;
@@ -98,7 +101,10 @@ struct http_conn {
     uint32_t unanswered;
     enum http_phase phase;
     uint64_t phase_ms, progress_ms, lingered_bytes;
+    size_t held;   /* bytes in the buffers of exchanges */
+    size_t unsent; /* of what is being written, when last looked at */
     bool writing, reading, closing, no_more_requests, peer_done, served, loopback;
+    bool one_at_a_time; /* an HTTP/1.0 client: its answer may end with the connection */
 };
 
 struct weir_http_server {
@@ -118,7 +124,8 @@ struct weir_http_server {
     uint64_t date_s;
     uint64_t drain_until_ms;
     bool draining;
-    unsigned handles; /* of our own that are not closed yet */
+    bool accept_waits; /* a connection for which there was no memory */
+    unsigned handles;  /* of our own that are not closed yet */
     void (*drained)(void *ctx);
     void *drained_ctx;
     char read[HTTP_READ_BYTES];
@@ -146,7 +153,7 @@ void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener);
 void http_conn_close(struct http_conn *c);
 /* Time has passed: close what is late. */
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
-/* No request is under way or unanswered, and nothing waits to be sent. */
+/* No request is under way or unanswered, nothing waits to be sent or to be read by the client. */
 bool http_conn_is_idle(const struct http_conn *c);
 void http_server_conn_gone(struct weir_http_server *s);
 

@@ -2,6 +2,10 @@
 /* http_parse.c - llhttp does the grammar; what it is lenient about is checked here. */
 #include "net/http_internal.h"
 
+/* A body in chunks of one byte is six times its content; extensions, trailers and leading zeros are
+ * bounded with it. */
+enum { CHUNKED_FACTOR = 8 };
+
 static int refuse(struct http_parser *p, int status, const char *reason)
 {
     if (p->status == 0) {
@@ -34,19 +38,17 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
                : 0;
 }
 
-static int trailer(struct http_parser *p, size_t len)
+/* The byte in front of `at`, which is a byte of this feed. */
+static char byte_before(const struct http_parser *p, const char *at)
 {
-    p->trailer_bytes += (uint32_t)len;
-    return p->trailer_bytes > p->limits->head_bytes_max
-               ? refuse(p, 431, "The trailer section is too large.")
-               : 0;
+    return at > p->fed ? at[-1] : p->last;
 }
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_parser *p = parser->data;
     if (p->head_bytes != 0) {
-        return trailer(p, len);
+        return 0; /* trailers are read and dropped */
     }
     if (p->in_value) {
         p->in_value = false;
@@ -63,7 +65,9 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_parser *p = parser->data;
     if (p->head_bytes != 0) {
-        return trailer(p, len);
+        return len > 0 && byte_before(p, at) == '\n'
+                   ? refuse(p, 400, "A trailer must not continue on a further line.")
+                   : 0;
     }
     p->in_value = true;
     extend(p, &p->value[p->headers], at, len);
@@ -79,17 +83,18 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-/* What no request of ours may hold: bare CR or LF, NUL, and lines that continue the one before. */
+/* What no request of ours may hold: bare CR or LF, NUL, and lines that continue the one before.
+ * A complete head, so longer than two bytes. */
 static bool head_is_clean(const char *p, size_t len)
 {
-    unsigned bad = 0;
+    unsigned bad = (unsigned)(p[0] == '\n') | ((unsigned)(p[0] == '\r') & (unsigned)(p[1] != '\n'));
     for (size_t i = 1; i + 1 < len; i++) {
         bad |= (unsigned)(p[i] == '\n') & (unsigned)(p[i - 1] != '\r');
         bad |= (unsigned)(p[i] == '\r') & (unsigned)(p[i + 1] != '\n');
         bad |= (unsigned)(p[i] == '\0');
         bad |= (unsigned)(p[i - 1] == '\n') & (unsigned)((p[i] == ' ') | (p[i] == '\t'));
     }
-    return bad == 0 && len > 1 && p[len - 1] == '\n' && p[len - 2] == '\r';
+    return bad == 0 && p[len - 1] == '\n' && p[len - 2] == '\r';
 }
 
 static int check_coding(struct http_parser *p, struct weir_str coding)
@@ -123,7 +128,7 @@ static int check_headers(struct http_parser *p)
             if (!weir_str_eq_nocase(value, WEIR_STR("100-continue"))) {
                 return refuse(p, 417, "The only expectation understood is \"100-continue\".");
             }
-            p->expects_continue = p->llhttp.http_minor > 0;
+            p->expects_continue = true;
         }
     }
     if (hosts > 1 || (hosts == 0 && p->llhttp.http_minor > 0)) {
@@ -131,6 +136,10 @@ static int check_headers(struct http_parser *p)
     }
     if (lengths > 1 || (lengths > 0 && p->chunked)) {
         return refuse(p, 400, "The length of the body must be given once.");
+    }
+    /* RFC 9112, section 6.1: its framing is faulty. */
+    if (p->chunked && p->llhttp.http_minor == 0) {
+        return refuse(p, 400, "HTTP/1.0 has no Transfer-Encoding.");
     }
     bool may_have_body = p->llhttp.method == HTTP_POST || p->llhttp.method == HTTP_PUT ||
                          p->llhttp.method == HTTP_PATCH;
@@ -140,6 +149,8 @@ static int check_headers(struct http_parser *p)
     if (lengths > 0 && p->llhttp.content_length > p->limits->body_bytes_max) {
         return refuse(p, 413, "The request body is too large.");
     }
+    bool has_body = p->chunked || p->llhttp.content_length > 0;
+    p->expects_continue = p->expects_continue && has_body && p->llhttp.http_minor > 0;
     return 0;
 }
 
@@ -205,7 +216,8 @@ void http_parser_next(struct http_parser *p)
     memset(p->name, 0, p->headers * sizeof(p->name[0]));
     memset(p->value, 0, p->headers * sizeof(p->value[0]));
     p->target = p->body = (struct http_span){0};
-    p->headers = p->head_bytes = p->trailer_bytes = 0;
+    p->headers = p->head_bytes = 0;
+    p->chunked_bytes = 0;
     p->in_value = p->chunked = p->complete = p->expects_continue = false;
     p->status = 0;
     p->reason = NULL;
@@ -248,9 +260,7 @@ static void refuse_syntax(struct http_parser *p, llhttp_errno_t err)
 static enum http_parsed head_done(struct http_parser *p, size_t used)
 {
     p->head_bytes = (uint32_t)used;
-    if (used > p->limits->head_bytes_max) {
-        refuse(p, 431, "The request head is too large.");
-    } else if (!head_is_clean(p->base, used)) {
+    if (!head_is_clean(p->base, used)) {
         refuse(p, 400, "A header line must end with CRLF and hold no NUL, CR or LF.");
     } else if (check_headers(p) == 0) {
         return HTTP_HEAD_DONE;
@@ -258,30 +268,50 @@ static enum http_parsed head_done(struct http_parser *p, size_t used)
     return HTTP_REFUSED;
 }
 
+/* What llhttp does not bound or check of a chunked body that was read up to `end`. */
+static bool chunks_are_clean(struct http_parser *p, const char *end)
+{
+    p->chunked_bytes += (size_t)(end - p->fed);
+    if (p->chunked_bytes > CHUNKED_FACTOR * p->limits->body_bytes_max + p->limits->head_bytes_max) {
+        refuse(p, 413, "The request body is too large.");
+    } else if (p->complete && byte_before(p, end - 1) != '\r') {
+        refuse(p, 400, "A chunked body must end with CRLF.");
+    }
+    return p->status == 0;
+}
+
 enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size_t from, size_t len,
                                   size_t *ret_used)
 {
+    /* Nothing behind the bound is looked at, so that it is the same in whatever pieces it comes. */
+    size_t head_max = p->limits->head_bytes_max;
+    size_t end = p->head_bytes == 0 && len > head_max ? head_max : len;
+    bool in_chunks = p->head_bytes != 0 && p->chunked;
     p->base = bytes;
-    *ret_used = len;
-    llhttp_errno_t err = llhttp_execute(&p->llhttp, bytes + from, len - from);
+    p->fed = bytes + from;
+    *ret_used = end;
+    llhttp_errno_t err = llhttp_execute(&p->llhttp, p->fed, end - from);
     if (err == HPE_PAUSED) {
-        size_t used = (size_t)(llhttp_get_error_pos(&p->llhttp) - bytes);
-        *ret_used = used;
+        *ret_used = (size_t)(llhttp_get_error_pos(&p->llhttp) - bytes);
         llhttp_resume(&p->llhttp);
-        if (p->complete) {
-            return HTTP_COMPLETE;
-        }
-        return head_done(p, used);
-    }
-    if (err != HPE_OK || p->status != 0) {
+    } else if (err != HPE_OK) {
         if (p->status == 0) {
             refuse_syntax(p, err);
         }
         return HTTP_REFUSED;
     }
-    if (p->head_bytes == 0 && len > p->limits->head_bytes_max) {
+    if (in_chunks && !chunks_are_clean(p, bytes + *ret_used)) {
+        return HTTP_REFUSED;
+    }
+    if (err == HPE_PAUSED) {
+        return p->complete ? HTTP_COMPLETE : head_done(p, *ret_used);
+    }
+    if (end < len) {
         refuse(p, 431, "The request head is too large.");
         return HTTP_REFUSED;
+    }
+    if (end > from) {
+        p->last = bytes[end - 1];
     }
     return HTTP_NEEDS_MORE;
 }
@@ -300,6 +330,22 @@ static enum weir_http_method method_of(const struct http_parser *p)
     }
 }
 
+/* The path of a target without its query; one in absolute-form (RFC 9112, section 3.2.2) holds it
+ * behind the authority. */
+static struct weir_str path_of(struct weir_str target)
+{
+    if (target.p[0] == '/') {
+        return target;
+    }
+    const char *authority = memmem(target.p, target.len, "://", 3);
+    if (authority == NULL) {
+        return target; /* "*", or the authority alone (CONNECT) */
+    }
+    const char *end = target.p + target.len;
+    const char *slash = memchr(authority + 3, '/', (size_t)(end - authority - 3));
+    return slash == NULL ? WEIR_STR("/") : weir_str(slash, (size_t)(end - slash));
+}
+
 void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
                          struct weir_http_request *ret_request)
 {
@@ -313,7 +359,7 @@ void http_parser_request(const struct http_parser *p, struct weir_http_header *h
     *ret_request = (struct weir_http_request){
         .method = method_of(p),
         .method_text = weir_str_z(llhttp_method_name((llhttp_method_t)p->llhttp.method)),
-        .path = weir_str(target.p, path_len),
+        .path = path_of(weir_str(target.p, path_len)),
         .query = question == NULL ? weir_str(target.p + target.len, 0)
                                   : weir_str(question + 1, target.len - path_len - 1),
         .header = header,
@@ -324,7 +370,8 @@ void http_parser_request(const struct http_parser *p, struct weir_http_header *h
 
 bool http_parser_keep_alive(const struct http_parser *p)
 {
-    return llhttp_should_keep_alive(&p->llhttp) != 0;
+    /* llhttp lets an HTTP/1.0 client say both. */
+    return llhttp_should_keep_alive(&p->llhttp) != 0 && !(p->llhttp.flags & F_CONNECTION_CLOSE);
 }
 
 bool http_parser_is_http10(const struct http_parser *p)

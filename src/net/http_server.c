@@ -134,6 +134,10 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct weir_http_server *s = timer->data;
     uint64_t now_ms = uv_now(&s->loop->uv);
+    if (s->accept_waits && !s->draining) {
+        s->accept_waits = false;
+        http_conn_accept(s, (uv_stream_t *)&s->listener);
+    }
     for (struct http_conn *c = s->conns, *next; c != NULL; c = next) {
         next = c->next;
         if (s->draining && (http_conn_is_idle(c) || now_ms >= s->drain_until_ms)) {
@@ -165,7 +169,9 @@ enum weir_err weir_http_server_new(struct weir_loop *loop, int fd,
     s->listener.data = s->sweep.data = s;
     s->handles = 2;
     err = uv_tcp_open(&s->listener, fd);
-    if (err == 0) {
+    if (err != 0) {
+        close(fd);
+    } else {
         err = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
     }
     if (err != 0) {

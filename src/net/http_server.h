@@ -37,7 +37,7 @@ struct weir_http_header {
 struct weir_http_request {
     enum weir_http_method method;
     struct weir_str method_text;
-    struct weir_str path;  /* of the target, as sent, without the query */
+    struct weir_str path;  /* of the target, as sent, without query (and authority) */
     struct weir_str query; /* without '?', may be empty */
     const struct weir_http_header *header;
     size_t headers;
