@@ -12,7 +12,7 @@
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
 #pragma GCC poison atoi atol atoll sscanf localtime gmtime ctime asctime
 /* names that headers of our parts use for other things */
-#define rand() banned_use_weir_rand
+#define rand()      banned_use_weir_rand
 #define srand(seed) banned_use_weir_rand
 
 #endif

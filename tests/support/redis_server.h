@@ -53,11 +53,21 @@ static inline bool redis_server_start(struct redis_server *s, const char *policy
     return ready;
 }
 
+/* Stops it, and waits until it has: it answers nothing from then on. */
+static inline bool redis_server_stop(const struct redis_server *s)
+{
+    int status;
+    kill(s->pid, SIGSTOP);
+    return waitpid(s->pid, &status, WUNTRACED) == s->pid && WIFSTOPPED(status);
+}
+
 static inline void redis_server_end(struct redis_server *s, int signal_number)
 {
     if (s->pid > 0) {
-        kill(s->pid, SIGCONT);
         kill(s->pid, signal_number);
+        if (signal_number != SIGKILL) {
+            kill(s->pid, SIGCONT); /* a stopped one must not answer before it is killed */
+        }
         waitpid(s->pid, NULL, 0);
         s->pid = 0;
     }

@@ -265,7 +265,7 @@ static void lose_all(struct fixture *f, struct node *n, const char *more)
 {
     node_open(f, n, NULL, more);
     until_ready(f, n, true);
-    kill(f->server.pid, SIGSTOP);
+    assert_true(redis_server_stop(&f->server));
     take_many(f, n, 0, CALLS);
     uv_run(&f->loop.uv, UV_RUN_NOWAIT); /* written */
     assert_int_equal(n->done, 0);
@@ -307,7 +307,7 @@ static void test_asked_again_while_lost(void **state)
     struct node *n = &f->node[0];
     node_open(f, n, NULL, PATIENT "\nnodes: 2");
     until_ready(f, n, true);
-    kill(f->server.pid, SIGSTOP);
+    assert_true(redis_server_stop(&f->server));
     n->again = &f->one[CALLS / 2];
     take_many(f, n, 0, CALLS / 2);
     uv_run(&f->loop.uv, UV_RUN_NOWAIT);
@@ -336,7 +336,7 @@ static void test_stopped(void **state)
     struct node *n = &f->node[0];
     node_open(f, n, NULL, "nodes: 4");
     until_ready(f, n, true);
-    kill(f->server.pid, SIGSTOP);
+    assert_true(redis_server_stop(&f->server));
     uint64_t from_us = weir_clock_us();
     take_many(f, n, 0, CALLS);
     until_done(f, &n->done, CALLS);
