@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf /* a macro with clang and _FORTIFY_SOURCE */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok
 #pragma GCC poison atoi atol atoll sscanf localtime gmtime ctime asctime
 /* names that headers of our parts use for other things */

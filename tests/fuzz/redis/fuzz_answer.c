@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of a server, through hiredis's reader, into what reads the script's answers. The first
- * byte chooses plan, subjects and amounts. Seeds: tests/fuzz/redis/seeds/answer. */
+ * byte chooses plan, subjects and amounts. Seeds: fuzz_answer/. */
 #include <stdlib.h>
 
 #include "limit/window.h"
