@@ -272,7 +272,7 @@ enum weir_err weir_parse_text_field(struct parse *p, const char *name, struct we
         set_option(config, o, number);
         return WEIR_OK;
     }
-    WEIR_ASSERT(!"a flag without a field");
+    WEIR_ASSERT(false && "a flag without a field");
     return WEIR_ERR_INVALID;
 }
 

@@ -107,7 +107,7 @@ static struct weir_str status_line(int status)
         break;
     }
 #undef LINE
-    WEIR_ASSERT(!"a status that answers do not use");
+    WEIR_ASSERT(false && "a status that answers do not use");
     return WEIR_STR("");
 }
 

@@ -296,7 +296,7 @@ static const struct weir_limit_state *denied_state(const struct weir_decision *d
             return &d->state[i];
         }
     }
-    WEIR_ASSERT(!"a denial names one of its limits");
+    WEIR_ASSERT(false && "a denial names one of its limits");
     return NULL;
 }
 
