@@ -40,15 +40,34 @@ bool weir_buf_reserve(struct weir_buf *b, size_t more)
     return true;
 }
 
+/* "00" to "99". */
+static const char two_digits[] = "00010203040506070809101112131415161718192021222324"
+                                 "25262728293031323334353637383940414243444546474849"
+                                 "50515253545556575859606162636465666768697071727374"
+                                 "75767778798081828384858687888990919293949596979899";
+
 void weir_buf_u64(struct weir_buf *b, uint64_t value)
 {
-    char text[20];
-    size_t at = sizeof(text);
-    do {
-        text[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    weir_buf_append(b, text + at, sizeof(text) - at);
+    enum { DIGITS_MAX = 20 };
+    char text[2 * DIGITS_MAX] = {0}; /* the digits end in its middle */
+    size_t at = DIGITS_MAX;
+    while (value >= 100) {
+        at -= 2;
+        memcpy(text + at, two_digits + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        at -= 2;
+        memcpy(text + at, two_digits + value * 2, 2);
+    } else {
+        text[--at] = (char)('0' + value);
+    }
+    if (WEIR_LIKELY(b->room - b->len >= DIGITS_MAX)) {
+        memcpy(b->data + b->len, text + at, DIGITS_MAX); /* a fixed length needs no call */
+        b->len += DIGITS_MAX - at;
+    } else {
+        weir_buf_append(b, text + at, DIGITS_MAX - at);
+    }
 }
 
 void weir_buf_printf(struct weir_buf *b, const char *fmt, ...)

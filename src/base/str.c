@@ -7,11 +7,9 @@ bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower)
         return false;
     }
     for (size_t i = 0; i < s.len; i++) {
-        char c = s.p[i];
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c + ('a' - 'A'));
-        }
-        if (c != lower.p[i]) {
+        unsigned char c = (unsigned char)s.p[i];
+        c |= (unsigned char)((unsigned char)(c - 'A') < 26) << 5; /* 'a' is 'A' and 32 */
+        if (c != (unsigned char)lower.p[i]) {
             return false;
         }
     }

@@ -84,15 +84,16 @@ static int on_header_value_complete(llhttp_t *parser)
 }
 
 /* What no request of ours may hold: bare CR or LF, NUL, and lines that continue the one before.
- * A complete head, so longer than two bytes. */
+ * A complete head, so longer than two bytes. All bytes alike, so that the compiler takes many at
+ * once. */
 static bool head_is_clean(const char *p, size_t len)
 {
-    unsigned bad = (unsigned)(p[0] == '\n') | ((unsigned)(p[0] == '\r') & (unsigned)(p[1] != '\n'));
+    uint8_t bad = (p[0] == '\n') | ((p[0] == '\r') & (p[1] != '\n'));
     for (size_t i = 1; i + 1 < len; i++) {
-        bad |= (unsigned)(p[i] == '\n') & (unsigned)(p[i - 1] != '\r');
-        bad |= (unsigned)(p[i] == '\r') & (unsigned)(p[i + 1] != '\n');
-        bad |= (unsigned)(p[i] == '\0');
-        bad |= (unsigned)(p[i - 1] == '\n') & (unsigned)((p[i] == ' ') | (p[i] == '\t'));
+        uint8_t bare =
+            ((p[i] == '\n') & (p[i - 1] != '\r')) | ((p[i] == '\r') & (p[i + 1] != '\n'));
+        uint8_t folded = (p[i - 1] == '\n') & ((p[i] == ' ') | (p[i] == '\t'));
+        bad |= bare | folded | (p[i] == '\0');
     }
     return bad == 0 && p[len - 1] == '\n' && p[len - 2] == '\r';
 }

@@ -5,7 +5,18 @@
 #include <openssl/crypto.h>
 
 #include "base/hash.h"
+#include "base/mem.h"
 #include "service/service.h"
+
+enum weir_err weir_auth_init(struct weir_service *s)
+{
+    s->auth_slots = 4;
+    while (s->auth_slots < s->config->keys * 2) {
+        s->auth_slots *= 2;
+    }
+    s->auth = weir_zalloc_array(s->auth_slots, sizeof(*s->auth));
+    return s->auth == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
+}
 
 static struct weir_str bearer(const struct weir_http_request *http)
 {
@@ -22,14 +33,16 @@ const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_st
 {
     uint64_t hash[2];
     weir_hash128(secret.p, secret.len, hash);
-    struct weir_auth_slot *slot = &s->auth[hash[0] % WEIR_AUTH_SLOTS];
-    if (slot->key != NULL && slot->hash[0] == hash[0] && slot->hash[1] == hash[1]) {
-        return slot->key;
+    uint32_t i = (uint32_t)hash[0] & (s->auth_slots - 1);
+    for (; s->auth[i].key != NULL; i = (i + 1) & (s->auth_slots - 1)) {
+        if (s->auth[i].hash[0] == hash[0] && s->auth[i].hash[1] == hash[1]) {
+            return s->auth[i].key;
+        }
     }
     weir_sha256(secret, ret_sha256);
     const struct weir_key *key = weir_config_key_by_sha256(s->config, ret_sha256);
     if (key != NULL) {
-        *slot = (struct weir_auth_slot){{hash[0], hash[1]}, key};
+        s->auth[i] = (struct weir_auth_slot){{hash[0], hash[1]}, key};
     }
     return key;
 }

@@ -2,6 +2,8 @@
 /* service.c - from a request to its handler, and the life of a service. */
 #include "service/service.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -131,7 +133,12 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
     };
     const struct weir_http_handler handler = {
         .on_request = on_request, .on_gone = on_gone, .error_body = refusal_body, .ctx = s};
-    enum weir_err err = weir_http_server_new(loop, fd, &limits, &handler, &s->http);
+    enum weir_err err = weir_auth_init(s);
+    if (err == WEIR_OK) {
+        err = weir_http_server_new(loop, fd, &limits, &handler, &s->http);
+    } else {
+        close(fd);
+    }
     if (err != WEIR_OK) {
         weir_service_free(s);
         return err;
@@ -148,6 +155,7 @@ void weir_service_free(struct weir_service *s)
     weir_http_server_free(s->http);
     weir_chats_free(s);
     weir_acquires_free(s);
+    weir_free(s->auth);
     weir_buf_deinit(&s->head);
     weir_buf_deinit(&s->body);
     weir_free(s);

@@ -13,7 +13,7 @@
 #include "net/loop.h"
 #include "store/store.h"
 
-enum { WEIR_METER_NONE = WEIR_METERS, WEIR_AUTH_SLOTS = 4096, WEIR_REQUEST_ID_BYTES = 36 };
+enum { WEIR_METER_NONE = WEIR_METERS, WEIR_REQUEST_ID_BYTES = 36 };
 
 enum weir_served { /* how a request that asked for a decision ended */
                    WEIR_SERVED_ALLOWED,
@@ -30,7 +30,7 @@ struct weir_service_metrics {
     struct weir_hist decision, request;
 };
 
-/* Secrets that were found right before, by a hash under this process's random secret. */
+/* A secret that was found before, by its hash under this process's random secret. */
 struct weir_auth_slot {
     uint64_t hash[2];
     const struct weir_key *key;
@@ -51,7 +51,8 @@ struct weir_service {
     struct weir_buf head, body; /* of the answer that is being made */
     struct weir_chat *spare_chats;
     struct weir_acquire *spare_acquires;
-    struct weir_auth_slot auth[WEIR_AUTH_SLOTS];
+    struct weir_auth_slot *auth; /* open addressing, half full at most: a slot for each key */
+    uint32_t auth_slots;         /* a power of two */
 };
 
 /* All services of the process, for what is told of them together. Filled before they run. */
@@ -116,7 +117,9 @@ void weir_refuse(struct weir_request *r, int status, const char *param, const ch
 void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
                          enum weir_outcome outcome);
 
-/* auth.c. The key that the Authorization header names. Unknown and allowed: NULL, and *ret_sha256
+/* auth.c */
+WEIR_MUSTCHECK enum weir_err weir_auth_init(struct weir_service *s);
+/* The key that the Authorization header names. Unknown and allowed: NULL, and *ret_sha256
  * is the secret's. False: it was refused with 401. */
 bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
                        uint8_t ret_sha256[static 32]);
