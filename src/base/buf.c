@@ -16,6 +16,14 @@ void weir_buf_deinit(struct weir_buf *b)
     weir_buf_init(b, b->max);
 }
 
+void weir_buf_recycle(struct weir_buf *b, size_t keep)
+{
+    if (b->room > keep) {
+        weir_buf_deinit(b);
+    }
+    weir_buf_reset(b);
+}
+
 bool weir_buf_reserve(struct weir_buf *b, size_t more)
 {
     size_t need;

@@ -31,6 +31,9 @@ static inline void weir_buf_reset(struct weir_buf *b)
     b->failed = false;
 }
 
+/* Empties it; memory beyond `keep` bytes is given back. */
+void weir_buf_recycle(struct weir_buf *b, size_t keep);
+
 /* Makes room for `more` bytes behind len. False (and failed set) when it cannot. */
 bool weir_buf_reserve(struct weir_buf *b, size_t more);
 

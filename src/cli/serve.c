@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "config/config.h"
-#include "service/json.h"
 #include "service/service.h"
 #include "store/open.h"
 
@@ -121,7 +120,6 @@ static void *run_worker(void *arg)
 {
     struct worker *w = arg;
     weir_loop_run(&w->loop);
-    weir_json_thread_end();
     return NULL;
 }
 
@@ -294,7 +292,6 @@ int weir_cmd_serve(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    weir_json_init();
     int code = WEIR_EXIT_FAILED;
     if (node_prepare(&node, &arguments)) {
         code = node_run(&node);

@@ -2,7 +2,7 @@
 /* limits.c - the decision API: POST /weir/v1/acquire and /weir/v1/settle, for trusted callers. A
  * field that is not known is refused: a misspelt amount would charge nothing. */
 #include "base/mem.h"
-#include "service/json.h"
+#include "base/utf8.h"
 #include "service/lookup.h"
 #include "service/reservation.h"
 
@@ -10,82 +10,122 @@ static const uint64_t AMOUNT_MAX = WEIR_AMOUNT_MAX / 2;
 
 /* ---- reading ---- */
 
-static bool number_field(struct weir_request *r, const cJSON *item, uint64_t *ret_value)
+/* A member of the body. Names that are not known are cut in messages. */
+struct member {
+    const struct weir_json_node *value;
+    char name[65];
+};
+
+static bool number_field(struct weir_request *r, const struct member *m, uint64_t *ret_value)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) ||
-        item->valuedouble > (double)AMOUNT_MAX ||
-        item->valuedouble != (double)(uint64_t)item->valuedouble) {
-        weir_refuse(r, 400, item->string, NULL, "%s: expected a whole number from 0 to %llu.",
-                    item->string, (unsigned long long)AMOUNT_MAX);
+    if (weir_json_u64(&r->service->json, m->value, AMOUNT_MAX, ret_value) != WEIR_OK) {
+        weir_refuse(r, 400, m->name, NULL, "%s: expected a whole number from 0 to %llu.", m->name,
+                    (unsigned long long)AMOUNT_MAX);
         return false;
     }
-    *ret_value = (uint64_t)item->valuedouble;
     return true;
 }
 
-static bool text_field(struct weir_request *r, const cJSON *item, struct weir_str *ret_text)
+static bool is_text(struct weir_request *r, const struct member *m)
 {
-    if (!cJSON_IsString(item)) {
-        weir_refuse(r, 400, item->string, NULL, "%s: expected a text.", item->string);
+    if (m->value->kind != WEIR_JSON_STRING) {
+        weir_refuse(r, 400, m->name, NULL, "%s: expected a text.", m->name);
         return false;
     }
-    *ret_text = weir_str_z(item->valuestring);
+    return true;
+}
+
+/* The text is in the service's `text`, or in the request's body. */
+static bool text_field(struct weir_request *r, const struct member *m, struct weir_str *ret_text)
+{
+    if (!is_text(r, m)) {
+        return false;
+    }
+    *ret_text = weir_json_string(&r->service->json, m->value, &r->service->text);
     return true;
 }
 
 /* The fields of both requests; `key` of one and `reservation` of the other share a place. */
 struct fields {
     struct weir_str name;
-    bool has_name, has_input, has_output;
     uint64_t input, output, requests;
+    unsigned seen;
 };
 
-static bool one_field(struct weir_request *r, const cJSON *item, const char *name, bool is_acquire,
-                      struct fields *f)
+enum { HAS_NAME = 1, HAS_INPUT = 2, HAS_OUTPUT = 4, HAS_REQUESTS = 8, HAS_MODEL = 16 };
+
+static bool take_field(struct weir_request *r, const struct member *m, unsigned field,
+                       struct fields *f)
 {
-    struct weir_str ignored;
-    if (strcmp(item->string, name) == 0) {
-        f->has_name = true;
-        return text_field(r, item, &f->name);
+    if (f->seen & field) {
+        weir_refuse(r, 400, m->name, NULL, "%s: expected once, it is there twice.", m->name);
+        return false;
     }
-    if (strcmp(item->string, "input_tokens") == 0) {
-        f->has_input = true;
-        return number_field(r, item, &f->input);
+    f->seen |= field;
+    switch (field) {
+    case HAS_NAME:
+        return text_field(r, m, &f->name);
+    case HAS_INPUT:
+        return number_field(r, m, &f->input);
+    case HAS_OUTPUT:
+        return number_field(r, m, &f->output);
+    case HAS_REQUESTS:
+        return number_field(r, m, &f->requests);
+    default: /* the model: no limit depends on it yet */
+        return is_text(r, m);
     }
-    if (strcmp(item->string, "output_tokens") == 0) {
-        f->has_output = true;
-        return number_field(r, item, &f->output);
+}
+
+static bool one_field(struct weir_request *r, const struct weir_json_node *name,
+                      struct weir_str name_field, bool is_acquire, struct fields *f)
+{
+    const struct {
+        struct weir_str name;
+        unsigned field;
+    } known[] = {
+        {name_field, HAS_NAME},
+        {WEIR_STR("input_tokens"), HAS_INPUT},
+        {WEIR_STR("output_tokens"), HAS_OUTPUT},
+        {WEIR_STR("requests"), HAS_REQUESTS}, /* from here on of acquire only */
+        {WEIR_STR("model"), HAS_MODEL},
+    };
+    const struct weir_json *j = &r->service->json;
+    struct member m = {.value = name + 1};
+    struct weir_str cut = weir_utf8_cut(weir_json_raw(j, name), sizeof(m.name) - 1);
+    memcpy(m.name, cut.p, cut.len);
+    for (unsigned i = 0; i < (is_acquire ? 5 : 3); i++) {
+        if (weir_json_string_is(j, name, known[i].name)) {
+            return take_field(r, &m, known[i].field, f);
+        }
     }
-    if (is_acquire && strcmp(item->string, "requests") == 0) {
-        return number_field(r, item, &f->requests);
-    }
-    if (is_acquire && strcmp(item->string, "model") == 0) {
-        return text_field(r, item, &ignored);
-    }
-    weir_refuse(r, 400, item->string, NULL, "%.64s: unknown field; expected %s", item->string,
+    weir_refuse(r, 400, m.name, NULL, "%s: unknown field; expected %s", m.name,
                 is_acquire ? "key, model, input_tokens, output_tokens or requests."
                            : "reservation, input_tokens or output_tokens.");
     return false;
 }
 
-static bool read_fields(struct weir_request *r, const char *name, bool is_acquire,
+static bool read_fields(struct weir_request *r, struct weir_str name_field, bool is_acquire,
                         struct fields *ret_fields)
 {
+    struct weir_json *j = &r->service->json;
     *ret_fields = (struct fields){.requests = 1};
-    const cJSON *root = weir_json_parse(r->http->body);
-    if (!cJSON_IsObject(root)) {
+    weir_buf_reset(&r->service->text);
+    if (weir_json_parse(j, r->http->body) != WEIR_OK ||
+        weir_json_root(j)->kind != WEIR_JSON_OBJECT) {
         weir_refuse(r, 400, NULL, NULL, "The body must be a JSON object in UTF-8.");
         return false;
     }
-    for (const cJSON *item = root->child; item != NULL; item = item->next) {
-        if (!one_field(r, item, name, is_acquire, ret_fields)) {
+    const struct weir_json_node *root = weir_json_root(j);
+    for (const struct weir_json_node *name = weir_json_first(j, root); name != NULL;
+         name = weir_json_next(j, root, name + 1)) {
+        if (!one_field(r, name, name_field, is_acquire, ret_fields)) {
             return false;
         }
     }
-    const char *missing = !ret_fields->has_name     ? name
-                          : !ret_fields->has_input  ? "input_tokens"
-                          : !ret_fields->has_output ? "output_tokens"
-                                                    : NULL;
+    const char *missing = !(ret_fields->seen & HAS_NAME)     ? name_field.p
+                          : !(ret_fields->seen & HAS_INPUT)  ? "input_tokens"
+                          : !(ret_fields->seen & HAS_OUTPUT) ? "output_tokens"
+                                                             : NULL;
     if (missing != NULL) {
         weir_refuse(r, 400, missing, NULL, "%s: this field is required.", missing);
     }
@@ -140,7 +180,7 @@ void weir_acquire(struct weir_request *r)
 {
     struct weir_service *s = r->service;
     struct fields f;
-    if (!weir_authorize_service(r) || !read_fields(r, "key", true, &f)) {
+    if (!weir_authorize_service(r) || !read_fields(r, WEIR_STR("key"), true, &f)) {
         return;
     }
     const struct weir_key *key;
@@ -243,7 +283,7 @@ static bool find_subject(struct settling *g, struct weir_str name)
 void weir_settle(struct weir_request *r)
 {
     struct fields f;
-    if (!weir_authorize_service(r) || !read_fields(r, "reservation", false, &f)) {
+    if (!weir_authorize_service(r) || !read_fields(r, WEIR_STR("reservation"), false, &f)) {
         return;
     }
     struct settling *g = weir_zalloc(sizeof(*g));

@@ -115,6 +115,8 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
     s->loop = loop;
     s->store = store;
     s->group = group;
+    weir_json_init(&s->json);
+    weir_buf_init(&s->text, config->body_bytes_max);
     weir_buf_init(&s->head, HEAD_MAX);
     weir_buf_init(&s->body, BODY_MAX);
     uint64_t seed;
@@ -156,6 +158,8 @@ void weir_service_free(struct weir_service *s)
     weir_chats_free(s);
     weir_acquires_free(s);
     weir_free(s->auth);
+    weir_json_deinit(&s->json);
+    weir_buf_deinit(&s->text);
     weir_buf_deinit(&s->head);
     weir_buf_deinit(&s->body);
     weir_free(s);

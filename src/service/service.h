@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/hist.h"
+#include "base/json.h"
 #include "base/rand.h"
 #include "config/config.h"
 #include "net/http_server.h"
@@ -48,6 +49,8 @@ struct weir_service {
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
     struct weir_rand ids;
+    struct weir_json json;      /* the body that is being read */
+    struct weir_buf text;       /* and what of it had escapes */
     struct weir_buf head, body; /* of the answer that is being made */
     struct weir_chat *spare_chats;
     struct weir_acquire *spare_acquires;
