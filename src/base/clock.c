@@ -20,6 +20,11 @@ uint64_t weir_clock_ns(void)
     return read_ns(CLOCK_BOOTTIME);
 }
 
+uint64_t weir_clock_wall_s(void)
+{
+    return read_ns(CLOCK_REALTIME_COARSE) / 1000000000;
+}
+
 uint64_t weir_clock_wall_us(void)
 {
     return read_ns(CLOCK_REALTIME) / 1000;

@@ -27,10 +27,10 @@ enum weir_json_kind {
 /* A value, followed by the nodes of what it holds; a member of an object is its name, a string,
  * followed by its value. */
 struct weir_json_node {
-    uint32_t at, len;      /* its bytes in the text; a string's without the quotes */
-    uint32_t past;         /* the node behind it and all that it holds */
-    uint8_t kind;          /* enum weir_json_kind */
-    uint8_t escaped;       /* a string with escapes: its bytes are not yet its text */
+    uint32_t at, len; /* its bytes in the text; a string's without the quotes */
+    uint32_t past;    /* the node behind it and all that it holds */
+    uint8_t kind;     /* enum weir_json_kind */
+    uint8_t escaped;  /* a string with escapes: its bytes are not yet its text */
 };
 
 struct weir_json {
@@ -42,8 +42,8 @@ struct weir_json {
 void weir_json_init(struct weir_json *j);
 void weir_json_deinit(struct weir_json *j);
 
-/* Reads the whole text; the value is node 0. WEIR_ERR_INVALID: not JSON; WEIR_ERR_LIMIT: too deep or
- * too many values; WEIR_ERR_NOMEM. On failure no node is there. */
+/* Reads the whole text; the value is node 0. WEIR_ERR_INVALID: not JSON; WEIR_ERR_LIMIT: too deep
+ * or too many values; WEIR_ERR_NOMEM. On failure no node is there. */
 WEIR_MUSTCHECK enum weir_err weir_json_parse(struct weir_json *j, struct weir_str text);
 
 static inline const struct weir_json_node *weir_json_root(const struct weir_json *j)

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
-bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower)
+bool weir_bytes_eq_nocase(const char *p, const char *lower, size_t len)
 {
-    if (s.len != lower.len) {
-        return false;
-    }
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)p[i];
         c |= (unsigned char)((unsigned char)(c - 'A') < 26) << 5; /* 'a' is 'A' and 32 */
-        if (c != (unsigned char)lower.p[i]) {
+        if (c != (unsigned char)lower[i]) {
             return false;
         }
     }

@@ -39,8 +39,14 @@ static inline bool weir_str_starts(struct weir_str s, struct weir_str prefix)
     return s.len >= prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0;
 }
 
+/* Of equal lengths. */
+bool weir_bytes_eq_nocase(const char *p, const char *lower, size_t len);
+
 /* ASCII case is ignored; `lower` is lower case already (header names, schemes). */
-bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower);
+static inline bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower)
+{
+    return s.len == lower.len && weir_bytes_eq_nocase(s.p, lower.p, s.len);
+}
 
 /* The slice without blanks and tabs at both ends. */
 struct weir_str weir_str_trim(struct weir_str s);

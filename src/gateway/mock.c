@@ -6,12 +6,19 @@
 #include "base/rand.h"
 
 /* Each is one token, the leading space its own; none needs escaping in JSON. */
-static const char words[][12] = {
-    " the",   " a",     " river", " flow",  " water", " level", " gate",   " dam",
-    " is",    " was",   " and",   " then",  " slow",  " fast",  " steady", " over",
-    " under", " each",  " every", " small", " large", " stone", " bank",   " bed",
-    " rises", " falls", " holds", " runs",  " turns", " meets", " gives",  " takes",
+#define WORD(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+static const struct weir_str words[] = {
+    WORD(" the"),   WORD(" a"),     WORD(" river"),  WORD(" flow"),  WORD(" water"), WORD(" level"),
+    WORD(" gate"),  WORD(" dam"),   WORD(" is"),     WORD(" was"),   WORD(" and"),   WORD(" then"),
+    WORD(" slow"),  WORD(" fast"),  WORD(" steady"), WORD(" over"),  WORD(" under"), WORD(" each"),
+    WORD(" every"), WORD(" small"), WORD(" large"),  WORD(" stone"), WORD(" bank"),  WORD(" bed"),
+    WORD(" rises"), WORD(" falls"), WORD(" holds"),  WORD(" runs"),  WORD(" turns"), WORD(" meets"),
+    WORD(" gives"), WORD(" takes"),
 };
+#undef WORD
 
 enum { WORDS = sizeof(words) / sizeof(words[0]) };
 
@@ -40,6 +47,6 @@ struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, ui
 struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i)
 {
     uint64_t bits = weir_mix64(a->seed + i / 8) >> (i % 8 * 8);
-    const char *word = words[bits & (WORDS - 1)];
-    return i == 0 ? weir_str_z(word + 1) : weir_str_z(word);
+    struct weir_str word = words[bits & (WORDS - 1)];
+    return i == 0 ? weir_str(word.p + 1, word.len - 1) : word;
 }

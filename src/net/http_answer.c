@@ -114,7 +114,7 @@ static struct weir_str status_line(int status)
 /* "date: Tue, 24 Nov 2026 10:00:00 GMT\r\n" (RFC 9110, section 5.6.7), made once a second. */
 static struct weir_str date_line(struct weir_http_server *s)
 {
-    uint64_t now_s = weir_clock_wall_us() / 1000000;
+    uint64_t now_s = weir_clock_wall_s();
     if (now_s != s->date_s) {
         time_t seconds = (time_t)now_s;
         struct tm utc;

@@ -250,7 +250,6 @@ static void dispatch(struct http_conn *c)
     if (!x->keep_alive) {
         c->no_more_requests = true;
     }
-    req.arrived_us = weir_loop_now_us(s->loop);
     x->dispatched = true;
     c->one_at_a_time = x->http10;
     c->served = true;

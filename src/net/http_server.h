@@ -42,7 +42,6 @@ struct weir_http_request {
     const struct weir_http_header *header;
     size_t headers;
     struct weir_str body; /* complete, chunks joined */
-    uint64_t arrived_us;  /* weir_loop_now_us of the turn in which it was complete */
 };
 
 /* The value of the header (name in lower case), or an empty slice with p NULL. */

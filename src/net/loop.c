@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/loop.h"
 
-#include "base/clock.h"
-
 static void run_turn_end(struct weir_loop *loop)
 {
     while (loop->_first != NULL) {
@@ -70,12 +68,6 @@ void weir_loop_deinit(struct weir_loop *loop)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
     WEIR_ASSERT(err == 0); /* a handle was left open */
-}
-
-uint64_t weir_loop_now_us(struct weir_loop *loop)
-{
-    (void)loop;
-    return weir_clock_us();
 }
 
 void weir_loop_at_turn_end(struct weir_loop *loop, struct weir_turn_end *w)

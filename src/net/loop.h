@@ -32,8 +32,6 @@ WEIR_MUSTCHECK enum weir_err weir_loop_init(struct weir_loop *loop);
 void weir_loop_run(struct weir_loop *loop);
 /* All handles must be closed or closing: runs the loop until they are gone. */
 void weir_loop_deinit(struct weir_loop *loop);
-/* CLOCK_BOOTTIME microseconds, read afresh. */
-uint64_t weir_loop_now_us(struct weir_loop *loop);
 /* Calls w->run(w) after the callbacks of this turn. Queued already: nothing. */
 void weir_loop_at_turn_end(struct weir_loop *loop, struct weir_turn_end *w);
 /* Takes it out again; not queued: nothing. */

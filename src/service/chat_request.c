@@ -58,8 +58,7 @@ static void count_text(struct reading *r, const struct weir_json_node *n)
     struct weir_str text = weir_json_string(r->j, n, r->space);
     r->no_memory = r->no_memory || r->space->failed;
     r->request->input_tokens += weir_tokens_estimate(text);
-    r->request->prompt_hash =
-        XXH3_64bits_withSeed(text.p, text.len, r->request->prompt_hash);
+    r->request->prompt_hash = XXH3_64bits_withSeed(text.p, text.len, r->request->prompt_hash);
 }
 
 /* A part of a message's content; those of type text are counted. */
@@ -101,27 +100,30 @@ static bool read_content(struct reading *r, const struct weir_json_node *content
     return true;
 }
 
-static bool read_message(struct reading *r, const struct weir_json_node *message, unsigned index)
+static bool fail_message(struct reading *r, unsigned index, const char *part, const char *why)
 {
     char param[48];
+    snprintf(param, sizeof(param), "messages[%u].%s", index, part);
+    return fail(r, param, "%s", why);
+}
+
+static bool read_message(struct reading *r, const struct weir_json_node *message, unsigned index)
+{
     bool has_role = false;
     r->request->input_tokens += WEIR_TOKENS_PER_MESSAGE;
-    for (const struct weir_json_node *name = message->kind == WEIR_JSON_OBJECT
-                                                 ? weir_json_first(r->j, message)
-                                                 : NULL,
-                                     *value;
+    for (const struct weir_json_node *
+             name = message->kind == WEIR_JSON_OBJECT ? weir_json_first(r->j, message) : NULL,
+            *value;
          name != NULL; name = weir_json_next(r->j, message, value)) {
         value = name + 1;
         if (weir_json_string_is(r->j, name, WEIR_STR("role"))) {
             has_role = value->kind == WEIR_JSON_STRING;
         } else if (weir_json_string_is(r->j, name, WEIR_STR("content")) &&
                    !read_content(r, value)) {
-            snprintf(param, sizeof(param), "messages[%u].content", index);
-            return fail(r, param, "expected a text or a list of parts.");
+            return fail_message(r, index, "content", "expected a text or a list of parts.");
         }
     }
-    snprintf(param, sizeof(param), "messages[%u].role", index);
-    return has_role || fail(r, param, "expected a message with a role.");
+    return has_role || fail_message(r, index, "role", "expected a message with a role.");
 }
 
 static bool read_messages(struct reading *r, const struct weir_json_node *messages)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limits.c - the decision API: POST /weir/v1/acquire and /weir/v1/settle, for trusted callers. A
  * field that is not known is refused: a misspelt amount would charge nothing. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "service/lookup.h"
@@ -305,6 +306,7 @@ void weir_settle(struct weir_request *r)
     }
     g->settle.used =
         weir_amounts(g->settle.reservation.reserved.of[WEIR_METER_REQUESTS], f.input, f.output);
+    g->settle.now_us = weir_clock_us();
     g->settle.claim = true;
     g->settle.done = settled;
     g->settle.ctx = g;

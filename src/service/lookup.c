@@ -11,7 +11,6 @@ struct weir_acquire {
     struct weir_acquire *next;    /* free list */
     weir_decided_fn *decided;
     uint64_t started_ns;
-    uint64_t asked_ns;
     struct weir_anonymous anonymous;
     struct weir_call call;
 };
@@ -42,7 +41,7 @@ static void gone(struct weir_pending *pending)
 static void decided(struct weir_call *call)
 {
     struct weir_acquire *a = call->ctx;
-    weir_count_decision(a->service, call, weir_clock_ns() - a->asked_ns);
+    weir_count_decision(a->service, call, weir_clock_ns() - call->now_us * 1000);
     if (a->x != NULL) {
         *weir_http_exchange_slot(a->x) = NULL;
         a->decided(a->service, a->x, a->started_ns, call);
@@ -82,7 +81,7 @@ void weir_acquire_start(struct weir_acquire *a, const struct weir_key *key,
     a->call.reservation = (struct weir_reservation){0};
     a->call.done = decided;
     a->call.ctx = a;
-    a->asked_ns = a->started_ns;
+    a->call.now_us = weir_clock_us();
     if (weir_store_take(a->service->store, &a->call) == WEIR_PENDING) {
         *weir_http_exchange_slot(a->x) = &a->pending;
         return;

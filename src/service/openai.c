@@ -14,6 +14,7 @@ struct weir_chat {
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_chat *next;       /* free list */
     uint64_t started_ns, asked_ns;
+    uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
     uint64_t prompt_hash;
     bool stream, include_usage, timer_open, waiting, begun;
@@ -107,6 +108,7 @@ static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
         .subjects = 1,
         .reservation = chat->call.reservation,
         .used = weir_amounts(1, chat->input_tokens, output_tokens),
+        .now_us = chat->now_ns / 1000,
     };
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(chat->service->store, &settle);
@@ -118,6 +120,7 @@ static void chat_gone(struct weir_pending *pending)
 {
     struct weir_chat *chat = (struct weir_chat *)pending;
     chat->x = NULL;
+    chat->now_ns = weir_clock_ns();
     if (!chat->waiting) {
         chat_settle(chat, chat->stream ? chat->sent : 0);
         chat_end(chat);
@@ -155,7 +158,7 @@ static struct weir_str chat_headers(struct weir_chat *chat)
     WEIR_BUF_LIT(b, "x-request-id: ");
     weir_buf_append(b, chat->id, sizeof(chat->id));
     WEIR_BUF_LIT(b, "\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: ");
-    weir_buf_u64(b, (weir_clock_ns() - chat->started_ns) / 1000000);
+    weir_buf_u64(b, (chat->now_ns - chat->started_ns) / 1000000);
     WEIR_BUF_LIT(b, "\r\n");
     weir_headers_rate(b, &chat->call.decision);
     if (!chat->call.decision.allowed) {
@@ -343,7 +346,9 @@ static void chat_go_on(struct weir_chat *chat);
 
 static void on_timer(uv_timer_t *timer)
 {
-    chat_go_on(timer->data);
+    struct weir_chat *chat = timer->data;
+    chat->now_ns = weir_clock_ns();
+    chat_go_on(chat);
 }
 
 static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
@@ -395,7 +400,8 @@ static void chat_decided(struct weir_call *call)
 {
     struct weir_chat *chat = call->ctx;
     struct weir_service *s = chat->service;
-    weir_count_decision(s, call, weir_clock_ns() - chat->asked_ns);
+    chat->now_ns = weir_clock_ns();
+    weir_count_decision(s, call, chat->now_ns - chat->asked_ns);
     chat->waiting = false;
     if (chat->x == NULL) { /* gone meanwhile: the model does not run; request and input stand */
         if (call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed) {
@@ -413,7 +419,7 @@ static void chat_decided(struct weir_call *call)
         answer_denied(chat);
         return;
     }
-    chat->created_s = weir_clock_wall_us() / 1000000;
+    chat->created_s = weir_clock_wall_s();
     chat->model_started_ms = uv_now(&s->loop->uv);
     chat_go_on(chat);
 }
@@ -450,6 +456,7 @@ void weir_chat_completions(struct weir_request *r)
     chat->call.ctx = chat;
     chat->waiting = true;
     chat->asked_ns = weir_clock_ns();
+    chat->call.now_us = chat->asked_ns / 1000;
     *weir_http_exchange_slot(r->x) = &chat->pending;
     if (weir_store_take(s->store, &chat->call) != WEIR_PENDING) {
         chat_decided(&chat->call);

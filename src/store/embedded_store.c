@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/embedded_store.h"
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -30,7 +29,7 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct embedded_store *self = self_of(s);
     call->local = false;
     enum weir_err err = weir_embedded_take(self->table, call->subject, call->subjects,
-                                           &call->amounts, weir_clock_us(), &call->decision);
+                                           &call->amounts, call->now_us, &call->decision);
     if (WEIR_UNLIKELY(err != WEIR_OK)) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         count(err == WEIR_ERR_LIMIT ? &s->stats.subjects_refused : &s->stats.errors, 1);
@@ -86,7 +85,7 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
     settle->result = WEIR_SETTLE_EXPIRED; /* of a process that is gone, with its windows */
     if (settle->reservation.epoch == self->epoch) {
         settle->result = weir_embedded_settle_call(self->table, self->settled, settle,
-                                                   weir_clock_us(), &s->stats);
+                                                   settle->now_us, &s->stats);
     }
     return WEIR_OK;
 }

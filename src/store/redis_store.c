@@ -121,15 +121,14 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
         decide_without_store(self, call);
         return WEIR_OK;
     }
-    uint64_t now_us = weir_clock_us();
     const struct weir_redis_charge charge = {
         .subject = call->subject,
         .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, now_us),
+        .clock = weir_clock_rule_bounds(&self->clock, call->now_us),
         .amounts = call->amounts,
     };
     weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(self->conn, TAKE, call, now_us)) {
+    if (!weir_redis_conn_end(self->conn, TAKE, call, call->now_us)) {
         count(&s->stats.errors, 1);
         decide_without_store(self, call);
         return WEIR_OK;
@@ -199,14 +198,13 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
 {
     const struct weir_reservation *r = &settle->reservation;
     struct weir_buf *out = weir_redis_conn_begin(self->conn);
-    uint64_t now_us = weir_clock_us();
     if (out == NULL) {
         return settle_not_sent(self, settle);
     }
     struct weir_redis_charge charge = {
         .subject = settle->subject,
         .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, now_us),
+        .clock = weir_clock_rule_bounds(&self->clock, settle->now_us),
         .settles = true,
         .taken_at_us = r->at_us,
         .claim_nonce = settle->claim ? r->nonce : 0,
@@ -216,7 +214,7 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     weir_redis_charge_command(out, self->sha, &charge);
     bool watched = settle->done != NULL;
     if (!weir_redis_conn_end(self->conn, watched ? SETTLE : SETTLE_UNWATCHED,
-                             watched ? settle : NULL, now_us)) {
+                             watched ? settle : NULL, settle->now_us)) {
         return settle_not_sent(self, settle);
     }
     if (watched) {

@@ -36,6 +36,7 @@ struct weir_call {
     const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
     uint8_t subjects;
     struct weir_amounts amounts; /* all 0: a look, which charges nothing and is always allowed */
+    uint64_t now_us;             /* weir_clock_us, read right before */
     void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
     void *ctx;
     /* out */
@@ -58,8 +59,9 @@ struct weir_settle {
     uint8_t subjects;
     struct weir_reservation reservation;
     struct weir_amounts used;
-    bool claim; /* false: the caller settles it once and knows so (chat requests);
-                 * true: remembered by nonce, for reservation_ttl after at_us */
+    uint64_t now_us; /* weir_clock_us, read right before */
+    bool claim;      /* false: the caller settles it once and knows so (chat requests);
+                      * true: remembered by nonce, for reservation_ttl after at_us */
     void (*done)(struct weir_settle *settle); /* NULL: nobody waits; the store keeps no pointer */
     void *ctx;
     enum weir_settle_result result;

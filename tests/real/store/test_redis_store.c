@@ -154,6 +154,7 @@ static void take(struct one *one, struct node *n, struct weir_amounts amounts,
     one->call.subject[0] = &n->config->key[0].subject;
     one->call.subjects = 1;
     one->call.amounts = amounts;
+    one->call.now_us = one->sent_us;
     one->call.done = done;
     one->call.ctx = one;
     if (weir_store_take(n->store, &one->call) == WEIR_OK) {
@@ -365,7 +366,8 @@ static void test_settled_during_an_outage(void **state)
     struct weir_settle settle = {.subject = {&n->config->key[0].subject},
                                  .subjects = 1,
                                  .reservation = f->one[0].call.reservation,
-                                 .used = weir_amounts(1, 0, 20)};
+                                 .used = weir_amounts(1, 0, 20),
+                                 .now_us = weir_clock_us()};
     assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
     assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 20);
 }
@@ -440,6 +442,7 @@ static void test_claim_raced(void **state)
             .subjects = 1,
             .reservation = f->one[0].call.reservation,
             .used = weir_amounts(1, 0, 100),
+            .now_us = weir_clock_us(),
             .claim = true,
             .done = on_settled,
             .ctx = &done,
