@@ -171,37 +171,43 @@ static void states(const struct charge *c, struct weir_decision *d)
     }
 }
 
-static bool place_take(struct weir_embedded *table)
+static bool places_take(struct weir_embedded *table, unsigned n)
 {
     uint64_t held = atomic_load_explicit(&table->subjects, memory_order_relaxed);
-    while (held < table->max_subjects) {
-        if (atomic_compare_exchange_weak(&table->subjects, &held, held + 1)) {
+    while (held + n <= table->max_subjects) {
+        if (atomic_compare_exchange_weak(&table->subjects, &held, held + n)) {
             return true;
         }
     }
     return false;
 }
 
-static void place_give(struct weir_embedded *table)
+static void places_give(struct weir_embedded *table, unsigned n)
 {
-    atomic_fetch_sub(&table->subjects, 1);
+    atomic_fetch_sub(&table->subjects, n);
 }
 
-/* The subjects that are not held yet get their places. WEIR_ERR_LIMIT: the bound is reached. */
+/* The subjects that are not held yet get their places, all or none: one that was made alone would
+ * be idle, and the next to make room for itself. WEIR_ERR_LIMIT: the bound is reached. */
 static enum weir_err create_missing(struct charge *c)
 {
+    unsigned missing = 0;
+    for (unsigned i = 0; i < c->subjects; i++) {
+        missing += c->entry[i] == NULL;
+    }
+    if (missing > 0 && !places_take(c->table, missing)) {
+        return WEIR_ERR_LIMIT;
+    }
     for (unsigned i = 0; i < c->subjects; i++) {
         if (c->entry[i] != NULL) {
             continue;
         }
-        if (!place_take(c->table)) {
-            return WEIR_ERR_LIMIT;
-        }
         c->entry[i] = stripe_insert(c->stripe[i], c->subject[i]->id, false, c->now_us);
         if (c->entry[i] == NULL) {
-            place_give(c->table);
+            places_give(c->table, missing);
             return WEIR_ERR_NOMEM;
         }
+        missing--;
         /* the insert may have moved the entries of its stripe */
         for (unsigned k = 0; k < c->subjects; k++) {
             if (k != i && c->stripe[k] == c->stripe[i] && c->entry[k] != NULL) {
@@ -266,7 +272,7 @@ static bool evict_idle(struct weir_embedded *table, uint64_t now_us)
         bool evicted = stripe_evict_idle(&table->stripe[i], now_us);
         stripe_unlock(&table->stripe[i]);
         if (evicted) {
-            place_give(table);
+            places_give(table, 1);
             return true;
         }
     }
@@ -350,7 +356,7 @@ enum weir_err weir_embedded_settle(struct weir_embedded *table,
 
 enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct weir_subject *subject)
 {
-    if (!place_take(table)) {
+    if (!places_take(table, 1)) {
         return WEIR_ERR_LIMIT;
     }
     struct stripe *s = stripe_of(table, subject);
@@ -360,7 +366,7 @@ enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct we
     bool there = stripe_find(s, subject->id) != NULL;
     stripe_unlock(s);
     if (!made) {
-        place_give(table);
+        places_give(table, 1);
     }
     return there ? WEIR_OK : WEIR_ERR_NOMEM;
 }

@@ -260,7 +260,31 @@ static void test_bound(void **state)
     weir_embedded_free(table);
 }
 
-/* Subjects come and go by the thousand at the bound: what holds usage is never lost. */
+/* Guarantee 6: a charge of two new subjects with one place left is refused, and leaves the place.
+ */
+static void test_bound_of_two(void **state)
+{
+    (void)state;
+    struct weir_limit limit = {WEIR_METER_INPUT_TOKENS, 60, 100};
+    struct weir_plan plan = plan_of(&limit, 1);
+    struct weir_subject busy = subject_of("key:busy", &plan), a = subject_of("key:a", &plan),
+                        b = subject_of("org:b", &plan);
+    const struct weir_subject *both[] = {&a, &b};
+    struct weir_embedded *table = table_of(2);
+    struct weir_decision d;
+    struct weir_amounts one = weir_amounts(1, 1, 0);
+    assert_int_equal(take_one(table, &busy, 1, START_US, &d), WEIR_OK);
+    assert_int_equal(weir_embedded_take(table, both, 2, &one, START_US, &d), WEIR_ERR_LIMIT);
+    assert_int_equal(weir_embedded_subjects(table), 1);
+    uint64_t later_us = START_US + 61000000; /* the busy one is idle: its place makes two */
+    assert_int_equal(weir_embedded_take(table, both, 2, &one, later_us, &d), WEIR_OK);
+    assert_true(d.allowed);
+    assert_int_equal(weir_embedded_subjects(table), 2);
+    weir_embedded_free(table);
+}
+
+/* Guarantee 6. Subjects come and go by the thousand at the bound: what holds usage is never lost.
+ */
 static void test_bound_churn(void **state)
 {
     (void)state;
@@ -377,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_several_subjects),
         cmocka_unit_test(test_denial_names),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_bound_of_two),
         cmocka_unit_test(test_bound_churn),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_threads),
