@@ -17,7 +17,7 @@ enum what {
     SETTLE_UNWATCHED, /* nobody does */
 };
 
-enum { LOG_BURST = 5 };
+enum { LOG_BURST = 5, REFUSED_US = 1000000 };
 
 struct redis_store {
     struct weir_store base;
@@ -26,9 +26,10 @@ struct redis_store {
     struct weir_redis_conn *conn;
     struct weir_clock_rule clock;
     struct weir_rand nonces;
-    struct weir_log_gate log;
+    struct weir_log_gate log, error_log;
     bool was_up; /* or nothing was tried yet */
     enum weir_redis_why why_down;
+    uint64_t refused_until_us; /* Redis answers, and takes no writes; then it may again */
     char sha[40];
 };
 
@@ -136,8 +137,10 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     return WEIR_PENDING;
 }
 
-/* Writes down what Redis granted. A subject for which the table has no place is not known to
- * `local` later, which then gives it the whole share. */
+/* Writes down what Redis granted. A subject for which the table has no place (never a configured
+ * key: theirs are reserved) is not known to `local` later. Should it then find a place it gets the
+ * whole share: all nodes together still no more than the capacity, so 2 C at most with what Redis
+ * granted. */
 static void remember(struct redis_store *self, const struct weir_call *call)
 {
     if (self->config->on_store_failure == WEIR_FAIL_LOCAL && call->decision.allowed) {
@@ -280,11 +283,37 @@ static void on_settle(struct redis_store *self, struct weir_settle *settle, cons
 
 /* ---- the connection ---- */
 
+static const char *policy_name(const struct redis_store *self)
+{
+    static const char *const names[] = {
+        [WEIR_FAIL_LOCAL] = "local", [WEIR_FAIL_CLOSED] = "closed", [WEIR_FAIL_OPEN] = "open"};
+    return names[self->config->on_store_failure];
+}
+
+/* Redis is there and does not do what it is asked: its operator must hear why. */
+static void on_error(struct redis_store *self, const redisReply *reply)
+{
+    uint64_t now_us = weir_clock_us();
+    uint32_t held;
+    if (weir_redis_answer_refuses_writes(reply)) {
+        self->refused_until_us = now_us + REFUSED_US;
+    }
+    if (weir_log_gate_pass(&self->error_log, 1, now_us, &held)) {
+        struct weir_str words = weir_redis_error_words(reply);
+        weir_log(WEIR_LOG_WARN, "store: Redis answers a call with %.*s; on_store_failure: %s",
+                 (int)words.len, words.p, policy_name(self));
+    }
+}
+
 /* Whoever waits may close the store: nothing of it is touched after that. */
 static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply,
                             uint64_t sent_us)
 {
     struct redis_store *self = ctx;
+    bool breaks = weir_redis_answer_breaks(reply);
+    if (reply->type == REDIS_REPLY_ERROR && !breaks) {
+        on_error(self, reply);
+    }
     switch ((enum what)what) {
     case TAKE:
         on_take(self, ptr, reply, sent_us);
@@ -298,7 +327,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
               1);
         break;
     }
-    return weir_redis_answer_breaks(reply) ? "takes no writes any more" : NULL;
+    return breaks ? "takes no calls any more" : NULL;
 }
 
 /* A charge that was sent may stand in Redis, unused: it was not granted here. */
@@ -315,13 +344,6 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         settle->result = WEIR_SETTLE_UNAVAILABLE;
         settle->done(settle);
     }
-}
-
-static const char *policy_name(const struct redis_store *self)
-{
-    static const char *const names[] = {
-        [WEIR_FAIL_LOCAL] = "local", [WEIR_FAIL_CLOSED] = "closed", [WEIR_FAIL_OPEN] = "open"};
-    return names[self->config->on_store_failure];
 }
 
 static void on_up(void *ctx)
@@ -353,7 +375,8 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 
 static bool ready(const struct weir_store *s)
 {
-    return weir_redis_conn_is_up(((const struct redis_store *)s)->conn);
+    const struct redis_store *self = (const struct redis_store *)s;
+    return weir_redis_conn_is_up(self->conn) && weir_clock_us() >= self->refused_until_us;
 }
 
 static uint64_t subjects(const struct weir_store *s)
@@ -405,73 +428,4 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     }
     *ret_store = &self->base;
     return WEIR_OK;
-}
-
-/* ---- the check before serving ---- */
-
-enum { CHECK_TRIES = 3 };
-
-struct check {
-    struct weir_loop loop;
-    struct weir_redis_conn *conn; /* NULL: over */
-    unsigned tries;
-    bool refused;
-    char text[256];
-};
-
-static void check_end(struct check *check)
-{
-    weir_redis_conn_close(check->conn);
-    check->conn = NULL;
-}
-
-static void on_check_up(void *ctx)
-{
-    check_end(ctx);
-}
-
-static void on_check_down(void *ctx, enum weir_redis_why why, const char *text)
-{
-    struct check *check = ctx;
-    check->refused = why == WEIR_REDIS_REFUSED;
-    snprintf(check->text, sizeof(check->text), "%s", text);
-    if (check->refused || ++check->tries == CHECK_TRIES) {
-        check_end(check);
-    }
-}
-
-static void name_target(const struct weir_redis_target *t, char *text, size_t size)
-{
-    if (t->unix_path[0] != '\0') {
-        snprintf(text, size, "%s", t->unix_path);
-    } else {
-        snprintf(text, size, strchr(t->host, ':') != NULL ? "[%s]:%u" : "%s:%u", t->host, t->port);
-    }
-}
-
-enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret_text,
-                                     size_t text_size)
-{
-    struct check check = {0};
-    char target[300];
-    const struct weir_redis_owner owner = {
-        .ctx = &check, .on_up = on_check_up, .on_down = on_check_down};
-    if (weir_loop_init(&check.loop) != WEIR_OK) {
-        snprintf(ret_text, text_size, "store: the kernel gives no event loop");
-        return WEIR_ERR_IO;
-    }
-    enum weir_err err = weir_redis_conn_open(&check.loop, &config->redis, &owner, &check.conn);
-    if (err == WEIR_OK) {
-        weir_loop_run(&check.loop);
-    }
-    weir_loop_deinit(&check.loop);
-    name_target(&config->redis, target, sizeof(target));
-    if (err == WEIR_OK && check.refused) {
-        snprintf(ret_text, text_size, "store: Redis at %s %s", target, check.text);
-        return WEIR_ERR_INVALID;
-    }
-    if (check.tries == CHECK_TRIES) {
-        weir_log(WEIR_LOG_WARN, "store: Redis at %s: %s", target, check.text);
-    }
-    return err;
 }

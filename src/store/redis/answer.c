@@ -7,6 +7,7 @@
 #include "store/redis/clock_rule.h"
 
 enum { CODE, TIME, CLOCK, REST }; /* the elements of a decision */
+enum { WORDS_MAX = 120 };
 enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED = 1, SETTLED_BEFORE = 2 };
 
 /* A sum, a step or a time: all end at 2^52. */
@@ -163,17 +164,38 @@ static bool error_is(struct weir_str error, struct weir_str word)
     return weir_str_starts(error, word) || memmem(error.p, error.len, within, (size_t)len) != NULL;
 }
 
-bool weir_redis_answer_breaks(const redisReply *reply)
+static bool error_is_one_of(const redisReply *reply, const char *const *words, size_t count)
 {
-    static const char *const words[] = {"READONLY",    "LOADING", "MASTERDOWN",
-                                        "CLUSTERDOWN", "MOVED",   "NOAUTH"};
     if (reply->type != REDIS_REPLY_ERROR) {
         return false;
     }
     struct weir_str error = weir_str(reply->str, (size_t)reply->len);
-    bool breaks = false;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        breaks = breaks || error_is(error, weir_str_z(words[i]));
+    bool is = false;
+    for (size_t i = 0; i < count; i++) {
+        is = is || error_is(error, weir_str_z(words[i]));
     }
-    return breaks;
+    return is;
+}
+
+bool weir_redis_answer_breaks(const redisReply *reply)
+{
+    static const char *const words[] = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
+                                        "MOVED",    "NOAUTH",  "BUSY"};
+    return error_is_one_of(reply, words, sizeof(words) / sizeof(words[0]));
+}
+
+bool weir_redis_answer_refuses_writes(const redisReply *reply)
+{
+    static const char *const words[] = {"OOM", "MISCONF", "NOREPLICAS"};
+    return error_is_one_of(reply, words, sizeof(words) / sizeof(words[0]));
+}
+
+struct weir_str weir_redis_error_words(const redisReply *reply)
+{
+    size_t len = 0;
+    while (len < (size_t)reply->len && len < WORDS_MAX && reply->str[len] >= ' ' &&
+           reply->str[len] <= '~') {
+        len++;
+    }
+    return weir_str(reply->str, len);
 }

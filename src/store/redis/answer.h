@@ -22,7 +22,14 @@ enum weir_redis_settled {
 
 enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply);
 
-/* An error that every further call would get as well: the connection is of no use. */
+/* An error that every further call would get as well: the connection is of no use, and a new one is
+ * told why by the greeting. */
 bool weir_redis_answer_breaks(const redisReply *reply);
+/* An error that every further charge would get as well, while looks and denials are answered: no
+ * memory, a disk or replicas that fail. The greeting does not see it. */
+bool weir_redis_answer_refuses_writes(const redisReply *reply);
+/* An error's own words up to the first control character, at most 120 bytes, for a text. They live
+ * as long as the reply. */
+struct weir_str weir_redis_error_words(const redisReply *reply);
 
 #endif

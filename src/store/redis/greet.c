@@ -3,9 +3,10 @@
 
 #include <inttypes.h>
 
+#include "store/redis/answer.h"
 #include "store/redis/command.h"
 
-enum { VERSION_MIN = 5, WORDS_MAX = 120 };
+enum { VERSION_MIN = 5 };
 
 bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *t,
                             enum redis_greeting what)
@@ -43,16 +44,6 @@ bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *
     }
     weir_redis_command(b, word, n);
     return true;
-}
-
-struct weir_str redis_error_words(const redisReply *reply)
-{
-    size_t len = 0;
-    while (len < (size_t)reply->len && len < WORDS_MAX && reply->str[len] >= ' ' &&
-           reply->str[len] <= '~') {
-        len++;
-    }
-    return weir_str(reply->str, len);
 }
 
 /* The value of a field of INFO: empty when it is not there. */
@@ -118,7 +109,7 @@ static void say(char text[static REDIS_WHY_BYTES], const char *what, struct weir
 
 static bool is_passing(const redisReply *error)
 {
-    struct weir_str words = redis_error_words(error);
+    struct weir_str words = weir_redis_error_words(error);
     return weir_str_starts(words, WEIR_STR("LOADING")) ||
            weir_str_starts(words, WEIR_STR("MASTERDOWN")) ||
            weir_str_starts(words, WEIR_STR("BUSY"));
@@ -148,7 +139,7 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
     };
     *ret_why = WEIR_REDIS_REFUSED;
     if (reply->type == REDIS_REPLY_ERROR) {
-        struct weir_str words = redis_error_words(reply);
+        struct weir_str words = weir_redis_error_words(reply);
         if (is_passing(reply)) {
             *ret_why = WEIR_REDIS_OUT_OF_REACH;
             say(ret_text, "is not ready: ", words);

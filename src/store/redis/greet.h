@@ -26,7 +26,5 @@ bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *
 bool redis_greeting_check(const struct weir_redis_target *target, enum redis_greeting what,
                           const redisReply *reply, enum weir_redis_why *ret_why,
                           char ret_text[static REDIS_WHY_BYTES]);
-/* The server's own words, without control characters, for a text. */
-struct weir_str redis_error_words(const redisReply *reply);
 
 #endif

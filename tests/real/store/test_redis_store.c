@@ -350,6 +350,36 @@ static void test_stopped(void **state)
     assert_int_equal(used(f, n, WEIR_METER_REQUESTS), 100);
 }
 
+/* Guarantee 5: a Redis without memory answers each charge with an error; that is no leave to pass.
+ */
+static void test_out_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = &f->node[0];
+    node_open(f, n, NULL, PATIENT "\nnodes: 4");
+    until_ready(f, n, true);
+    command(f, "CONFIG SET maxmemory 1");
+    take_many(f, n, 0, CALLS);
+    until_done(f, &n->done, CALLS);
+    assert_int_equal(count_where(f, true, true, WEIR_OUTCOME_DECIDED), 25);
+    assert_int_equal(n->store->stats.errors, CALLS);
+    assert_false(weir_store_ready(n->store));
+    command(f, "CONFIG SET maxmemory 0");
+    until_ready(f, n, true); /* asked again after a second: no call is needed to find out */
+    take_many(f, n, 0, 1);
+    until_done(f, &n->done, CALLS + 1);
+    assert_false(f->one[0].call.local);
+    assert_int_equal(used(f, n, WEIR_METER_REQUESTS), 1);
+    assert_int_equal(n->store->stats.reconnects, 0);
+    node_close(n);
+    node_open(f, n, NULL, PATIENT "\non_store_failure: closed");
+    until_ready(f, n, true);
+    command(f, "CONFIG SET maxmemory 1");
+    take_many(f, n, 0, CALLS);
+    until_done(f, &n->done, CALLS);
+    assert_int_equal(count_where(f, false, true, WEIR_OUTCOME_UNAVAILABLE), CALLS);
+}
+
 /* A request that ends during an outage gives back to this node's share what it has not used. */
 static void test_settled_during_an_outage(void **state)
 {
@@ -533,9 +563,16 @@ static void test_never_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_script_flush),      CASE(test_killed),      CASE(test_asked_again_while_lost),
-        CASE(test_closed_while_lost), CASE(test_stopped),     CASE(test_settled_during_an_outage),
-        CASE(test_who_may_be_used),   CASE(test_claim_raced), CASE(test_never_over),
+        CASE(test_script_flush),
+        CASE(test_killed),
+        CASE(test_asked_again_while_lost),
+        CASE(test_closed_while_lost),
+        CASE(test_stopped),
+        CASE(test_settled_during_an_outage),
+        CASE(test_out_of_memory),
+        CASE(test_who_may_be_used),
+        CASE(test_claim_raced),
+        CASE(test_never_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,13 +323,23 @@ static void test_settled(void **state)
     }
 }
 
-static bool breaks(const char *text)
+static bool is(bool (*what)(const redisReply *reply), const char *text)
 {
     redisReply *r = resp_read(text, strlen(text));
     assert_non_null(r);
-    bool result = weir_redis_answer_breaks(r);
+    bool result = what(r);
     freeReplyObject(r);
     return result;
+}
+
+static bool breaks(const char *text)
+{
+    return is(weir_redis_answer_breaks, text);
+}
+
+static bool refuses_writes(const char *text)
+{
+    return is(weir_redis_answer_refuses_writes, text);
 }
 
 static void test_breaks(void **state)
@@ -338,6 +348,7 @@ static void test_breaks(void **state)
     assert_true(breaks("-READONLY You can't write against a read only replica.\r\n"));
     assert_true(breaks("-NOAUTH Authentication required.\r\n"));
     assert_true(breaks("-LOADING Redis is loading the dataset in memory\r\n"));
+    assert_true(breaks("-BUSY Redis is busy running a script.\r\n"));
     assert_true(breaks("-MOVED 1 127.0.0.1:1\r\n"));
     assert_true(breaks("-ERR Error running script (call to f_0123): @user_script:86: "
                        "@user_script: 86: -READONLY You can't write against a read only replica. "
@@ -349,6 +360,21 @@ static void test_breaks(void **state)
     assert_false(breaks("*0\r\n"));
 }
 
+/* As Redis 7 and as Redis 6 say it. */
+static void test_refuses_writes(void **state)
+{
+    (void)state;
+    assert_true(refuses_writes("-OOM command not allowed when used memory > 'maxmemory'.\r\n"));
+    assert_true(refuses_writes("-ERR Error running script (call to f_0123): @user_script:112: "
+                               "@user_script: 112: -OOM command not allowed when used memory > "
+                               "'maxmemory'.\r\n"));
+    assert_true(refuses_writes("-MISCONF Redis is configured to save RDB snapshots\r\n"));
+    assert_true(refuses_writes("-NOREPLICAS Not enough good replicas to write.\r\n"));
+    assert_false(refuses_writes("-ERR weir: no packed windows\r\n"));
+    assert_false(refuses_writes("-READONLY You can't write against a read only replica.\r\n"));
+    assert_false(refuses_writes("+OOM\r\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_denied),           cmocka_unit_test(test_look_at_a_later_value),
         cmocka_unit_test(test_values_cut_short), cmocka_unit_test(test_values_spoilt),
         cmocka_unit_test(test_settled),          cmocka_unit_test(test_breaks),
+        cmocka_unit_test(test_refuses_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
