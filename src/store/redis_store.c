@@ -69,7 +69,25 @@ static void grant(struct redis_store *self, struct weir_call *call, uint64_t epo
     }
 }
 
-/* From this node's fair share, less what it was granted before. */
+/* Whether no limit is smaller than what is asked. */
+static bool can_pass(const struct weir_call *call)
+{
+    for (unsigned i = 0; i < call->subjects; i++) {
+        const struct weir_plan *plan = call->subject[i]->plan;
+        for (unsigned k = 0; k < plan->windows; k++) {
+            const struct weir_window_spec *w = &plan->window[k];
+            for (unsigned m = 0; m < w->meters; m++) {
+                if (call->amounts.of[w->meter[m]] > w->capacity[m]) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* From this node's fair share, less what it was granted before. What is larger than the share alone
+ * may pass when Redis is back: by the moment named here that was tried. */
 static void decide_local(struct redis_store *self, struct weir_call *call)
 {
     struct weir_subject share[WEIR_SUBJECTS_MAX];
@@ -85,6 +103,10 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
         return;
+    }
+    if (!call->decision.allowed && call->decision.retry_after_us == WEIR_RETRY_NEVER &&
+        can_pass(call)) {
+        call->decision.retry_after_us = (uint64_t)WEIR_REDIS_BACK_OFF_MAX_MS * 1000;
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
     count(&self->base.stats.local_decisions, 1);

@@ -380,6 +380,81 @@ static void test_out_of_memory(void **state)
     assert_int_equal(count_where(f, false, true, WEIR_OUTCOME_UNAVAILABLE), CALLS);
 }
 
+static void take_in_outage(struct fixture *f, struct node *n, uint64_t output)
+{
+    take(&f->one[0], n, weir_amounts(1, 0, output), on_taken);
+    assert_true(f->one[0].call.local);
+}
+
+/* Guarantee 5: this node's share of each meter, less what it was granted in the last window, and no
+ * longer. Guarantee 4 in an outage: only what is larger than the limit itself never passes. */
+static void test_share_less_what_was_granted(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = &f->node[0];
+    node_open(f, n, NULL, PATIENT "\nnodes: 3");
+    until_ready(f, n, true);
+    take_many(f, n, 0, 30);
+    until_done(f, &n->done, 30);
+    server_end(f, SIGKILL);
+    until_ready(f, n, false);
+    take_in_outage(f, n, 333334);
+    assert_false(f->one[0].call.decision.allowed);
+    assert_int_equal(f->one[0].call.decision.retry_after_us, 1000000);
+    take_in_outage(f, n, 1000001);
+    assert_true(f->one[0].call.decision.retry_after_us == WEIR_RETRY_NEVER);
+    take_in_outage(f, n, 333333);
+    assert_true(f->one[0].call.decision.allowed);
+    for (unsigned i = 0; i < 2; i++) {
+        take_in_outage(f, n, 0);
+        assert_true(f->one[0].call.decision.allowed);
+    }
+    take_in_outage(f, n, 0);
+    assert_false(f->one[0].call.decision.allowed);
+    assert_int_equal(f->one[0].call.decision.state[0].capacity, 33);
+    assert_int_equal(f->one[0].call.decision.state[0].used, 33);
+    assert_int_equal(n->store->stats.local_decisions, 6);
+    uint64_t retry_us = f->one[0].call.decision.retry_after_us;
+    assert_true(retry_us > 1000000 && retry_us < 2020000);
+}
+
+/* Who settles what: what this process granted from its share, here only; what another one did,
+ * there only; what nobody took, nowhere; what is too old, not at all. */
+static void test_settled_where_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = &f->node[0], *other = &f->node[1];
+    for (unsigned i = 0; i < 2; i++) {
+        node_open(f, &f->node[i], NULL, PATIENT "\nreservation_ttl: 1s");
+        until_ready(f, &f->node[i], true);
+    }
+    server_end(f, SIGKILL);
+    until_ready(f, n, false);
+    until_ready(f, other, false);
+    take_in_outage(f, n, 500);
+    struct weir_settle settle = {.subject = {&n->config->key[0].subject},
+                                 .subjects = 1,
+                                 .reservation = f->one[0].call.reservation,
+                                 .used = weir_amounts(1, 0, 20),
+                                 .claim = true};
+    assert_int_equal(weir_store_settle(other->store, &settle), WEIR_OK);
+    assert_int_equal(settle.result, WEIR_SETTLE_ELSEWHERE);
+    assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
+    assert_int_equal(settle.result, WEIR_SETTLE_DONE);
+    assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
+    assert_int_equal(settle.result, WEIR_SETTLE_REPEATED);
+    assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 20);
+    struct weir_settle of_open = settle, old = settle;
+    of_open.reservation = (struct weir_reservation){0};
+    assert_int_equal(weir_store_settle(n->store, &of_open), WEIR_OK);
+    assert_int_equal(of_open.result, WEIR_SETTLE_DONE);
+    assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 20);
+    old.reservation.epoch--; /* of Redis */
+    old.reservation.at_us -= 1500000;
+    assert_int_equal(weir_store_settle(n->store, &old), WEIR_OK);
+    assert_int_equal(old.result, WEIR_SETTLE_EXPIRED);
+}
+
 /* A request that ends during an outage gives back to this node's share what it has not used. */
 static void test_settled_during_an_outage(void **state)
 {
@@ -570,6 +645,8 @@ int main(void)
         CASE(test_stopped),
         CASE(test_settled_during_an_outage),
         CASE(test_out_of_memory),
+        CASE(test_share_less_what_was_granted),
+        CASE(test_settled_where_taken),
         CASE(test_who_may_be_used),
         CASE(test_claim_raced),
         CASE(test_never_over),
