@@ -13,6 +13,7 @@
 #include "store/embedded/embedded.h"
 #include "store/redis/answer.h"
 #include "store/redis/command.h"
+#include "support/decision.h"
 #include "support/redis_server.h"
 
 enum { STREAMS = 60, STEPS = 700, SUBJECTS = 3, TAKEN_MAX = 64 };
@@ -178,27 +179,6 @@ static void same_bytes(struct stream *s, unsigned i)
         assert_memory_equal(r->str, v->data, v->len);
     }
     freeReplyObject(r);
-}
-
-static void same_decision(const struct weir_decision *a, const struct weir_decision *b)
-{
-    assert_int_equal(a->allowed, b->allowed);
-    assert_int_equal(a->at_us, b->at_us);
-    assert_int_equal(a->retry_after_us, b->retry_after_us);
-    if (!a->allowed) {
-        assert_int_equal(a->denied_subject, b->denied_subject);
-        assert_int_equal(a->denied_meter, b->denied_meter);
-        assert_int_equal(a->denied_window_s, b->denied_window_s);
-    }
-    assert_int_equal(a->states, b->states);
-    for (unsigned i = 0; i < a->states; i++) {
-        assert_int_equal(a->state[i].subject, b->state[i].subject);
-        assert_int_equal(a->state[i].meter, b->state[i].meter);
-        assert_int_equal(a->state[i].window_s, b->state[i].window_s);
-        assert_int_equal(a->state[i].capacity, b->state[i].capacity);
-        assert_int_equal(a->state[i].used, b->state[i].used);
-        assert_int_equal(a->state[i].reset_us, b->state[i].reset_us);
-    }
 }
 
 static bool take(struct stream *s, unsigned first, unsigned subjects, const struct weir_amounts *a)

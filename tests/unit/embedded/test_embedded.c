@@ -38,7 +38,7 @@ static struct weir_embedded *table_of(uint64_t max_subjects)
     return table;
 }
 
-/* ---- several subjects of one decision, against the naive model ---- */
+/* ---- guarantees 1 to 4 for several subjects of one decision, against the naive model ---- */
 
 struct world {
     struct weir_rand random;
@@ -214,7 +214,7 @@ static void test_denial_names(void **state)
     weir_embedded_free(table);
 }
 
-/* ---- the bound ---- */
+/* ---- the bound: guarantee 6 ---- */
 
 static enum weir_err take_one(struct weir_embedded *table, const struct weir_subject *s,
                               uint64_t input, uint64_t now_us, struct weir_decision *d)
@@ -240,7 +240,9 @@ static void test_bound(void **state)
     }
     assert_int_equal(weir_embedded_subjects(table), 101);
     struct weir_subject fresh = subject_of("key:new", &plan);
-    uint64_t now_us = START_US + 60000000; /* the first one's usage has not quite left */
+    uint64_t step_us = plan.window[0].step_us;
+    uint64_t leaves_us = (START_US / step_us + 1) * step_us + 60000000;
+    uint64_t now_us = leaves_us - 1; /* the first one's usage has not quite left */
     assert_int_equal(take_one(table, &fresh, 1, now_us, &d), WEIR_ERR_LIMIT);
     assert_int_equal(take_one(table, &fresh, 0, now_us, &d), WEIR_ERR_LIMIT);
     struct weir_amounts look = weir_amounts(0, 0, 0);
@@ -253,10 +255,30 @@ static void test_bound(void **state)
         assert_int_equal(take_one(table, &s, 1, now_us, &d), WEIR_OK);
         assert_false(d.allowed);
     }
-    now_us += 1000000; /* now it has: its place goes to the new one */
+    now_us += 1; /* now it has: its place goes to the new one */
     assert_int_equal(take_one(table, &fresh, 1, now_us, &d), WEIR_OK);
     assert_true(d.allowed);
     assert_int_equal(weir_embedded_subjects(table), 101);
+    weir_embedded_free(table);
+}
+
+/* Guarantee 6: what a busy subject takes is given back when it has fallen idle. */
+static void test_bytes_come_back(void **state)
+{
+    (void)state;
+    struct weir_limit limit = {WEIR_METER_INPUT_TOKENS, 60, 1000000};
+    struct weir_plan plan = plan_of(&limit, 1);
+    struct weir_subject s = subject_of("key:k", &plan);
+    struct weir_embedded *table = table_of(1);
+    struct weir_decision d;
+    assert_int_equal(take_one(table, &s, 1, START_US, &d), WEIR_OK);
+    uint64_t quiet_bytes = weir_embedded_bytes(table);
+    for (uint64_t t = 0; t < 60; t++) {
+        assert_int_equal(take_one(table, &s, 1, START_US + t * 1000000, &d), WEIR_OK);
+    }
+    assert_true(weir_embedded_bytes(table) > quiet_bytes);
+    assert_int_equal(take_one(table, &s, 1, START_US + 300000000, &d), WEIR_OK);
+    assert_int_equal(weir_embedded_bytes(table), quiet_bytes);
     weir_embedded_free(table);
 }
 
@@ -320,7 +342,7 @@ static void test_bound_churn(void **state)
     weir_embedded_free(table);
 }
 
-/* ---- no memory ---- */
+/* ---- no memory: guarantee 3, what was not allowed charges nobody ---- */
 
 static void test_out_of_memory(void **state)
 {
@@ -349,7 +371,7 @@ static void test_out_of_memory(void **state)
     }
 }
 
-/* ---- threads ---- */
+/* ---- threads: guarantee 1 ---- */
 
 enum { THREADS = 4, TAKES = 30000, CAPACITY = 50000 };
 
@@ -401,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_several_subjects),
         cmocka_unit_test(test_denial_names),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_bytes_come_back),
         cmocka_unit_test(test_bound_of_two),
         cmocka_unit_test(test_bound_churn),
         cmocka_unit_test(test_out_of_memory),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random streams of operations on packed windows against the naive model: guarantees 1 to 4 of the
- * design are checked at every step. */
+ * design are checked at every step. tests/fuzz/limit goes on where these end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,10 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "limit/window.h"
+#include "support/decision.h"
 #include "support/naive.h"
 
-enum { STREAMS = 400, STEPS = 5000 };
+enum { STREAMS = 100, STEPS = 1500 };
 
 struct stream {
     struct weir_rand random;
@@ -178,12 +179,35 @@ static void check_denied(const struct stream *s, const struct weir_amounts *a,
     }
 }
 
+/* The short way decides nothing that the general calls, after which `s` is, would decide otherwise.
+ * `before`: the value as it was. */
+static void check_in_step(const struct stream *s, struct weir_value *before,
+                          const struct weir_amounts *a, bool fits)
+{
+    struct weir_decision shortly, general;
+    struct weir_value untouched = copy_of(before);
+    weir_decision_begin(&shortly, s->now_us);
+    weir_decision_begin(&general, s->now_us);
+    const struct weir_value *expected = &untouched;
+    if (weir_value_take_in_step(before, &s->plan, s->now_us, a, 0, &shortly)) {
+        assert_true(fits);
+        weir_value_states(&s->value, &s->plan, s->now_us, 0, &general);
+        same_states(&shortly, &general);
+        expected = &s->value;
+    }
+    assert_int_equal(before->len, expected->len);
+    assert_true(before->len == 0 || memcmp(before->data, expected->data, before->len) == 0);
+    weir_free(untouched.data);
+}
+
 static void charge(struct stream *s)
 {
     struct weir_amounts a = random_amounts(s);
     struct weir_verdict verdict;
+    struct weir_value raw = copy_of(&s->value);
     prepare(&s->value, &s->plan, s->now_us);
-    if (weir_value_fits(&s->value, &s->plan, s->now_us, &a, &verdict)) {
+    bool fits = weir_value_fits(&s->value, &s->plan, s->now_us, &a, &verdict);
+    if (fits) {
         check_allowed(s, &a);
         add(&s->value, &s->plan, s->now_us, &a);
         naive_add(&s->model, s->now_us, s->real_us, &a);
@@ -194,6 +218,8 @@ static void charge(struct stream *s)
         assert_memory_equal(before.data, s->value.data, before.len);
         weir_free(before.data);
     }
+    check_in_step(s, &raw, &a, fits);
+    weir_free(raw.data);
 }
 
 static void settle(struct stream *s)
@@ -242,7 +268,6 @@ static void run_stream(struct stream *s, uint64_t seed)
         pass_time(s);
         s->real_us += s->now_us > before_us ? s->now_us - before_us : 0;
         s->now_us = weir_value_now_us(&s->value, &s->plan, s->now_us);
-        prepare(&s->value, &s->plan, s->now_us);
         naive_pass(&s->model, &s->plan, s->now_us);
         naive_prune(&s->model, &s->plan, s->now_us);
         if (s->model.events > 300) { /* long windows: let them empty */
@@ -328,7 +353,74 @@ static void test_packed_size(void **state)
     weir_free(v.data);
 }
 
-/* A window whose length changed starts with what the old one held, as one entry. */
+/* What is given back twice, or was never taken, is given back once: an entry ends at 0. */
+static void test_lower_ends_at_0(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(60, 100);
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(0, 30, 0), more = weir_amounts(0, 31, 0);
+    for (uint64_t t = 0; t < 3; t++) { /* two closed entries and the current one */
+        add(&v, &plan, t * 1000000, &a);
+    }
+    for (uint64_t t = 0; t < 3; t++) {
+        for (unsigned i = 0; i < 2; i++) {
+            weir_value_lower(&v, &plan, t * 1000000, &more);
+            assert_int_equal(used(&v, &plan, 2000000), 60 - 30 * t);
+            assert_true(weir_value_valid(v.data, v.len));
+        }
+    }
+    weir_free(v.data);
+}
+
+/* Guarantee 4: "rounded up to 1 ms". */
+static void test_retry_in_ms(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_retry_ms(0), 0);
+    assert_int_equal(weir_retry_ms(1), 1);
+    assert_int_equal(weir_retry_ms(1000), 1);
+    assert_int_equal(weir_retry_ms(1001), 2);
+}
+
+/* Guarantee 6: a value that was busy and fell idle is small again with its next charge. */
+static void test_idle_value_is_small(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(60, WEIR_AMOUNT_MAX);
+    struct weir_value v = {0};
+    struct weir_amounts small = weir_amounts(0, 1, 0), large = weir_amounts(0, 1 << 20, 0);
+    add(&v, &plan, 0, &small);
+    uint32_t small_len = v.len;
+    for (uint64_t t = 1; t < 300; t++) {
+        prepare(&v, &plan, t * 1000000);
+        add(&v, &plan, t * 1000000, &large);
+    }
+    assert_true(v.len > 60 * 5);
+    prepare(&v, &plan, UINT64_C(3600000000));
+    assert_int_equal(v.len, small_len);
+    weir_free(v.data);
+}
+
+/* Guarantee 5: the share of each limit is rounded down, so that all shares together are no more. */
+static void test_share(void **state)
+{
+    (void)state;
+    struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 60, 100},
+                                  {WEIR_METER_INPUT_TOKENS, 60, 1001},
+                                  {WEIR_METER_OUTPUT_TOKENS, 3600, 2}};
+    struct weir_plan plan, share;
+    assert_int_equal(weir_plan_compile(limits, 3, &plan), WEIR_OK);
+    weir_plan_share(&plan, 3, &share);
+    assert_int_equal(share.window[0].capacity[0], 33);
+    assert_int_equal(share.window[0].capacity[1], 333);
+    assert_int_equal(share.window[1].capacity[0], 0);
+    weir_plan_share(&plan, 1, &share);
+    assert_memory_equal(&share, &plan, sizeof(plan));
+}
+
+/* Guarantee 1 when a limit changes: a window whose length changed starts with what the old one
+ * held, as one entry. */
 static void test_adopt(void **state)
 {
     (void)state;
@@ -424,10 +516,17 @@ static void test_plan_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams),      cmocka_unit_test(test_debt_is_cut),
-        cmocka_unit_test(test_packed_size),  cmocka_unit_test(test_adopt),
-        cmocka_unit_test(test_adopt_meters), cmocka_unit_test(test_foreign_bytes),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_debt_is_cut),
+        cmocka_unit_test(test_packed_size),
+        cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_adopt_meters),
+        cmocka_unit_test(test_foreign_bytes),
         cmocka_unit_test(test_plan_refuses),
+        cmocka_unit_test(test_lower_ends_at_0),
+        cmocka_unit_test(test_retry_in_ms),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_idle_value_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,22 @@ static void test_claims(void **state)
     weir_settled_free(s);
 }
 
+/* Whenever it was claimed: for at least the ttl, over every rotation. */
+static void test_remembered_for_the_ttl(void **state)
+{
+    (void)state;
+    struct weir_settled *s = settled_of(100);
+    for (uint64_t n = 0; n < 100; n++) {
+        uint64_t now_us = n * TTL_US / 8;
+        assert_int_equal(weir_settled_claim(s, 2 + n, now_us), WEIR_CLAIM_FIRST);
+        for (uint64_t before = 0; before <= 8 && before <= n; before++) {
+            assert_int_equal(weir_settled_claim(s, 2 + n - before, now_us), WEIR_CLAIM_REPEATED);
+        }
+    }
+    weir_settled_free(s);
+}
+
+/* Guarantee 6. */
 static void test_bound(void **state)
 {
     (void)state;
@@ -59,6 +75,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_remembered_for_the_ttl),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_forget),
     };
