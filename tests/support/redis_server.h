@@ -39,7 +39,8 @@ static inline bool redis_server_start(struct redis_server *s, const char *policy
         close(out[0]);
         close(out[1]);
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", s->socket, "--dir",
-               s->folder, "--save", "", "--appendonly", "no", "--maxmemory-policy", policy, NULL);
+               s->folder, "--save", "", "--appendonly", "no", "--enable-debug-command", "local",
+               "--maxmemory-policy", policy, NULL);
         _exit(127);
     }
     close(out[1]);

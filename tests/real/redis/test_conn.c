@@ -624,6 +624,30 @@ static void test_close_while_writing(void **state)
     assert_int_equal(total(f->answered) + total(f->lost), 0); /* no further callbacks */
 }
 
+/* ---- the bound: guarantee 6 ---- */
+
+static void fill(struct fixture *f)
+{
+    unsigned sent = 0;
+    struct weir_buf *out;
+    while ((out = weir_redis_conn_begin(f->conn)) != NULL) {
+        WEIR_BUF_LIT(out, "*1\r\n$4\r\nPING\r\n");
+        assert_true(weir_redis_conn_end(f->conn, KIND, NULL, weir_clock_us()));
+        assert_true(++sent <= WEIR_REDIS_IN_FLIGHT_MAX);
+    }
+    assert_int_equal(sent, WEIR_REDIS_IN_FLIGHT_MAX);
+    finish(f);
+}
+
+static void test_in_flight(void **state)
+{
+    struct fixture *f = *state;
+    listen_there(f);
+    f->on_up = fill;
+    f->serve = go_mute;
+    run(f);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 
 int main(void)
@@ -646,6 +670,7 @@ int main(void)
         CASE(test_close_by_a_useless_answer),
         CASE(test_close_when_up),
         CASE(test_close_while_writing),
+        CASE(test_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,23 +6,15 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <hiredis/hiredis.h>
 
 #include "base/mem.h"
 #include "base/rand.h"
 #include "store/embedded/embedded.h"
 #include "store/redis/answer.h"
-#include "store/redis/command.h"
 #include "support/decision.h"
-#include "support/redis_server.h"
+#include "support/script.h"
 
 enum { STREAMS = 60, STEPS = 700, SUBJECTS = 3, TAKEN_MAX = 64 };
-
-struct fixture {
-    struct redis_server server;
-    redisContext *redis;
-    char sha[40];
-};
 
 /* One charge that may be settled later. */
 struct taken {
@@ -44,52 +36,6 @@ struct stream {
     struct taken taken[TAKEN_MAX];
     unsigned takens;
 };
-
-static int start(void **state)
-{
-    struct fixture *f = weir_zalloc(sizeof(*f));
-    *state = f;
-    if (f == NULL || !redis_server_start(&f->server, "noeviction")) {
-        return -1;
-    }
-    f->redis = redisConnectUnix(f->server.socket);
-    weir_redis_script_sha(f->sha);
-    struct weir_str script = weir_redis_script();
-    redisReply *r = redisCommand(f->redis, "SCRIPT LOAD %b", script.p, script.len);
-    bool loaded = r != NULL && r->type == REDIS_REPLY_STRING && memcmp(r->str, f->sha, 40) == 0;
-    freeReplyObject(r);
-    return loaded ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    struct fixture *f = *state;
-    redisFree(f->redis);
-    redis_server_remove(&f->server);
-    weir_free(f);
-    return 0;
-}
-
-static redisReply *call(struct fixture *f, const struct weir_redis_charge *charge)
-{
-    struct weir_buf b;
-    void *reply = NULL;
-    weir_buf_init(&b, 1 << 20);
-    weir_redis_charge_command(&b, f->sha, charge);
-    redisAppendFormattedCommand(f->redis, b.data, b.len);
-    assert_int_equal(redisGetReply(f->redis, &reply), REDIS_OK);
-    weir_buf_deinit(&b);
-    redisReply *r = reply;
-    if (r->type == REDIS_REPLY_ERROR) {
-        fail_msg("%s", r->str);
-    }
-    return r;
-}
-
-static struct weir_clock_bounds exactly(uint64_t now_us)
-{
-    return (struct weir_clock_bounds){now_us, now_us};
-}
 
 /* ---- the random parts ---- */
 
@@ -326,100 +272,11 @@ static void test_both_stores_adopt_alike(void **state)
     }
 }
 
-static long long pttl(struct fixture *f, const char *key)
-{
-    redisReply *r = redisCommand(f->redis, "PTTL %s", key);
-    assert_int_equal(r->type, REDIS_REPLY_INTEGER);
-    long long ms = r->integer;
-    freeReplyObject(r);
-    return ms;
-}
-
-/* A key lives until its last entry has left and a minute more, however the charge was written: in
- * place, with a ring that grows, in a wider class, for a settlement. */
-static void test_keys_live_as_long_as_needed(void **state)
-{
-    struct fixture *f = *state;
-    static const struct weir_limit limits[] = {{WEIR_METER_INPUT_TOKENS, 3600, WEIR_AMOUNT_MAX}};
-    const long long hour_ms = 3600000, step_ms = 28125, minute_ms = 60000;
-    struct weir_plan plan;
-    assert_int_equal(weir_plan_compile(limits, 1, &plan), WEIR_OK);
-    const struct weir_subject subject = {.name = WEIR_STR("key:life"), .plan = &plan};
-    const struct weir_subject *named[] = {&subject};
-    const uint64_t first_us = plan.window[0].step_us * 60000000;
-    for (unsigned n = 0; n < 400; n++) {
-        const struct weir_redis_charge charge = {
-            .subject = named,
-            .subjects = 1,
-            .clock = exactly(first_us + n * plan.window[0].step_us),
-            .amounts = weir_amounts(0, n == 200 ? 100000 : 1, 0),
-            .settles = n % 50 == 49,
-            .claim_nonce = n % 50 == 49 ? n : 0,
-            .claim_ms = 5000,
-        };
-        freeReplyObject(call(f, &charge));
-        long long ms = pttl(f, "weir:{key:life}");
-        assert_true(ms > hour_ms + step_ms + minute_ms - 5000);
-        assert_true(ms <= hour_ms + step_ms + minute_ms);
-        freeReplyObject(redisCommand(f->redis, "PEXPIRE weir:{key:life} 60000"));
-    }
-    long long ms = pttl(f, "weir:{key:life}:s:0000000000000031");
-    assert_true(ms > 0 && ms <= 5000);
-}
-
-/* What is no packed windows is refused, and nothing is written: not to its neighbour either. */
-static void test_foreign_values(void **state)
-{
-    struct fixture *f = *state;
-    static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 60, 100}};
-    struct weir_plan plan;
-    assert_int_equal(weir_plan_compile(limits, 1, &plan), WEIR_OK);
-    const struct weir_subject subjects[] = {{.name = WEIR_STR("key:good"), .plan = &plan},
-                                            {.name = WEIR_STR("key:bad"), .plan = &plan}};
-    const struct weir_subject *named[] = {&subjects[0], &subjects[1]};
-    struct weir_redis_charge charge = {.subject = named,
-                                       .subjects = 2,
-                                       .clock = exactly(plan.window[0].step_us * 60000000),
-                                       .amounts = weir_amounts(1, 0, 0)};
-    freeReplyObject(call(f, &charge));
-    redisReply *good = redisCommand(f->redis, "GET weir:{key:good}");
-    redisReply *bad = redisCommand(f->redis, "GET weir:{key:bad}");
-    charge.clock = exactly(plan.window[0].step_us * 60000001);
-    for (size_t n = 1; n < 256; n++) {
-        char bytes[64];
-        size_t len = (size_t)bad->len;
-        memcpy(bytes, bad->str, len);
-        if (n < len) {
-            len = n;
-        } else {
-            bytes[9 + n % 3] = (char)n; /* room, head or count: more than the ring that is there */
-        }
-        freeReplyObject(redisCommand(f->redis, "SET weir:{key:bad} %b", bytes, len));
-        struct weir_buf b;
-        void *reply = NULL;
-        weir_buf_init(&b, 4096);
-        weir_redis_charge_command(&b, f->sha, &charge);
-        redisAppendFormattedCommand(f->redis, b.data, b.len);
-        assert_int_equal(redisGetReply(f->redis, &reply), REDIS_OK);
-        weir_buf_deinit(&b);
-        assert_int_equal(((redisReply *)reply)->type, REDIS_REPLY_ERROR);
-        freeReplyObject(reply);
-        redisReply *r = redisCommand(f->redis, "GET weir:{key:good}");
-        assert_int_equal(r->len, good->len);
-        assert_memory_equal(r->str, good->str, (size_t)good->len);
-        freeReplyObject(r);
-    }
-    freeReplyObject(good);
-    freeReplyObject(bad);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_stores_decide_alike),
         cmocka_unit_test(test_both_stores_adopt_alike),
-        cmocka_unit_test(test_keys_live_as_long_as_needed),
-        cmocka_unit_test(test_foreign_values),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -298,6 +298,19 @@ static void test_values_spoilt(void **state)
     assert_true(understood > 0);
 }
 
+/* Guarantee 6: what is longer than any value is refused before it is copied. */
+static void test_value_too_long(void **state)
+{
+    (void)state;
+    static char bytes[8 * WEIR_VALUE_MAX];
+    struct fixture f;
+    begin(&f);
+    for (size_t len = WEIR_VALUE_MAX; len <= sizeof(bytes); len = 2 * len - WEIR_VALUE_MAX / 2) {
+        const struct weir_str value = weir_str(bytes, len);
+        assert_false(decide_values(&f, &value, 1, 1, &ONE));
+    }
+}
+
 /* ---- the rest ---- */
 
 static enum weir_redis_settled settled(const char *text)
@@ -382,7 +395,7 @@ int main(void)
         cmocka_unit_test(test_denied),           cmocka_unit_test(test_look_at_a_later_value),
         cmocka_unit_test(test_values_cut_short), cmocka_unit_test(test_values_spoilt),
         cmocka_unit_test(test_settled),          cmocka_unit_test(test_breaks),
-        cmocka_unit_test(test_refuses_writes),
+        cmocka_unit_test(test_refuses_writes),   cmocka_unit_test(test_value_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* script.h - charge.lua in a real Redis, called at moments that the test chooses. Include after
+ * cmocka.h. */
+#ifndef WEIR_TESTS_SUPPORT_SCRIPT_H
+#define WEIR_TESTS_SUPPORT_SCRIPT_H
+
+#include <hiredis/hiredis.h>
+
+#include "base/mem.h"
+#include "store/redis/command.h"
+#include "support/redis_server.h"
+
+struct fixture {
+    struct redis_server server;
+    redisContext *redis;
+    char sha[40];
+};
+
+static inline int start(void **state)
+{
+    struct fixture *f = weir_zalloc(sizeof(*f));
+    *state = f;
+    if (f == NULL || !redis_server_start(&f->server, "noeviction")) {
+        return -1;
+    }
+    f->redis = redisConnectUnix(f->server.socket);
+    weir_redis_script_sha(f->sha);
+    struct weir_str script = weir_redis_script();
+    redisReply *r = redisCommand(f->redis, "SCRIPT LOAD %b", script.p, script.len);
+    bool loaded = r != NULL && r->type == REDIS_REPLY_STRING && memcmp(r->str, f->sha, 40) == 0;
+    freeReplyObject(r);
+    return loaded ? 0 : -1;
+}
+
+static inline int stop(void **state)
+{
+    struct fixture *f = *state;
+    redisFree(f->redis);
+    redis_server_remove(&f->server);
+    weir_free(f);
+    return 0;
+}
+
+static inline redisReply *call(struct fixture *f, const struct weir_redis_charge *charge)
+{
+    struct weir_buf b;
+    void *reply = NULL;
+    weir_buf_init(&b, 1 << 20);
+    weir_redis_charge_command(&b, f->sha, charge);
+    redisAppendFormattedCommand(f->redis, b.data, b.len);
+    assert_int_equal(redisGetReply(f->redis, &reply), REDIS_OK);
+    weir_buf_deinit(&b);
+    redisReply *r = reply;
+    if (r->type == REDIS_REPLY_ERROR) {
+        fail_msg("%s", r->str);
+    }
+    return r;
+}
+
+static inline struct weir_clock_bounds exactly(uint64_t now_us)
+{
+    return (struct weir_clock_bounds){now_us, now_us};
+}
+
+#endif
