@@ -15,13 +15,26 @@ struct naive_event {
     uint64_t at_us;   /* by the clock that the log goes by */
     uint64_t real_us; /* by a clock that nobody steps: guarantee 1 speaks of real time */
     uint64_t amount[WEIR_METERS];
-    unsigned left; /* bit per window of the plan: it has left that log, also if time steps back */
+    /* bit per window and meter (naive_bit): it has left that log, also if time steps back */
+    uint32_t left;
 };
 
 struct naive {
     unsigned events;
     struct naive_event event[NAIVE_EVENTS_MAX];
 };
+
+_Static_assert(WEIR_PLAN_WINDOWS_MAX *WEIR_METERS <= 32, "a bit for each");
+
+static inline uint32_t naive_bit(unsigned k, unsigned meter)
+{
+    return UINT32_C(1) << (k * WEIR_METERS + meter);
+}
+
+static inline uint32_t naive_bits(unsigned k)
+{
+    return ((UINT32_C(1) << WEIR_METERS) - 1) << k * WEIR_METERS;
+}
 
 /* Charged in the real (now - window, now]: what guarantee 1 speaks of. */
 static inline uint64_t naive_in_window(const struct naive *n, unsigned meter, uint64_t real_us,
@@ -57,7 +70,7 @@ static inline void naive_pass(struct naive *n, const struct weir_plan *plan, uin
             const struct weir_window_spec *w = &plan->window[k];
             uint64_t step = n->event[i].at_us / w->step_us;
             if ((step + 1) * w->step_us + w->window_us <= now_us) {
-                n->event[i].left |= 1U << k;
+                n->event[i].left |= naive_bits(k);
             }
         }
     }
@@ -68,7 +81,7 @@ static inline uint64_t naive_held(const struct naive *n, unsigned k, unsigned me
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < n->events; i++) {
-        if ((n->event[i].left >> k & 1) == 0) {
+        if ((n->event[i].left & naive_bit(k, meter)) == 0) {
             sum += n->event[i].amount[meter];
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_node.h - nodes of one loop with the Redis store, on a redis-server of the test's own. Include
- * after cmocka.h. */
+/* store_node.h - nodes of one loop with the Redis store, on a redis-server of the test's own.
+ * Include after cmocka.h. */
 #ifndef WEIR_TESTS_SUPPORT_STORE_NODE_H
 #define WEIR_TESTS_SUPPORT_STORE_NODE_H
 
@@ -146,7 +146,7 @@ static inline void until_done(struct fixture *f, const unsigned *done, unsigned 
 }
 
 static inline void take(struct one *one, struct node *n, struct weir_amounts amounts,
-                 void (*done)(struct weir_call *call))
+                        void (*done)(struct weir_call *call))
 {
     *one = (struct one){.node = n, .sent_us = weir_clock_us()};
     one->call.subject[0] = &n->config->key[0].subject;
@@ -183,7 +183,7 @@ static inline void take_many(struct fixture *f, struct node *n, unsigned from, u
 }
 
 static inline unsigned count_where(const struct fixture *f, bool allowed, bool local,
-                            enum weir_outcome outcome)
+                                   enum weir_outcome outcome)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < CALLS; i++) {

@@ -141,7 +141,7 @@ static bool take(struct stream *s, unsigned first, unsigned subjects, const stru
     redisReply *r = call(s->f, &charge);
     assert_true(weir_redis_answer_decision(r, subject, subjects, a, &theirs, &clock_us));
     freeReplyObject(r);
-    same_decision(&mine, &theirs);
+    assert_true(same_decision(&mine, &theirs));
     bool charged = mine.allowed && !weir_amounts_none(a);
     not_before(s, charged ? s->floor_us : mine.at_us);
     for (unsigned i = 0; i < subjects && charged; i++) {

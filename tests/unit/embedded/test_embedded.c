@@ -378,6 +378,7 @@ enum { THREADS = 4, TAKES = 30000, CAPACITY = 50000 };
 struct racer {
     struct weir_embedded *table;
     const struct weir_subject *subject[2];
+    unsigned subjects;
     uint64_t taken;
 };
 
@@ -387,12 +388,21 @@ static void *race(void *arg)
     struct weir_amounts one = weir_amounts(1, 0, 0);
     for (unsigned i = 0; i < TAKES; i++) {
         struct weir_decision d;
-        if (weir_embedded_take(r->table, r->subject, 2, &one, START_US + i, &d) == WEIR_OK &&
+        if (weir_embedded_take(r->table, r->subject, r->subjects, &one, START_US + i, &d) ==
+                WEIR_OK &&
             d.allowed) {
             r->taken++;
         }
     }
     return NULL;
+}
+
+static uint64_t used_of(struct weir_embedded *table, const struct weir_subject *s)
+{
+    struct weir_amounts look = weir_amounts(0, 0, 0);
+    struct weir_decision d;
+    assert_int_equal(weir_embedded_take(table, &s, 1, &look, START_US, &d), WEIR_OK);
+    return d.state[0].used;
 }
 
 static void test_threads(void **state)
@@ -403,17 +413,22 @@ static void test_threads(void **state)
     struct weir_subject a = subject_of("key:a", &plan), b = subject_of("org:b", &plan);
     struct weir_embedded *table = table_of(10);
     pthread_t thread[THREADS];
-    struct racer racer[THREADS];
-    uint64_t taken = 0;
-    for (unsigned i = 0; i < THREADS; i++) { /* in both orders: the locks have one */
-        racer[i] = (struct racer){table, {i % 2 == 0 ? &a : &b, i % 2 == 0 ? &b : &a}, 0};
+    struct racer racer[THREADS] = {/* in both orders: the locks have one */
+                                   {table, {&a, &b}, 2, 0},
+                                   {table, {&b, &a}, 2, 0},
+                                   {table, {&a}, 1, 0},
+                                   {table, {&b}, 1, 0}};
+    for (unsigned i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, race, &racer[i]), 0);
     }
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
-        taken += racer[i].taken;
     }
-    assert_int_equal(taken, CAPACITY);
+    uint64_t of_both = racer[0].taken + racer[1].taken;
+    assert_int_equal(of_both + racer[2].taken, used_of(table, &a));
+    assert_int_equal(of_both + racer[3].taken, used_of(table, &b));
+    assert_true(used_of(table, &a) <= CAPACITY && used_of(table, &b) <= CAPACITY);
+    assert_true(used_of(table, &a) == CAPACITY || used_of(table, &b) == CAPACITY);
     weir_embedded_free(table);
 }
 

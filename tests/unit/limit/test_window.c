@@ -7,69 +7,19 @@
 
 #include <cmocka.h>
 
-#include "base/mem.h"
 #include "base/rand.h"
-#include "limit/window.h"
-#include "support/decision.h"
-#include "support/naive.h"
+
+#define WORLD_CHECK(that) assert_true(that)
+#include "support/window_world.h"
 
 enum { STREAMS = 100, STEPS = 1500 };
 
 struct stream {
     struct weir_rand random;
-    struct weir_plan plan;
-    struct weir_value value;
-    struct naive model;
-    uint64_t now_us; /* the clock, which may step back */
-    uint64_t real_us;
+    struct window_world world;
     uint64_t mean_gap_us;
     uint64_t scale; /* of amounts */
 };
-
-static void grow(struct weir_value *v, uint32_t room)
-{
-    v->data = weir_realloc(v->data, room);
-    assert_non_null(v->data);
-    v->room = room;
-}
-
-static void prepare(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us)
-{
-    for (uint32_t need; (need = weir_value_prepare(v, plan, now_us)) > 0;) {
-        grow(v, need);
-    }
-}
-
-static void add(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
-                const struct weir_amounts *a)
-{
-    for (uint32_t need; (need = weir_value_add(v, plan, now_us, a)) > 0;) {
-        assert_true(need > v->room);
-        grow(v, need);
-    }
-}
-
-static struct weir_value copy_of(const struct weir_value *v)
-{
-    struct weir_value copy = {0};
-    grow(&copy, v->len + WEIR_VALUE_SLACK);
-    if (v->len > 0) {
-        memcpy(copy.data, v->data, v->len);
-    }
-    copy.len = v->len;
-    return copy;
-}
-
-/* Whether the same charge would pass later. */
-static bool fits_at(const struct stream *s, uint64_t at_us, const struct weir_amounts *a)
-{
-    struct weir_value copy = copy_of(&s->value);
-    struct weir_verdict verdict;
-    prepare(&copy, &s->plan, at_us);
-    bool fits = weir_value_fits(&copy, &s->plan, at_us, a, &verdict);
-    weir_free(copy.data);
-    return fits;
-}
 
 static void random_plan(struct stream *s)
 {
@@ -90,7 +40,7 @@ static void random_plan(struct stream *s)
     }
     struct weir_plan plan;
     if (weir_plan_compile(limit, count, &plan) == WEIR_OK) {
-        s->plan = plan; /* else the same length was drawn twice: the plan stays */
+        s->world.plan = plan; /* else the same length was drawn twice: the plan stays */
     }
 }
 
@@ -112,131 +62,40 @@ static void pass_time(struct stream *s)
 {
     uint64_t dice = weir_rand_below(&s->random, 1000);
     const struct weir_window_spec *w =
-        &s->plan.window[s->plan.windows == 0 ? 0 : weir_rand_below(&s->random, s->plan.windows)];
-    if (dice < 1 && s->now_us > UINT64_C(1000000000000)) {
-        s->now_us -= weir_rand_below(&s->random, 5000000); /* the clock steps back */
+        &s->world.plan.window[s->world.plan.windows == 0
+                                  ? 0
+                                  : weir_rand_below(&s->random, s->world.plan.windows)];
+    uint64_t now_us = s->world.now_us;
+    if (dice < 1 && now_us > UINT64_C(1000000000000)) {
+        now_us -= weir_rand_below(&s->random, 5000000); /* the clock steps back */
     } else if (dice < 5) {
-        s->now_us += UINT64_C(3600000000) * (1 + weir_rand_below(&s->random, 100));
-    } else if (dice < 30 && s->plan.windows > 0) { /* onto the edge of a step, one off either way */
-        uint64_t edge =
-            (s->now_us / w->step_us + 1 + weir_rand_below(&s->random, 140)) * w->step_us;
-        s->now_us = edge - 1 + weir_rand_below(&s->random, 3);
+        now_us += UINT64_C(3600000000) * (1 + weir_rand_below(&s->random, 100));
+    } else if (dice < 30 &&
+               s->world.plan.windows > 0) { /* onto the edge of a step, one off either way */
+        uint64_t edge = (now_us / w->step_us + 1 + weir_rand_below(&s->random, 140)) * w->step_us;
+        if (weir_rand_below(&s->random, 2) == 0 &&
+            edge + w->window_us > now_us + 140 * w->step_us) {
+            edge += w->window_us - 140 * w->step_us; /* where an entry leaves */
+        }
+        now_us = edge - 1 + weir_rand_below(&s->random, 3);
     } else if (dice < 700) {
-        s->now_us += weir_rand_below(&s->random, 2 * s->mean_gap_us);
+        now_us += weir_rand_below(&s->random, 2 * s->mean_gap_us);
     }
-}
-
-/* The states against the model: exactly what a step-wise log holds. */
-static void check_states(const struct stream *s)
-{
-    struct weir_decision d;
-    weir_decision_begin(&d, s->now_us);
-    weir_value_states(&s->value, &s->plan, s->now_us, 0, &d);
-    assert_int_equal(d.states, s->plan.limits);
-    unsigned at = 0;
-    for (unsigned k = 0; k < s->plan.windows; k++) {
-        const struct weir_window_spec *w = &s->plan.window[k];
-        for (unsigned i = 0; i < w->meters; i++, at++) {
-            uint64_t held = naive_held(&s->model, k, w->meter[i]);
-            assert_int_equal(d.state[at].used, held);
-            assert_true((d.state[at].reset_us == 0) == (held == 0));
-        }
-    }
-}
-
-static void check_allowed(const struct stream *s, const struct weir_amounts *a)
-{
-    for (unsigned k = 0; k < s->plan.windows; k++) {
-        const struct weir_window_spec *w = &s->plan.window[k];
-        for (unsigned i = 0; i < w->meters; i++) {
-            uint64_t ask = a->of[w->meter[i]];
-            uint64_t used = naive_in_window(&s->model, w->meter[i], s->real_us, w->window_us);
-            assert_true(ask == 0 || used + ask <= w->capacity[i]); /* guarantee 1 */
-        }
-    }
-}
-
-static void check_denied(const struct stream *s, const struct weir_amounts *a,
-                         const struct weir_verdict *verdict)
-{
-    bool late = false, never = false;
-    for (unsigned k = 0; k < s->plan.windows; k++) {
-        const struct weir_window_spec *w = &s->plan.window[k];
-        for (unsigned i = 0; i < w->meters; i++) {
-            uint64_t ask = a->of[w->meter[i]];
-            uint64_t recent =
-                naive_recent(&s->model, w->meter[i], s->now_us, w->window_us + w->step_us);
-            late = late || (ask > 0 && recent + ask > w->capacity[i]);
-            never = never || ask > w->capacity[i];
-        }
-    }
-    assert_true(late); /* guarantee 2: what fits beside the last W + r is admitted */
-    assert_true(never == (verdict->retry_after_us == WEIR_RETRY_NEVER));
-    if (!never) { /* guarantee 4 */
-        assert_true(verdict->retry_after_us > 0);
-        assert_false(fits_at(s, s->now_us + verdict->retry_after_us - 1, a));
-        assert_true(fits_at(s, s->now_us + verdict->retry_after_us, a));
-    }
-}
-
-/* The short way decides nothing that the general calls, after which `s` is, would decide otherwise.
- * `before`: the value as it was. */
-static void check_in_step(const struct stream *s, struct weir_value *before,
-                          const struct weir_amounts *a, bool fits)
-{
-    struct weir_decision shortly, general;
-    struct weir_value untouched = copy_of(before);
-    weir_decision_begin(&shortly, s->now_us);
-    weir_decision_begin(&general, s->now_us);
-    const struct weir_value *expected = &untouched;
-    if (weir_value_take_in_step(before, &s->plan, s->now_us, a, 0, &shortly)) {
-        assert_true(fits);
-        weir_value_states(&s->value, &s->plan, s->now_us, 0, &general);
-        same_states(&shortly, &general);
-        expected = &s->value;
-    }
-    assert_int_equal(before->len, expected->len);
-    assert_true(before->len == 0 || memcmp(before->data, expected->data, before->len) == 0);
-    weir_free(untouched.data);
-}
-
-static void charge(struct stream *s)
-{
-    struct weir_amounts a = random_amounts(s);
-    struct weir_verdict verdict;
-    struct weir_value raw = copy_of(&s->value);
-    prepare(&s->value, &s->plan, s->now_us);
-    bool fits = weir_value_fits(&s->value, &s->plan, s->now_us, &a, &verdict);
-    if (fits) {
-        check_allowed(s, &a);
-        add(&s->value, &s->plan, s->now_us, &a);
-        naive_add(&s->model, s->now_us, s->real_us, &a);
-    } else {
-        struct weir_value before = copy_of(&s->value);
-        check_denied(s, &a, &verdict);
-        assert_int_equal(before.len, s->value.len); /* guarantee 3 */
-        assert_memory_equal(before.data, s->value.data, before.len);
-        weir_free(before.data);
-    }
-    check_in_step(s, &raw, &a, fits);
-    weir_free(raw.data);
+    world_time(&s->world, now_us);
 }
 
 static void settle(struct stream *s)
 {
-    if (s->model.events == 0) {
+    struct naive *model = &s->world.model;
+    if (model->events == 0) {
         return;
     }
-    struct naive_event *e = &s->model.event[weir_rand_below(&s->random, s->model.events)];
+    struct naive_event *e = &model->event[weir_rand_below(&s->random, model->events)];
     uint64_t in = e->amount[WEIR_METER_INPUT_TOKENS], out = e->amount[WEIR_METER_OUTPUT_TOKENS];
     uint64_t less_in = in == 0 ? 0 : weir_rand_below(&s->random, in + 1);
     uint64_t less_out = out == 0 ? 0 : weir_rand_below(&s->random, out + 1);
     struct weir_amounts less = weir_amounts(0, less_in, less_out);
-    prepare(&s->value, &s->plan, s->now_us);
-    weir_value_lower(&s->value, &s->plan, e->at_us, &less);
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        e->amount[m] -= less.of[m];
-    }
+    world_lower(&s->world, e, &less);
 }
 
 static void debt(struct stream *s)
@@ -245,9 +104,7 @@ static void debt(struct stream *s)
         return; /* sums are cut at WEIR_SUM_MAX: test_debt_is_cut */
     }
     struct weir_amounts a = weir_amounts(0, weir_rand_below(&s->random, 9 * s->scale), 0);
-    prepare(&s->value, &s->plan, s->now_us);
-    add(&s->value, &s->plan, s->now_us, &a);
-    naive_add(&s->model, s->now_us, s->real_us, &a);
+    world_debt(&s->world, &a);
 }
 
 static void run_stream(struct stream *s, uint64_t seed)
@@ -255,40 +112,33 @@ static void run_stream(struct stream *s, uint64_t seed)
     static const uint64_t scales[] = {1, 10, 1000, 60000, 1000000, 1 << 30, WEIR_AMOUNT_MAX / 8};
     weir_rand_init(&s->random, seed);
     s->scale = scales[weir_rand_below(&s->random, 7)];
-    s->now_us = UINT64_C(1790000000000000) + weir_rand_below(&s->random, 1000000000);
-    s->real_us = s->now_us;
-    s->model.events = 0;
-    s->plan = (struct weir_plan){0};
+    s->world.now_us = UINT64_C(1790000000000000) + weir_rand_below(&s->random, 1000000000);
+    s->world.real_us = s->world.now_us;
+    s->world.model.events = 0;
+    s->world.plan = (struct weir_plan){0};
     random_plan(s);
-    s->mean_gap_us = s->plan.windows == 0
-                         ? 1
-                         : s->plan.window[0].step_us / (1 + weir_rand_below(&s->random, 3)) * 2;
+    s->mean_gap_us = s->world.plan.windows == 0 ? 1
+                                                : s->world.plan.window[0].step_us /
+                                                      (1 + weir_rand_below(&s->random, 3)) * 2;
     for (unsigned i = 0; i < STEPS; i++) {
-        uint64_t before_us = s->now_us;
         pass_time(s);
-        s->real_us += s->now_us > before_us ? s->now_us - before_us : 0;
-        s->now_us = weir_value_now_us(&s->value, &s->plan, s->now_us);
-        naive_pass(&s->model, &s->plan, s->now_us);
-        naive_prune(&s->model, &s->plan, s->now_us);
-        if (s->model.events > 300) { /* long windows: let them empty */
-            s->now_us += s->plan.longest_us / 2;
-            s->real_us += s->plan.longest_us / 2;
+        naive_prune(&s->world.model, &s->world.plan, s->world.now_us);
+        if (s->world.model.events > 300) { /* long windows: let them empty */
+            world_time(&s->world, s->world.now_us + s->world.plan.longest_us / 2);
             continue;
         }
         uint64_t dice = weir_rand_below(&s->random, 10);
         if (dice < 7) {
-            charge(s);
+            world_charge(&s->world, random_amounts(s));
         } else if (dice < 9) {
             settle(s);
         } else if (weir_rand_below(&s->random, 8) == 0) {
             debt(s);
         }
-        assert_true(s->value.len == 0 || weir_value_valid(s->value.data, s->value.len));
-        prepare(&s->value, &s->plan, s->now_us);
-        check_states(s);
+        world_check(&s->world);
     }
-    weir_free(s->value.data);
-    s->value = (struct weir_value){0};
+    weir_free(s->world.value.data);
+    s->world.value = (struct weir_value){0};
 }
 
 static void test_streams(void **state)
@@ -370,6 +220,25 @@ static void test_lower_ends_at_0(void **state)
             assert_true(weir_value_valid(v.data, v.len));
         }
     }
+    weir_free(v.data);
+}
+
+/* A value that fell idle goes by the time at which that was seen: a clock that steps back charges
+ * nothing into a step whose settlements may still come. */
+static void test_idle_value_keeps_time(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(60, 100);
+    struct weir_value v = {0};
+    struct weir_amounts a = weir_amounts(0, 30, 0);
+    uint64_t start_us = UINT64_C(1790000000000000), later_us = start_us + 120000000;
+    add(&v, &plan, start_us, &a);
+    prepare(&v, &plan, later_us);
+    uint64_t now_us = weir_value_now_us(&v, &plan, start_us);
+    assert_true(now_us > later_us - plan.window[0].step_us && now_us <= later_us);
+    add(&v, &plan, now_us, &a);
+    weir_value_lower(&v, &plan, start_us, &a);
+    assert_int_equal(used(&v, &plan, now_us), 30);
     weir_free(v.data);
 }
 
@@ -527,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_retry_in_ms),
         cmocka_unit_test(test_share),
         cmocka_unit_test(test_idle_value_is_small),
+        cmocka_unit_test(test_idle_value_keeps_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
