@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* window_world.h - one packed value beside the naive model, and the guarantees checked at each step,
- * for tests that choose the steps: at random, or from the bytes of a fuzzer. Define WORLD_CHECK(that)
- * before including it. */
+/* window_world.h - one packed value beside the naive model, and the guarantees checked at each
+ * step, for tests that choose the steps: at random, or from the bytes of a fuzzer. Define
+ * WORLD_CHECK(that) before including it. */
 #ifndef WEIR_TESTS_SUPPORT_WINDOW_WORLD_H
 #define WEIR_TESTS_SUPPORT_WINDOW_WORLD_H
 
@@ -33,7 +33,7 @@ static inline void prepare(struct weir_value *v, const struct weir_plan *plan, u
 }
 
 static inline void add(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
-                const struct weir_amounts *a)
+                       const struct weir_amounts *a)
 {
     for (uint32_t need; (need = weir_value_add(v, plan, now_us, a)) > 0;) {
         WORLD_CHECK(need > v->room);
@@ -53,7 +53,8 @@ static inline struct weir_value copy_of(const struct weir_value *v)
 }
 
 /* Whether the same charge would pass later. */
-static inline bool fits_at(const struct window_world *s, uint64_t at_us, const struct weir_amounts *a)
+static inline bool fits_at(const struct window_world *s, uint64_t at_us,
+                           const struct weir_amounts *a)
 {
     struct weir_value copy = copy_of(&s->value);
     struct weir_verdict verdict;
@@ -94,7 +95,7 @@ static inline void check_allowed(const struct window_world *s, const struct weir
 }
 
 static inline void check_denied(const struct window_world *s, const struct weir_amounts *a,
-                         const struct weir_verdict *verdict)
+                                const struct weir_verdict *verdict)
 {
     bool late = false, never = false;
     for (unsigned k = 0; k < s->plan.windows; k++) {
@@ -119,7 +120,7 @@ static inline void check_denied(const struct window_world *s, const struct weir_
 /* The short way decides nothing that the general calls, after which `s` is, would decide otherwise.
  * `before`: the value as it was. */
 static inline void check_in_step(const struct window_world *s, struct weir_value *before,
-                          const struct weir_amounts *a, bool fits)
+                                 const struct weir_amounts *a, bool fits)
 {
     struct weir_decision shortly, general;
     struct weir_value untouched = copy_of(before);
@@ -179,13 +180,29 @@ static inline void world_debt(struct window_world *s, const struct weir_amounts 
     naive_add(&s->model, s->now_us, s->real_us, a);
 }
 
-/* The clock reads now_us. A value goes by its latest step until a clock that stepped back has caught
- * up. */
+/* The clock reads now_us. A value goes by its latest step until a clock that stepped back has
+ * caught up. */
 static inline void world_time(struct window_world *s, uint64_t now_us)
 {
     s->real_us += now_us > s->now_us ? now_us - s->now_us : 0;
     s->now_us = weir_value_now_us(&s->value, &s->plan, now_us);
     naive_pass(&s->model, &s->plan, s->now_us);
+}
+
+/* An edge of time: of the n-th step from now on (n > 0), or for n = 0 the next moment at which an
+ * entry may leave. */
+static inline uint64_t world_edge_us(const struct window_world *s, const struct weir_window_spec *w,
+                                     uint64_t n)
+{
+    uint64_t step = s->now_us / w->step_us;
+    if (n > 0) {
+        return (step + n) * w->step_us;
+    }
+    uint64_t leaves_us = (step - WEIR_WINDOW_STEPS) * w->step_us + w->window_us;
+    while (leaves_us <= s->now_us) {
+        leaves_us += w->step_us;
+    }
+    return leaves_us;
 }
 
 static inline void world_check(struct window_world *s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes drive one packed value and the naive model beside it: charges, settlements up and down, time
- * forward and back, changes of the plan. Guarantees 1 to 4 are checked at each step. Seeds:
+/* Bytes drive one packed value and the naive model beside it: charges, settlements up and down,
+ * time forward and back, changes of the plan. Guarantees 1 to 4 are checked at each step. Seeds:
  * fuzz_window/. */
 #include <stdlib.h>
 
@@ -126,9 +126,8 @@ static void settle(struct window_world *s, struct bytes *b, unsigned first)
         return;
     }
     struct naive_event *e = &s->model.event[first + which % (s->model.events - first)];
-    struct weir_amounts less =
-        weir_amounts(0, e->amount[WEIR_METER_INPUT_TOKENS] / 255 * share_in,
-                     e->amount[WEIR_METER_OUTPUT_TOKENS] / 255 * share_out);
+    struct weir_amounts less = weir_amounts(0, e->amount[WEIR_METER_INPUT_TOKENS] / 255 * share_in,
+                                            e->amount[WEIR_METER_OUTPUT_TOKENS] / 255 * share_out);
     world_lower(s, e, &less);
 }
 
@@ -139,8 +138,7 @@ static void pass_time(struct window_world *s, struct bytes *b)
     uint64_t latest_us = UINT64_C(1) << 51;
     if (how % 4 == 0 && s->plan.windows > 0) {
         const struct weir_window_spec *w = &s->plan.window[how / 4 % s->plan.windows];
-        uint64_t edge_us = (now_us / w->step_us + 1 + by % 140) * w->step_us;
-        now_us = edge_us + by / 140 % 2 * (w->window_us % w->step_us) - 1 + how / 64 % 3;
+        now_us = world_edge_us(s, w, by % 141) - 1 + how / 64 % 3;
     } else {
         now_us = how % 4 == 1 ? now_us - at_most(by, 5000000) : now_us + by;
     }

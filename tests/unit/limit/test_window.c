@@ -72,11 +72,8 @@ static void pass_time(struct stream *s)
         now_us += UINT64_C(3600000000) * (1 + weir_rand_below(&s->random, 100));
     } else if (dice < 30 &&
                s->world.plan.windows > 0) { /* onto the edge of a step, one off either way */
-        uint64_t edge = (now_us / w->step_us + 1 + weir_rand_below(&s->random, 140)) * w->step_us;
-        if (weir_rand_below(&s->random, 2) == 0 &&
-            edge + w->window_us > now_us + 140 * w->step_us) {
-            edge += w->window_us - 140 * w->step_us; /* where an entry leaves */
-        }
+        uint64_t n = weir_rand_below(&s->random, 2) * (1 + weir_rand_below(&s->random, 140));
+        uint64_t edge = world_edge_us(&s->world, w, n);
         now_us = edge - 1 + weir_rand_below(&s->random, 3);
     } else if (dice < 700) {
         now_us += weir_rand_below(&s->random, 2 * s->mean_gap_us);
