@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* window.h - the packed windows of one subject: the same bytes in the embedded store, in the Redis
- * value (src/store/redis_take.lua edits them in place) and in tests. Pure: no I/O, no clock,
+ * value (src/store/redis/charge.lua edits them in place) and in tests. Pure: no I/O, no clock,
  * no allocation. One owner at a time. Times: microseconds of one clock; see weir_value_now_us for a
  * clock that steps back.
  *
