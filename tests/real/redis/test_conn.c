@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The connection against a server that does what a good one would not: it speaks unasked, stops
- * reading, forgets the script, never ends an answer. Both are on one loop, over a real socket. */
+ * reading, forgets the script, never ends an answer: guarantee 5. Both are on one loop, over a real
+ * socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

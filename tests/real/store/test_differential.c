@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded store and charge.lua in a real Redis, driven with the same operations at the same
- * injected times: equal decisions, and after each charge equal bytes. */
+ * injected times: equal decisions, and after each charge equal bytes. So guarantees 1 to 4 hold in
+ * Redis as they do in C. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

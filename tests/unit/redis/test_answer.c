@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What charge.lua answers, and everything else that a server may say instead. */
+/* What charge.lua answers (guarantee 4 for Redis), and everything else that a server may say
+ * instead (guarantees 5 and 6). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

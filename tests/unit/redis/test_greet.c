@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is said first, and which servers may be used. */
+/* What is said first, and which servers may be used: not one that evicts, so that guarantee 1
+ * holds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's handle on the embedded table: what is settled once, twice, too late, elsewhere. */
+/* A worker's handle on the embedded table: what is settled once, twice, too late, elsewhere. What
+ * is given back twice would break guarantee 1. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
