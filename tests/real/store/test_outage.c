@@ -184,7 +184,8 @@ static void test_copy_follows_settlements(void **state)
     struct weir_settle settle = {.subject = {&n->config->key[0].subject},
                                  .subjects = 1,
                                  .reservation = f->one[0].call.reservation,
-                                 .used = weir_amounts(1, 0, 100)};
+                                 .used = weir_amounts(1, 0, 100),
+                                 .now_us = weir_clock_us()};
     assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK); /* nobody waits */
     struct weir_settle waited = settle, of_other = settle;
     waited.reservation = f->one[1].call.reservation;
@@ -219,6 +220,7 @@ static void test_settled_where_taken(void **state)
                                  .subjects = 1,
                                  .reservation = f->one[0].call.reservation,
                                  .used = weir_amounts(1, 0, 20),
+                                 .now_us = weir_clock_us(),
                                  .claim = true};
     assert_int_equal(weir_store_settle(other->store, &settle), WEIR_OK);
     assert_int_equal(settle.result, WEIR_SETTLE_ELSEWHERE);
@@ -254,7 +256,8 @@ static void test_settled_during_an_outage(void **state)
     struct weir_settle settle = {.subject = {&n->config->key[0].subject},
                                  .subjects = 1,
                                  .reservation = f->one[0].call.reservation,
-                                 .used = weir_amounts(1, 0, 20)};
+                                 .used = weir_amounts(1, 0, 20),
+                                 .now_us = weir_clock_us()};
     assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
     assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 20);
 }

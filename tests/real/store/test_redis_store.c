@@ -94,6 +94,7 @@ static void test_claim_raced(void **state)
             .subjects = 1,
             .reservation = f->one[0].call.reservation,
             .used = weir_amounts(1, 0, 100),
+            .now_us = weir_clock_us(),
             .claim = true,
             .done = on_settled,
             .ctx = &done,

@@ -19,7 +19,8 @@ static int start(void **state)
 {
     (void)state;
     page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    guarded = mmap(NULL, 2 * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    guarded =
+        mmap(NULL, 2 * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return guarded == MAP_FAILED || mprotect(guarded + page_bytes, page_bytes, PROT_NONE) != 0;
 }
 
@@ -46,44 +47,44 @@ static void test_takes_and_refuses(void **state)
         {"[[[]],[{\"a\":{}}]]", WEIR_OK},
         {"\"\\u0000\\ud834\\udd1e\\ud800 \\\" \\\\ \\/ \\b\\f\\n\\r\\t\"", WEIR_OK},
         {"\"\xe2\x82\xac\"", WEIR_OK},
-        {"", WEIR_ERR_INVALID}, 
-        {" ", WEIR_ERR_INVALID}, 
-        {"{", WEIR_ERR_INVALID}, 
-        {"[", WEIR_ERR_INVALID}, 
-        {"[1", WEIR_ERR_INVALID}, 
-        {"[1,", WEIR_ERR_INVALID}, 
-        {"[1,]", WEIR_ERR_INVALID}, 
-        {"[,1]", WEIR_ERR_INVALID}, 
-        {"[1}", WEIR_ERR_INVALID}, 
-        {"{\"a\":1]", WEIR_ERR_INVALID}, 
-        {"{\"a\"}", WEIR_ERR_INVALID}, 
-        {"{\"a\":}", WEIR_ERR_INVALID}, 
-        {"{\"a\":1,}", WEIR_ERR_INVALID}, 
-        {"{a:1}", WEIR_ERR_INVALID}, 
-        {"{1:1}", WEIR_ERR_INVALID}, 
-        {"{} {}", WEIR_ERR_INVALID}, 
-        {"{}x", WEIR_ERR_INVALID}, 
-        {"01", WEIR_ERR_INVALID}, 
-        {"-", WEIR_ERR_INVALID}, 
-        {"+1", WEIR_ERR_INVALID}, 
-        {"1.", WEIR_ERR_INVALID}, 
-        {".5", WEIR_ERR_INVALID}, 
-        {"1e", WEIR_ERR_INVALID}, 
-        {"0x10", WEIR_ERR_INVALID}, 
-        {"NaN", WEIR_ERR_INVALID}, 
-        {"tru", WEIR_ERR_INVALID}, 
-        {"nullx", WEIR_ERR_INVALID}, 
-        {"'a'", WEIR_ERR_INVALID}, 
-        {"\"a", WEIR_ERR_INVALID}, 
-        {"\"a\\", WEIR_ERR_INVALID}, 
-        {"\"\\x\"", WEIR_ERR_INVALID}, 
-        {"\"\\u12g4\"", WEIR_ERR_INVALID}, 
-        {"\"\\u123", WEIR_ERR_INVALID}, 
-        {"\"a\nb\"", WEIR_ERR_INVALID}, 
-        {"\"aaaaaaaaaaa\x1f\"", WEIR_ERR_INVALID}, 
-        {"\"\xc0\xaf\"", WEIR_ERR_INVALID}, 
-        {"\"\xed\xa0\x80\"", WEIR_ERR_INVALID}, 
-        {"\xef\xbb\xbf{}", WEIR_ERR_INVALID}, 
+        {"", WEIR_ERR_INVALID},
+        {" ", WEIR_ERR_INVALID},
+        {"{", WEIR_ERR_INVALID},
+        {"[", WEIR_ERR_INVALID},
+        {"[1", WEIR_ERR_INVALID},
+        {"[1,", WEIR_ERR_INVALID},
+        {"[1,]", WEIR_ERR_INVALID},
+        {"[,1]", WEIR_ERR_INVALID},
+        {"[1}", WEIR_ERR_INVALID},
+        {"{\"a\":1]", WEIR_ERR_INVALID},
+        {"{\"a\"}", WEIR_ERR_INVALID},
+        {"{\"a\":}", WEIR_ERR_INVALID},
+        {"{\"a\":1,}", WEIR_ERR_INVALID},
+        {"{a:1}", WEIR_ERR_INVALID},
+        {"{1:1}", WEIR_ERR_INVALID},
+        {"{} {}", WEIR_ERR_INVALID},
+        {"{}x", WEIR_ERR_INVALID},
+        {"01", WEIR_ERR_INVALID},
+        {"-", WEIR_ERR_INVALID},
+        {"+1", WEIR_ERR_INVALID},
+        {"1.", WEIR_ERR_INVALID},
+        {".5", WEIR_ERR_INVALID},
+        {"1e", WEIR_ERR_INVALID},
+        {"0x10", WEIR_ERR_INVALID},
+        {"NaN", WEIR_ERR_INVALID},
+        {"tru", WEIR_ERR_INVALID},
+        {"nullx", WEIR_ERR_INVALID},
+        {"'a'", WEIR_ERR_INVALID},
+        {"\"a", WEIR_ERR_INVALID},
+        {"\"a\\", WEIR_ERR_INVALID},
+        {"\"\\x\"", WEIR_ERR_INVALID},
+        {"\"\\u12g4\"", WEIR_ERR_INVALID},
+        {"\"\\u123", WEIR_ERR_INVALID},
+        {"\"a\nb\"", WEIR_ERR_INVALID},
+        {"\"aaaaaaaaaaa\x1f\"", WEIR_ERR_INVALID},
+        {"\"\xc0\xaf\"", WEIR_ERR_INVALID},
+        {"\"\xed\xa0\x80\"", WEIR_ERR_INVALID},
+        {"\xef\xbb\xbf{}", WEIR_ERR_INVALID},
     };
     struct weir_json j;
     (void)state;
@@ -104,7 +105,8 @@ static void test_takes_and_refuses(void **state)
     weir_json_deinit(&j);
 }
 
-/* Each byte that ends a run of plain ones, at each place of the eight that are looked at together. */
+/* Each byte that ends a run of plain ones, at each place of the eight that are looked at together.
+ */
 static void test_strings_of_every_length(void **state)
 {
     struct weir_json j;
@@ -164,7 +166,10 @@ static void test_escapes(void **state)
         {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
         {"\"\\ud834\\udd1e\"", "\xf0\x9d\x84\x9e", 4},
         {"\"\\ud834x\"", "\xef\xbf\xbdx", 4},
-        {"\"\\ud834\\u0041\"", "\xef\xbf\xbd" "A", 4},
+        {"\"\\ud834\\u0041\"",
+         "\xef\xbf\xbd"
+         "A",
+         4},
         {"\"\\udd1e\\ud834\"", "\xef\xbf\xbd\xef\xbf\xbd", 6},
         {"\"a\\u0000b\"", "a\0b", 3},
     };
@@ -198,12 +203,22 @@ static void test_whole_numbers(void **state)
         enum weir_err err;
         uint64_t value;
     } cases[] = {
-        {"0", WEIR_OK, 0},        {"-0", WEIR_OK, 0},       {"16", WEIR_OK, 16},
-        {"16.0", WEIR_OK, 16},    {"1.6e1", WEIR_OK, 16},   {"1000", WEIR_OK, 1000},
-        {"1e3", WEIR_OK, 1000},   {"1001", WEIR_ERR_LIMIT, 0}, {"1e400", WEIR_ERR_LIMIT, 0},
-        {"-1", WEIR_ERR_INVALID, 0}, {"0.5", WEIR_ERR_INVALID, 0}, {"-1e400", WEIR_ERR_INVALID, 0},
-        {"99999999999999999999999", WEIR_ERR_LIMIT, 0}, {"\"1\"", WEIR_ERR_INVALID, 0},
-        {"true", WEIR_ERR_INVALID, 0}, {"null", WEIR_ERR_INVALID, 0},
+        {"0", WEIR_OK, 0},
+        {"-0", WEIR_OK, 0},
+        {"16", WEIR_OK, 16},
+        {"16.0", WEIR_OK, 16},
+        {"1.6e1", WEIR_OK, 16},
+        {"1000", WEIR_OK, 1000},
+        {"1e3", WEIR_OK, 1000},
+        {"1001", WEIR_ERR_LIMIT, 0},
+        {"1e400", WEIR_ERR_LIMIT, 0},
+        {"-1", WEIR_ERR_INVALID, 0},
+        {"0.5", WEIR_ERR_INVALID, 0},
+        {"-1e400", WEIR_ERR_INVALID, 0},
+        {"99999999999999999999999", WEIR_ERR_LIMIT, 0},
+        {"\"1\"", WEIR_ERR_INVALID, 0},
+        {"true", WEIR_ERR_INVALID, 0},
+        {"null", WEIR_ERR_INVALID, 0},
     };
     struct weir_json j;
     (void)state;
@@ -257,9 +272,12 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_takes_and_refuses), cmocka_unit_test(test_strings_of_every_length),
-        cmocka_unit_test(test_values),            cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_whole_numbers),     cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_takes_and_refuses),
+        cmocka_unit_test(test_strings_of_every_length),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_whole_numbers),
+        cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
