@@ -35,6 +35,7 @@ bool weir_buf_reserve(struct weir_buf *b, size_t more)
         return true;
     }
     size_t room = b->room < BUF_ROOM_MIN ? BUF_ROOM_MIN : b->room;
+    room = room < b->max ? room : b->max; /* an append within room does not look at max */
     while (room < need) {
         room = room > b->max / 2 ? b->max : room * 2;
     }

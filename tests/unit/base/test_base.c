@@ -58,6 +58,19 @@ static void test_buf_maximum(void **state)
     weir_buf_deinit(&b);
 }
 
+static void test_buf_small_maximum(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    weir_buf_init(&b, 3);
+    weir_buf_append(&b, "abc", 3);
+    assert_false(b.failed);
+    weir_buf_char(&b, 'd');
+    assert_true(b.failed);
+    assert_int_equal(b.len, 3);
+    weir_buf_deinit(&b);
+}
+
 static void test_buf_no_memory(void **state)
 {
     (void)state;
@@ -138,10 +151,11 @@ static void test_rand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_str_u64),     cmocka_unit_test(test_str),
-        cmocka_unit_test(test_buf_maximum), cmocka_unit_test(test_buf_no_memory),
-        cmocka_unit_test(test_buf_json),    cmocka_unit_test(test_hist),
-        cmocka_unit_test(test_log_gate),    cmocka_unit_test(test_rand),
+        cmocka_unit_test(test_str_u64),       cmocka_unit_test(test_str),
+        cmocka_unit_test(test_buf_maximum),   cmocka_unit_test(test_buf_small_maximum),
+        cmocka_unit_test(test_buf_no_memory), cmocka_unit_test(test_buf_json),
+        cmocka_unit_test(test_hist),          cmocka_unit_test(test_log_gate),
+        cmocka_unit_test(test_rand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
