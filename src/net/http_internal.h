@@ -39,8 +39,8 @@ struct http_parser {
     uint32_t headers;
     uint32_t head_bytes;  /* 0 until the head is complete */
     size_t chunked_bytes; /* of a chunked body, as sent */
-    const char *fed;      /* what the present call feeds */
-    char last;            /* the byte before it */
+    const char *checked;  /* up to here its lines were looked at, in the present feed */
+    char last;            /* the byte before it; 0 behind a chunk's bytes */
     bool in_value, chunked, complete, expects_continue;
     int status; /* of the refusal; 0: none */
     const char *reason;

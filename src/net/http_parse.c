@@ -6,6 +6,13 @@
  * bounded with it. */
 enum { CHUNKED_FACTOR = 8 };
 
+static const char UNKNOWN_CODING[] = "The only transfer coding understood is \"chunked\", once.";
+static const char UNKNOWN_VERSION[] = "The versions spoken are HTTP/1.0 and HTTP/1.1.";
+static const char UNCLEAN_LINE[] =
+    "Lines must end with CRLF, begin with no blank or colon and hold no NUL, CR or LF.";
+static const char NOT_HTTP[] = "The request is not well-formed HTTP/1.1.";
+static const char BODY_TOO_LARGE[] = "The request body is too large.";
+
 static int refuse(struct http_parser *p, int status, const char *reason)
 {
     if (p->status == 0) {
@@ -38,12 +45,6 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
                : 0;
 }
 
-/* The byte in front of `at`, which is a byte of this feed. */
-static char byte_before(const struct http_parser *p, const char *at)
-{
-    return at > p->fed ? at[-1] : p->last;
-}
-
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_parser *p = parser->data;
@@ -64,13 +65,10 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_parser *p = parser->data;
-    if (p->head_bytes != 0) {
-        return len > 0 && byte_before(p, at) == '\n'
-                   ? refuse(p, 400, "A trailer must not continue on a further line.")
-                   : 0;
+    if (p->head_bytes == 0) {
+        p->in_value = true;
+        extend(p, &p->value[p->headers], at, len);
     }
-    p->in_value = true;
-    extend(p, &p->value[p->headers], at, len);
     return 0;
 }
 
@@ -98,13 +96,28 @@ static bool head_is_clean(const char *p, size_t len)
     return bad == 0 && p[len - 1] == '\n' && p[len - 2] == '\r';
 }
 
+/* llhttp also takes more blanks between the parts, and the protocols RTSP and ICE. */
+static int check_request_line(struct http_parser *p)
+{
+    const char *target = p->base + p->target.at, *version = target + p->target.len;
+    const char *end = p->base + p->head_bytes;
+    if (target - p->base < 2 || target[-1] != ' ' || target[-2] == ' ' || end - version < 11 ||
+        version[0] != ' ' || version[1] == ' ') {
+        return refuse(p, 400, NOT_HTTP);
+    }
+    if (memcmp(version, " HTTP/1.", 8) != 0 || version[9] != '\r') {
+        return refuse(p, 505, UNKNOWN_VERSION);
+    }
+    return 0;
+}
+
 static int check_coding(struct http_parser *p, struct weir_str coding)
 {
-    if (weir_str_eq_nocase(coding, WEIR_STR("chunked"))) {
-        return p->chunked ? refuse(p, 400, "Transfer-Encoding: chunked may be applied only once.")
-                          : (p->chunked = true, 0);
+    if (p->chunked || !weir_str_eq_nocase(coding, WEIR_STR("chunked"))) {
+        return refuse(p, 501, UNKNOWN_CODING);
     }
-    return refuse(p, 501, "The only transfer coding understood is \"chunked\".");
+    p->chunked = true;
+    return 0;
 }
 
 static int check_headers(struct http_parser *p)
@@ -148,7 +161,7 @@ static int check_headers(struct http_parser *p)
         return refuse(p, 411, "The request needs a Content-Length or chunked coding.");
     }
     if (lengths > 0 && p->llhttp.content_length > p->limits->body_bytes_max) {
-        return refuse(p, 413, "The request body is too large.");
+        return refuse(p, 413, BODY_TOO_LARGE);
     }
     bool has_body = p->chunked || p->llhttp.content_length > 0;
     p->expects_continue = p->expects_continue && has_body && p->llhttp.http_minor > 0;
@@ -163,11 +176,26 @@ static int on_headers_complete(llhttp_t *parser)
         p->headers++;
     }
     if (parser->http_major != 1 || parser->http_minor > 1) {
-        return refuse(p, 505, "The versions spoken are HTTP/1.0 and HTTP/1.1.");
+        return refuse(p, 505, UNKNOWN_VERSION);
     }
     parser->upgrade = 0; /* we offer no other protocol: the request is answered in this one */
     p->head_bytes = UINT32_MAX; /* known when the feed stops here */
     return HPE_PAUSED;
+}
+
+/* The same for the lines around the chunks and the trailers, up to `end`. */
+static int check_lines(struct http_parser *p, const char *end)
+{
+    bool clean = true;
+    char last = p->last;
+    for (const char *at = p->checked; at < end; at++) {
+        clean &= (last == '\r') == (*at == '\n') && *at != '\0' &&
+                 !(last == '\n' && (*at == ' ' || *at == '\t' || *at == ':'));
+        last = *at;
+    }
+    p->last = last;
+    p->checked = end;
+    return clean ? 0 : refuse(p, 400, UNCLEAN_LINE);
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t len)
@@ -177,8 +205,14 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
         extend(p, &p->body, at, len);
         return 0;
     }
+    int err = check_lines(p, at);
+    if (err != 0) {
+        return err;
+    }
+    p->last = 0;
+    p->checked = at + len;
     weir_buf_append(&p->chunks, at, len);
-    return p->chunks.failed ? refuse(p, 413, "The request body is too large.") : 0;
+    return p->chunks.failed ? refuse(p, 413, BODY_TOO_LARGE) : 0;
 }
 
 static int on_message_complete(llhttp_t *parser)
@@ -219,6 +253,7 @@ void http_parser_next(struct http_parser *p)
     p->target = p->body = (struct http_span){0};
     p->headers = p->head_bytes = 0;
     p->chunked_bytes = 0;
+    p->last = 0;
     p->in_value = p->chunked = p->complete = p->expects_continue = false;
     p->status = 0;
     p->reason = NULL;
@@ -237,10 +272,10 @@ static void refuse_syntax(struct http_parser *p, llhttp_errno_t err)
         break;
     case HPE_INVALID_VERSION:
     case HPE_PAUSED_H2_UPGRADE:
-        refuse(p, 505, "The versions spoken are HTTP/1.0 and HTTP/1.1.");
+        refuse(p, 505, UNKNOWN_VERSION);
         break;
     case HPE_INVALID_TRANSFER_ENCODING:
-        refuse(p, 501, "The only transfer coding understood is \"chunked\".");
+        refuse(p, 501, UNKNOWN_CODING);
         break;
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         refuse(p, 400, "The length of the body must be given once.");
@@ -252,7 +287,7 @@ static void refuse_syntax(struct http_parser *p, llhttp_errno_t err)
         refuse(p, 400, "A chunk size must be a hexadecimal number.");
         break;
     default:
-        refuse(p, 400, "The request is not well-formed HTTP/1.1.");
+        refuse(p, 400, NOT_HTTP);
         break;
     }
 }
@@ -262,58 +297,54 @@ static enum http_parsed head_done(struct http_parser *p, size_t used)
 {
     p->head_bytes = (uint32_t)used;
     if (!head_is_clean(p->base, used)) {
-        refuse(p, 400, "A header line must end with CRLF and hold no NUL, CR or LF.");
-    } else if (check_headers(p) == 0) {
+        refuse(p, 400, UNCLEAN_LINE);
+    } else if (check_request_line(p) == 0 && check_headers(p) == 0) {
         return HTTP_HEAD_DONE;
     }
     return HTTP_REFUSED;
 }
 
-/* What llhttp does not bound or check of a chunked body that was read up to `end`. */
-static bool chunks_are_clean(struct http_parser *p, const char *end)
+/* Where this feed must end. Nothing behind a bound is looked at, so that what is refused there does
+ * not depend on the pieces in which it comes. */
+static size_t end_of_feed(const struct http_parser *p, size_t from, size_t len)
 {
-    p->chunked_bytes += (size_t)(end - p->fed);
-    if (p->chunked_bytes > CHUNKED_FACTOR * p->limits->body_bytes_max + p->limits->head_bytes_max) {
-        refuse(p, 413, "The request body is too large.");
-    } else if (p->complete && byte_before(p, end - 1) != '\r') {
-        refuse(p, 400, "A chunked body must end with CRLF.");
+    const struct weir_http_limits *l = p->limits;
+    size_t room = SIZE_MAX;
+    if (p->head_bytes == 0) {
+        room = l->head_bytes_max - from;
+    } else if (p->chunked) {
+        room = CHUNKED_FACTOR * l->body_bytes_max + l->head_bytes_max - p->chunked_bytes;
     }
-    return p->status == 0;
+    return len - from > room ? from + room : len;
 }
 
 enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size_t from, size_t len,
                                   size_t *ret_used)
 {
-    /* Nothing behind the bound is looked at, so that it is the same in whatever pieces it comes. */
-    size_t head_max = p->limits->head_bytes_max;
-    size_t end = p->head_bytes == 0 && len > head_max ? head_max : len;
-    bool in_chunks = p->head_bytes != 0 && p->chunked;
+    size_t end = end_of_feed(p, from, len);
+    bool in_head = p->head_bytes == 0, in_chunks = !in_head && p->chunked;
     p->base = bytes;
-    p->fed = bytes + from;
+    p->checked = bytes + from;
     *ret_used = end;
-    llhttp_errno_t err = llhttp_execute(&p->llhttp, p->fed, end - from);
+    llhttp_errno_t err = llhttp_execute(&p->llhttp, bytes + from, end - from);
     if (err == HPE_PAUSED) {
         *ret_used = (size_t)(llhttp_get_error_pos(&p->llhttp) - bytes);
         llhttp_resume(&p->llhttp);
     } else if (err != HPE_OK) {
-        if (p->status == 0) {
-            refuse_syntax(p, err);
-        }
+        refuse_syntax(p, err);
         return HTTP_REFUSED;
     }
-    if (in_chunks && !chunks_are_clean(p, bytes + *ret_used)) {
+    if (in_chunks && check_lines(p, bytes + *ret_used) != 0) {
         return HTTP_REFUSED;
     }
     if (err == HPE_PAUSED) {
         return p->complete ? HTTP_COMPLETE : head_done(p, *ret_used);
     }
     if (end < len) {
-        refuse(p, 431, "The request head is too large.");
+        in_head ? refuse(p, 431, "The request head is too large.") : refuse(p, 413, BODY_TOO_LARGE);
         return HTTP_REFUSED;
     }
-    if (end > from) {
-        p->last = bytes[end - 1];
-    }
+    p->chunked_bytes += in_chunks ? end - from : 0;
     return HTTP_NEEDS_MORE;
 }
 
