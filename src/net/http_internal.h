@@ -62,7 +62,7 @@ enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size
 /* The request that was just completed; `header` has room for WEIR_HTTP_HEADERS_MAX. */
 void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
                          struct weir_http_request *ret_request);
-/* Ready for the next request of the connection. */
+/* Ready for the request after one that was complete. */
 void http_parser_next(struct http_parser *p);
 bool http_parser_keep_alive(const struct http_parser *p);
 bool http_parser_is_http10(const struct http_parser *p);

@@ -234,7 +234,7 @@ static const llhttp_settings_t settings = {
 
 void http_parser_init(struct http_parser *p, const struct weir_http_limits *limits)
 {
-    p->limits = limits;
+    *p = (struct http_parser){.limits = limits};
     weir_buf_init(&p->chunks, limits->body_bytes_max);
     http_parser_next(p);
 }
@@ -327,14 +327,16 @@ enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size
     p->checked = bytes + from;
     *ret_used = end;
     llhttp_errno_t err = llhttp_execute(&p->llhttp, bytes + from, end - from);
-    if (err == HPE_PAUSED) {
+    if (err != HPE_OK) {
         *ret_used = (size_t)(llhttp_get_error_pos(&p->llhttp) - bytes);
+    }
+    if (in_chunks && check_lines(p, bytes + *ret_used) != 0) {
+        return HTTP_REFUSED;
+    }
+    if (err == HPE_PAUSED) {
         llhttp_resume(&p->llhttp);
     } else if (err != HPE_OK) {
         refuse_syntax(p, err);
-        return HTTP_REFUSED;
-    }
-    if (in_chunks && check_lines(p, bytes + *ret_used) != 0) {
         return HTTP_REFUSED;
     }
     if (err == HPE_PAUSED) {

@@ -16,7 +16,8 @@ struct http_feed {
     struct http_parser parser;
     char *guard;          /* the first byte that must not be touched */
     struct weir_buf told; /* a line for each request, and one for how it ended */
-    int status;           /* of the refusal */
+    int status;           /* of the refusal; 0: none */
+    size_t requests, request_bytes, body_bytes; /* of the complete requests */
 };
 
 static inline void http_feed_init(struct http_feed *f, const struct weir_http_limits *limits)
@@ -62,6 +63,8 @@ static inline void http_feed_tell(struct http_feed *f, const char *end, bool con
         http_feed_in(r.path, p->base, end);
     }
     http_feed_in(r.query, p->base, end);
+    f->requests++;
+    f->body_bytes += r.body.len;
     weir_buf_str(&f->told, r.method_text);
     weir_buf_char(&f->told, '|');
     weir_buf_str(&f->told, r.path);
@@ -95,8 +98,11 @@ static inline void http_feed(struct http_feed *f, struct weir_str bytes, const s
     bool continued = false;
     enum http_parsed what = HTTP_NEEDS_MORE;
     f->status = 0;
+    f->requests = f->request_bytes = f->body_bytes = 0;
     weir_buf_reset(&f->told);
-    http_parser_next(&f->parser);
+    const struct weir_http_limits *limits = f->parser.limits;
+    http_parser_deinit(&f->parser);
+    http_parser_init(&f->parser, limits);
     while (what != HTTP_REFUSED && have < bytes.len) {
         size_t more = piece[next++ % pieces];
         have = more < bytes.len - have ? have + more : bytes.len;
@@ -118,6 +124,7 @@ static inline void http_feed(struct http_feed *f, struct weir_str bytes, const s
                 http_feed_tell(f, at + from, continued);
                 http_parser_next(&f->parser);
                 start += gap + from;
+                f->request_bytes = start;
                 from = head = gap = 0;
             } else if (what == HTTP_NEEDS_MORE && f->parser.chunked) { /* joined elsewhere */
                 head = f->parser.head_bytes;
