@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same bytes whole and in pieces must lead to the same requests and refusals, and what was taken
- * must have the borders that a reader without any leniency finds. The first byte says how many of
- * the next are lengths of pieces. Seeds: fuzz_http_parse/. */
+/* The same bytes whole and in pieces must lead to the same requests and refusals, and what was
+ * taken must have the borders that a reader without any leniency finds. The first byte says how
+ * many of the next are lengths of pieces. Seeds: fuzz_http_parse/. */
 #include <stdlib.h>
 
 #include "support/http_feed.h"
@@ -56,7 +56,8 @@ static void check_request_line(struct weir_str text)
     const char *first = memchr(text.p, ' ', text.len), *last = memrchr(text.p, ' ', text.len);
     must(first != NULL && last > first + 1 && memchr(first + 1, ' ', last - first - 1) == NULL);
     struct weir_str version = weir_str(last, (size_t)(text.p + text.len - last));
-    must(weir_str_eq(version, WEIR_STR(" HTTP/1.1")) || weir_str_eq(version, WEIR_STR(" HTTP/1.0")));
+    must(weir_str_eq(version, WEIR_STR(" HTTP/1.1")) ||
+         weir_str_eq(version, WEIR_STR(" HTTP/1.0")));
 }
 
 static size_t chunks(struct weir_str *rest)
@@ -65,7 +66,8 @@ static size_t chunks(struct weir_str *rest)
     do {
         struct weir_str text = line(rest);
         size_t digits = 0;
-        for (len = 0; digits < text.len && text.p[digits] != ';' && text.p[digits] != ' '; digits++) {
+        for (len = 0; digits < text.len && text.p[digits] != ';' && text.p[digits] != ' ';
+             digits++) {
             const char hex[] = "0123456789abcdef0123456789ABCDEF";
             const char *at = memchr(hex, text.p[digits], sizeof(hex) - 1);
             must(at != NULL && len < 1 << 20);
