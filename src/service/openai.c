@@ -76,13 +76,10 @@ static void on_timer_closed(uv_handle_t *handle)
     chat_release(handle->data);
 }
 
-/* Nothing is left to say. */
+/* Nothing is left to say: the exchange is answered or gone, and not ours any more. */
 static void chat_end(struct weir_chat *chat)
 {
-    if (chat->x != NULL) {
-        *weir_http_exchange_slot(chat->x) = NULL;
-        chat->x = NULL;
-    }
+    chat->x = NULL;
     if (chat->timer_open) {
         chat->timer_open = false;
         uv_close((uv_handle_t *)&chat->timer, on_timer_closed);
