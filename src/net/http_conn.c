@@ -186,6 +186,7 @@ static void invite_body(struct http_conn *c)
     if (c->parser.expects_continue && c->phase == HTTP_IN_BODY && c->first == NULL &&
         !c->no_more_requests) {
         c->parser.expects_continue = false;
+        enter(c, HTTP_IN_BODY); /* its time starts now */
         WEIR_BUF_LIT(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
         http_conn_touched(c);
     }
@@ -421,7 +422,7 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
         }
         break;
     case HTTP_IN_BODY:
-        if (for_ms >= l->body_timeout_ms && c->reading) {
+        if (for_ms >= l->body_timeout_ms && c->reading && !c->parser.expects_continue) {
             refuse(c, 408, "The request body took too long to arrive.");
         }
         break;
