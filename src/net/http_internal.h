@@ -17,7 +17,7 @@ enum {
     HTTP_DRAIN_MS = 20,           /* the same while draining */
     HTTP_KEEP_BYTES = 16 * 1024,  /* a buffer larger than this is given back when empty */
     HTTP_LINGER_MS = 2000,        /* after a refusal: time for the client to read the answer */
-    HTTP_LINGER_BYTES = 1 << 20,  /* and what it may still send */
+    HTTP_LINGER_BYTES = 64 << 20, /* and to send what it has begun: most read no sooner */
     HTTP_OUT_BYTES_MAX = 64 << 20 /* a client that reads no answer is cut here */
 };
 

@@ -232,6 +232,15 @@ describe("sizes and times", () => {
         await refusedAndClosed(`${POST}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(5)}`, 413);
     });
 
+    it("413 reaches a client that reads only when it has sent its body", async () => {
+        const body = "x".repeat(16 << 20);
+        const headers = { "content-type": "application/json" };
+        for (let round = 0; round < 4; round++) {
+            const { status } = await node.ask("POST", CHAT, { key: SECRETS.a, body, headers });
+            assert.equal(status, 413);
+        }
+    });
+
     it("414 for a target above the bound, and 200 at it", async () => {
         const target = (size) => `/healthz?${"q".repeat(size - "/healthz?".length)}`;
         await refusedAndClosed(`GET ${target(1025)} HTTP/1.1\r\nHost: weir\r\n\r\n`, 414);
@@ -257,6 +266,7 @@ describe("sizes and times", () => {
     });
 
     it("505 for another version", async () => {
+        await refusedAndClosed("OPTIONS /healthz RTSP/1.0\r\nHost: weir\r\n\r\n", 505);
         await refusedAndClosed("GET /healthz HTTP/3.0\r\nHost: weir\r\n\r\n", 400, 505);
     });
 });
@@ -292,6 +302,8 @@ describe("a request that two readers could read in two ways", () => {
         "a chunk size with a sign": `${POST}${chunked}\r\n-3\r\nabc\r\n0\r\n\r\n`,
         "a chunk without its CRLF": `${POST}${chunked}\r\n1\r\nabc\r\n0\r\n\r\n`,
         "a bare LF after a chunk size": `${POST}${chunked}\r\n3\nabc\r\n0\r\n\r\n`,
+        "a folded trailer": `${POST}${chunked}\r\n0\r\nX:\r\n y\r\n\r\n`,
+        "two spaces after the method": "GET  /healthz HTTP/1.1\r\nHost: weir\r\n\r\n",
         "no Host": "GET /healthz HTTP/1.1\r\n\r\n",
         "two Hosts": `${get}Host: other\r\n\r\n`,
         "no HTTP": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

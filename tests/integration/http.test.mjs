@@ -2,7 +2,9 @@
 // HTTP/1.1 as clients and balancers use it.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { connect } from "node:net";
 import { exchange } from "./support/raw.mjs";
+import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
 const BODY = JSON.stringify({
@@ -109,3 +111,64 @@ for (const workers of [1, 2]) {
         });
     });
 }
+
+describe("HTTP, answers that come late", () => {
+    let node;
+    before(async () => {
+        const mock = { seed: 1, first_token_ms: 1200, output_tokens: { mean: 3, max: 3 } };
+        const http = { body_timeout_ms: 1500, idle_timeout_ms: 1000 };
+        node = await Node.start(configuration({ mock, http }));
+    });
+    after(() => node.stop());
+
+    const statuses = ({ answers }) => answers.map(({ status }) => status);
+
+    it("says 100 Continue when it is due, and counts the time of the body from then", async () => {
+        const head = `${HEAD}Expect: 100-continue\r\nContent-Length: ${BODY.length}\r\n\r\n`;
+        const socket = connect(node.port, "127.0.0.1");
+        let text = "";
+        socket.setEncoding("latin1").on("data", (part) => (text += part));
+        socket.write(WHOLE + head);
+        await eventually(() => text.includes("100 Continue"), "the invitation");
+        assert.match(text, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 100 Continue\r\n\r\n$/);
+        setTimeout(() => socket.write(BODY), 700); // 1900 ms after its head
+        await eventually(() => text.match(/HTTP\/1\.1 (?!100)/g).length === 2, "the answer");
+        assert.doesNotMatch(text, / 408 /);
+        socket.destroy();
+    });
+
+    it("answers what a client asked that says no more", async () => {
+        const answer = await exchange(node.port, WHOLE + CLOSE.replace("close", "x"), { end: true });
+        assert.deepEqual(statuses(answer), [200, 200]);
+        assert.ok(answer.closed);
+    });
+
+    it("keeps 256 requests of each of eight connections in their order", async () => {
+        const look = CLOSE.replace("close", "keep-alive");
+        const text = (WHOLE + look).repeat(127) + WHOLE + CLOSE;
+        const all = await Promise.all(Array.from({ length: 8 }, () => exchange(node.port, text)));
+        for (const answer of all) {
+            assert.equal(answer.answers.length, 256);
+            assert.ok(answer.closed);
+            const chats = answer.answers.filter(({ status }) => status === 200 || status === 429);
+            assert.equal(chats.length, 256);
+            assert.ok(answer.answers.every(({ body }, n) => (n % 2 === 0) === body.startsWith("{")));
+        }
+    });
+
+    it("cuts off a client that reads no answer", async () => {
+        const open = async () => {
+            const { text } = await node.ask("GET", "/metrics");
+            return Number(text.match(/^weir_connections (\d+)/m)[1]);
+        };
+        const mine = await open();
+        const socket = connect({ port: node.port, host: "127.0.0.1" }).pause();
+        socket.on("error", () => {}); // it is cut
+        const look = CLOSE.replace("healthz", "metrics").replace("close", "keep-alive");
+        socket.write(look.repeat(5000));
+        await eventually(async () => (await open()) > mine, "the connection");
+        await eventually(async () => (await open()) <= mine, "its end");
+        assert.equal((await node.ask("GET", "/healthz")).status, 200);
+        socket.destroy();
+    });
+});

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue of the turn's end. An idle handle keeps the loop alive, so that each run is one turn. */
+/* The queue of the turn's end. An idle handle keeps the loop alive, so that each run is one turn.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,8 +104,8 @@ static void test_cancel(void **state)
         queue(&b);
         queue(&c);
         cancel(all[i]);
-        cancel(all[i]);  /* not queued: nothing */
-        queue(all[i]); /* the end of the queue is right */
+        cancel(all[i]); /* not queued: nothing */
+        queue(all[i]);  /* the end of the queue is right */
         turn(left[i]);
     }
     queue(&a);
