@@ -160,7 +160,7 @@ static void said(struct weir_http_exchange *x)
         c->held += x->out.len - x->held;
         x->held = x->out.len;
     }
-    if (c->out.len + c->held > HTTP_OUT_BYTES_MAX) {
+    if (http_conn_unsent(c) > HTTP_OUT_BYTES_MAX) {
         c->out.failed = true;
     }
     http_conn_touched(c);

@@ -222,7 +222,7 @@ static bool must_wait(const struct http_conn *c)
 {
     const struct weir_http_limits *l = &c->server->limits;
     return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) ||
-           c->out.len + c->sending.len + c->held > l->answer_bytes_max;
+           http_conn_unsent(c) > l->answer_bytes_max;
 }
 
 static void refuse(struct http_conn *c, int status, const char *reason)

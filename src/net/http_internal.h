@@ -131,6 +131,12 @@ struct weir_http_server {
     char read[HTTP_READ_BYTES];
 };
 
+/* What a connection holds for its client. */
+static inline size_t http_conn_unsent(const struct http_conn *c)
+{
+    return c->out.len + c->sending.len + c->held;
+}
+
 static inline void http_count(_Atomic uint64_t *counter, int64_t by)
 {
     uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);

@@ -125,6 +125,8 @@ static void test_bodies(void **state)
         {POST "Content-Length: 0\r\n\r\n", "POST|/||Host=h;Content-Length=0;||keep\n"},
         {POST "Content-Length: 3\r\n\r\nab", "...\n"},
         {GET "Content-Length: 2\r\n\r\nab", "GET|/||Host=h;Content-Length=2;|ab|keep\n"},
+        {"CONNECT h:1 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nab" GET "\r\n",
+         "CONNECT|h:1||Host=h;Content-Length=2;|ab|keep\n" GOT}, /* no tunnel begins */
         {GET "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n" END, "GET|/||" TE "|a|keep\n"},
         {POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na",
          "POST|/||Host=h;Expect=100-Continue;Content-Length=1;|a|keep continue\n"},
