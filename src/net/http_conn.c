@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_conn.c - one connection: bytes in, requests to the handler, answers out, its end. */
-#include <arpa/inet.h>
-
 #include "base/mem.h"
 #include "net/http_internal.h"
 
@@ -436,21 +434,6 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
 
 /* ---- the beginning ---- */
 
-static bool is_loopback(const struct sockaddr_storage *peer)
-{
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-    }
-    if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-        const uint8_t *b = in6->sin6_addr.s6_addr;
-        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-               (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && b[12] == 127);
-    }
-    return false;
-}
-
 static void on_refused_closed(uv_handle_t *handle)
 {
     struct http_conn *c = handle->data;
@@ -488,7 +471,7 @@ void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener)
     struct sockaddr_storage peer = {0};
     int peer_len = sizeof(peer);
     uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len);
-    c->loopback = is_loopback(&peer);
+    c->loopback = http_is_loopback(&peer);
     uv_tcp_nodelay(&c->tcp, 1);
     http_parser_init(&c->parser, &s->limits);
     weir_buf_init(&c->in, s->limits.head_bytes_max + s->limits.body_bytes_max + HTTP_READ_BYTES);

@@ -8,6 +8,7 @@
 #define WEIR_NET_HTTP_INTERNAL_H
 
 #include <llhttp.h>
+#include <sys/socket.h>
 
 #include "net/http_server.h"
 
@@ -161,6 +162,8 @@ void http_conn_close(struct http_conn *c);
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
 /* No request is under way or unanswered, nothing waits to be sent or to be read by the client. */
 bool http_conn_is_idle(const struct http_conn *c);
+/* IPv4, IPv6 and IPv4 in IPv6. */
+bool http_is_loopback(const struct sockaddr_storage *peer);
 void http_server_conn_gone(struct weir_http_server *s);
 
 #endif

@@ -62,6 +62,21 @@ static uint16_t port_of(int fd)
                                             : ((struct sockaddr_in *)&addr)->sin_port);
 }
 
+bool http_is_loopback(const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    }
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        const uint8_t *b = in6->sin6_addr.s6_addr;
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && b[12] == 127);
+    }
+    return false;
+}
+
 enum weir_err weir_http_listen(const char *host, uint16_t port, bool first, int *ret_fd,
                                uint16_t *ret_port)
 {
