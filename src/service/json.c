@@ -93,13 +93,10 @@ void weir_json_thread_end(void)
     arena.used = arena.bytes = 0;
 }
 
-/* A NUL, as a byte or escaped, would end a text of cJSON's early: what stands behind it would be
+/* A NUL, escaped as it may be, would end a text of cJSON's early: what stands behind it would be
  * read by the model and counted by nobody. */
-static bool holds_nul(struct weir_str text)
+static bool escapes_nul(struct weir_str text)
 {
-    if (memchr(text.p, '\0', text.len) != NULL) {
-        return true;
-    }
     const char *end = text.p + text.len;
     for (const char *p = text.p; (p = memchr(p, '\\', (size_t)(end - p))) != NULL; p += 2) {
         if (end - p < 2) {
@@ -112,10 +109,40 @@ static bool holds_nul(struct weir_str text)
     return false;
 }
 
+static bool strings_hold_controls(struct weir_str text)
+{
+    bool inside = false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == '"') {
+            inside = !inside;
+        } else if (inside && text.p[i] == '\\') {
+            i++;
+        } else if (inside && (unsigned char)text.p[i] < 0x20) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Control characters are blanks to cJSON, and it takes them in strings; JSON has four of them, and
+ * those between tokens only. */
+static bool controls_are_blanks(struct weir_str text)
+{
+    unsigned any = 0, other = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        unsigned control = c < 0x20;
+        any |= control;
+        other |= control & (unsigned)(c != '\t') & (unsigned)(c != '\n') & (unsigned)(c != '\r');
+    }
+    return other == 0 && (any == 0 || !strings_hold_controls(text));
+}
+
 const cJSON *weir_json_parse(struct weir_str text)
 {
     arena_reset();
-    if (text.len == 0 || holds_nul(text) || !weir_utf8_valid(text)) {
+    if (text.len == 0 || !controls_are_blanks(text) || escapes_nul(text) ||
+        !weir_utf8_valid(text)) {
         return NULL;
     }
     const char *end = NULL;
@@ -129,4 +156,22 @@ const cJSON *weir_json_parse(struct weir_str text)
         }
     }
     return root;
+}
+
+const char *weir_json_fields(const cJSON *object, const char *const *name, size_t count,
+                             const cJSON **ret_item)
+{
+    memset(ret_item, 0, count * sizeof(ret_item[0]));
+    for (const cJSON *item = object->child; item != NULL; item = item->next) {
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(item->string, name[i]) != 0) {
+                continue;
+            }
+            if (ret_item[i] != NULL) {
+                return name[i];
+            }
+            ret_item[i] = item;
+        }
+    }
+    return NULL;
 }

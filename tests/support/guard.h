@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guard.h - bytes that end where a page ends which nobody may touch: a reader that goes one byte too
- * far dies of it, in every build. Included once per test program. */
+/* guard.h - bytes that end where a page ends which nobody may touch: a reader that goes one byte
+ * too far dies of it, in every build. Included once per test program. */
 #ifndef WEIR_TESTS_GUARD_H
 #define WEIR_TESTS_GUARD_H
 

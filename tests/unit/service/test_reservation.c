@@ -13,8 +13,10 @@ static const uint64_t MOST = WEIR_AMOUNT_MAX / 2;
 
 static struct weir_reservation reservation(uint64_t word, uint64_t amount)
 {
-    return (struct weir_reservation){
-        .nonce = word, .epoch = word, .at_us = word, .reserved = weir_amounts(amount, amount, amount)};
+    return (struct weir_reservation){.nonce = word,
+                                     .epoch = word,
+                                     .at_us = word,
+                                     .reserved = weir_amounts(amount, amount, amount)};
 }
 
 static void write_text(struct weir_buf *b, const struct weir_reservation *r, struct weir_str name)
@@ -179,8 +181,11 @@ static void test_failure_leaves_results(void **state)
     struct weir_reservation r = reservation(7, 7);
     const struct weir_reservation before = r;
     struct weir_str name = WEIR_STR("mine");
-    assert_int_equal(weir_reservation_read(WEIR_STR("rsv_AAAA"), space, &r, &name),
-                     WEIR_ERR_INVALID);
+    struct weir_buf b;
+    const struct weir_reservation too_large = reservation(7, MOST + 1);
+    write_text(&b, &too_large, WEIR_STR("key:a"));
+    assert_int_equal(weir_reservation_read(weir_buf_view(&b), space, &r, &name), WEIR_ERR_INVALID);
+    weir_buf_deinit(&b);
     assert_memory_equal(&r, &before, sizeof(r));
     assert_true(weir_str_eq(name, WEIR_STR("mine")));
 }
