@@ -8,6 +8,8 @@
 
 static const uint64_t AMOUNT_MAX = WEIR_AMOUNT_MAX / 2;
 
+enum { FIELD_ECHO_MAX = 64 }; /* a longer name is not repeated to its sender */
+
 /* ---- reading ---- */
 
 static bool number_field(struct weir_request *r, const cJSON *item, uint64_t *ret_value)
@@ -62,9 +64,14 @@ static bool one_field(struct weir_request *r, const cJSON *item, const char *nam
     if (is_acquire && strcmp(item->string, "model") == 0) {
         return text_field(r, item, &ignored);
     }
-    weir_refuse(r, 400, item->string, NULL, "%.64s: unknown field; expected %s", item->string,
-                is_acquire ? "key, model, input_tokens, output_tokens or requests."
-                           : "reservation, input_tokens or output_tokens.");
+    const char *expected = is_acquire ? "key, model, input_tokens, output_tokens or requests."
+                                      : "reservation, input_tokens or output_tokens.";
+    if (strlen(item->string) <= FIELD_ECHO_MAX) {
+        weir_refuse(r, 400, item->string, NULL, "%s: unknown field; expected %s", item->string,
+                    expected);
+    } else {
+        weir_refuse(r, 400, NULL, NULL, "Unknown field; expected %s", expected);
+    }
     return false;
 }
 
@@ -79,6 +86,10 @@ static bool read_fields(struct weir_request *r, const char *name, bool is_acquir
     }
     for (const cJSON *item = root->child; item != NULL; item = item->next) {
         if (!one_field(r, item, name, is_acquire, ret_fields)) {
+            return false;
+        }
+        if (cJSON_GetObjectItemCaseSensitive(root, item->string) != item) {
+            weir_refuse(r, 400, item->string, NULL, "%s: this field is given twice.", item->string);
             return false;
         }
     }
