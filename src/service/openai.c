@@ -2,16 +2,11 @@
 /* openai.c - POST /v1/chat/completions and GET /v1/models. A request is charged before the model
  * runs: its input as estimated, its output at the maximum it allows; when the model is done the
  * charge is settled to what was used. */
-#include <xxhash.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock.h"
-#include "service/json.h"
+#include "service/chat_request.h"
 #include "service/service.h"
-#include "tokens/tokens.h"
-
-enum { MODEL_MAX = 128 };
 
 struct weir_chat {
     struct weir_pending pending; /* first: what the exchange's slot points at */
@@ -20,7 +15,7 @@ struct weir_chat {
     struct weir_chat *next;       /* free list */
     uint64_t started_ns, asked_ns;
     uint64_t input_tokens, output_max;
-    uint64_t prompt_hash; /* of model and messages: all that the mock's answer depends on */
+    uint64_t prompt_hash;
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
     uint32_t sent; /* tokens of the answer that left */
@@ -31,159 +26,48 @@ struct weir_chat {
     uint64_t created_s;
     char id[WEIR_REQUEST_ID_BYTES];
     uint32_t model_len, model_json_len;
-    char model[MODEL_MAX];
-    char model_json[MODEL_MAX * 6 + 2];
+    char model[WEIR_MODEL_MAX];
+    char model_json[WEIR_MODEL_MAX * 6 + 2];
 };
 
 /* ---- the request ---- */
 
-/* Refuses unless the item is absent or a whole number from 1 on. */
-static bool maximum_field(struct weir_request *r, const cJSON *root, const char *name,
-                          uint64_t *ret_value)
+/* The model's name outlives the body: as it is, and as it stands in every event of a stream.
+ * False: no memory. */
+static bool keep_model(struct weir_chat *chat, struct weir_str model)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
-    if (item == NULL || cJSON_IsNull(item)) {
-        return true;
-    }
-    double v = item->valuedouble;
-    if (!cJSON_IsNumber(item) || !(v >= 1 && v <= INT32_MAX) || v != (double)(uint64_t)v) {
-        weir_refuse(r, 400, name, NULL, "%s: expected a whole number from 1 to %d.", name,
-                    INT32_MAX);
-        return false;
-    }
-    if ((uint64_t)v > *ret_value) {
-        *ret_value = (uint64_t)v;
-    }
-    return true;
-}
-
-static bool bool_field(struct weir_request *r, const cJSON *object, const char *name,
-                       const char *full_name, bool *ret_value)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    if (item != NULL && !cJSON_IsNull(item) && !cJSON_IsBool(item)) {
-        weir_refuse(r, 400, full_name, NULL, "%s: expected true or false.", full_name);
-        return false;
-    }
-    *ret_value = cJSON_IsTrue(item);
-    return true;
-}
-
-static bool model_field(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "model");
-    size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
-    if (len == 0 || len > MODEL_MAX) {
-        weir_refuse(r, 400, "model", NULL, "model: expected a name of 1 to %d bytes.", MODEL_MAX);
-        return false;
-    }
-    memcpy(chat->model, item->valuestring, len);
-    chat->model_len = (uint32_t)len;
-    struct weir_buf *b = &r->service->body;
+    struct weir_buf *b = &chat->service->body;
     weir_buf_reset(b);
-    weir_buf_json(b, weir_str(chat->model, len));
+    weir_buf_json(b, model);
+    if (b->failed) {
+        return false;
+    }
+    memcpy(chat->model, model.p, model.len);
     memcpy(chat->model_json, b->data, b->len);
+    chat->model_len = (uint32_t)model.len;
     chat->model_json_len = (uint32_t)b->len;
-    chat->prompt_hash = XXH3_64bits(chat->model, len);
-    return true;
-}
-
-static void count_text(struct weir_chat *chat, const char *text)
-{
-    struct weir_str s = weir_str_z(text);
-    chat->input_tokens += weir_tokens_estimate(s);
-    chat->prompt_hash = XXH3_64bits_withSeed(s.p, s.len, chat->prompt_hash);
-}
-
-/* A message's content: a text, or a list of parts of which the texts count. */
-static bool count_content(struct weir_chat *chat, const cJSON *content)
-{
-    if (content == NULL || cJSON_IsNull(content)) {
-        return true; /* a message with tool calls */
-    }
-    if (cJSON_IsString(content)) {
-        count_text(chat, content->valuestring);
-        return true;
-    }
-    if (!cJSON_IsArray(content)) {
-        return false;
-    }
-    for (const cJSON *part = content->child; part != NULL; part = part->next) {
-        const cJSON *text = cJSON_GetObjectItemCaseSensitive(part, "text");
-        if (!cJSON_IsObject(part) || (text != NULL && !cJSON_IsString(text))) {
-            return false;
-        }
-        if (text != NULL) {
-            count_text(chat, text->valuestring);
-        }
-    }
-    return true;
-}
-
-static bool messages_field(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
-{
-    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(root, "messages");
-    if (!cJSON_IsArray(messages) || messages->child == NULL) {
-        weir_refuse(r, 400, "messages", NULL, "messages: expected a list of at least one message.");
-        return false;
-    }
-    chat->input_tokens = WEIR_TOKENS_PER_REPLY;
-    unsigned i = 0;
-    for (const cJSON *m = messages->child; m != NULL; m = m->next, i++) {
-        const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
-        char name[48];
-        chat->input_tokens += WEIR_TOKENS_PER_MESSAGE;
-        if (!cJSON_IsObject(m) || !cJSON_IsString(role)) {
-            snprintf(name, sizeof(name), "messages[%u].role", i);
-            weir_refuse(r, 400, name, NULL, "%s: expected a message with a role.", name);
-            return false;
-        }
-        if (!count_content(chat, cJSON_GetObjectItemCaseSensitive(m, "content"))) {
-            snprintf(name, sizeof(name), "messages[%u].content", i);
-            weir_refuse(r, 400, name, NULL, "%s: expected a text or a list of parts.", name);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool stream_fields(struct weir_request *r, const cJSON *root, struct weir_chat *chat)
-{
-    const cJSON *options = cJSON_GetObjectItemCaseSensitive(root, "stream_options");
-    if (options != NULL && !cJSON_IsNull(options) && !cJSON_IsObject(options)) {
-        weir_refuse(r, 400, "stream_options", NULL, "stream_options: expected an object.");
-        return false;
-    }
-    return bool_field(r, root, "stream", "stream", &chat->stream) &&
-           bool_field(r, options, "include_usage", "stream_options.include_usage",
-                      &chat->include_usage);
-}
-
-static bool choices_field(struct weir_request *r, const cJSON *root)
-{
-    const cJSON *n = cJSON_GetObjectItemCaseSensitive(root, "n");
-    if (n != NULL && !cJSON_IsNull(n) && !(cJSON_IsNumber(n) && n->valuedouble == 1)) {
-        weir_refuse(r, 400, "n", NULL, "n: only 1 is supported.");
-        return false;
-    }
     return true;
 }
 
 /* False: the request was refused. */
 static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 {
-    const cJSON *root = weir_json_parse(r->http->body);
-    if (!cJSON_IsObject(root)) {
-        weir_refuse(r, 400, NULL, NULL,
-                    "We could not parse the JSON body of your request: expected an object in "
-                    "UTF-8, without NUL.");
+    struct weir_chat_request request;
+    struct weir_chat_refusal why;
+    if (weir_chat_request_read(r->http->body, &request, &why) != WEIR_OK) {
+        weir_refuse(r, 400, why.param[0] == '\0' ? NULL : why.param, NULL, "%s", why.text);
         return false;
     }
-    chat->output_max = 0;
-    return model_field(r, root, chat) && messages_field(r, root, chat) &&
-           maximum_field(r, root, "max_tokens", &chat->output_max) &&
-           maximum_field(r, root, "max_completion_tokens", &chat->output_max) &&
-           stream_fields(r, root, chat) && choices_field(r, root);
+    if (!keep_model(chat, request.model)) {
+        weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
+        return false;
+    }
+    chat->input_tokens = request.input_tokens;
+    chat->output_max = request.output_max;
+    chat->prompt_hash = request.prompt_hash;
+    chat->stream = request.stream;
+    chat->include_usage = request.include_usage;
+    return true;
 }
 
 /* ---- the life of one ---- */
@@ -265,7 +149,7 @@ static struct weir_chat *chat_new(struct weir_request *r)
     }
     chat->x = r->x;
     chat->started_ns = r->started_ns;
-    chat->stream = chat->include_usage = chat->waiting = chat->begun = false;
+    chat->waiting = chat->begun = false;
     chat->sent = 0;
     return chat;
 }

@@ -52,6 +52,10 @@ describe("a body that is no chat request", () => {
     const cases = [
         ["nothing", "", null],
         ["no JSON", "{", null],
+        ["a control character in a text", BODY.replace("Hello", "Hel\nlo"), null],
+        ["a control character between fields", `${BODY.slice(0, -1)}\v}`, null],
+        ["two max_tokens", `${BODY.slice(0, -1)},"max_tokens":1,"max_tokens":99}`, "max_tokens"],
+        ["two models", `{"model":"a",${BODY.slice(1)}`, "model"],
         ["more than one JSON value", `${BODY}{}`, null],
         ["an array", "[]", null],
         ["a number", "7", null],
@@ -133,6 +137,26 @@ describe("a body that is no native request", () => {
             assert.equal(body.error.param, field);
         });
     }
+
+    for (const [what, more, param] of [
+        ["the same field twice", ',"output_tokens":9', "output_tokens"],
+        ["a field it does not know", ',"output_token":9', "output_token"],
+    ]) {
+        it(`acquire refuses ${what}`, async () => {
+            const body = `${JSON.stringify(acquire).slice(0, -1)}${more}}`;
+            const headers = { "content-type": "application/json" };
+            const answer = await node.ask("POST", "/weir/v1/acquire", { body, headers });
+            assert.equal(answer.status, 400, answer.text);
+            assert.equal(answer.body.error.param, param);
+        });
+    }
+
+    it("repeats no long name of a field", async () => {
+        const { status, body, text } = await node.acquire({ ...acquire, ["ü".repeat(9999)]: 1 });
+        assert.equal(status, 400);
+        assert.equal(body.error.param, null);
+        assert.ok(text.length < 300, `${text.length} bytes`);
+    });
 
     for (const [what, change, field] of [
         ["no reservation", { reservation: undefined }, "reservation"],

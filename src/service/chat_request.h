@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chat_request.h - the body of a chat completion as far as it decides what is charged and how it is
+ * answered. Uses the thread's JSON arena (json.h); no other state. */
+#ifndef WEIR_SERVICE_CHAT_REQUEST_H
+#define WEIR_SERVICE_CHAT_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum { WEIR_MODEL_MAX = 128 };
+
+struct weir_chat_request {
+    struct weir_str model; /* valid as long as the JSON tree */
+    uint64_t input_tokens; /* estimated: all text that the model reads */
+    uint64_t output_max;   /* the larger of the two maxima; 0: none was named */
+    uint64_t prompt_hash;  /* of all that the answer depends on */
+    bool stream, include_usage;
+};
+
+/* Which field is wrong (none: empty), and a sentence that begins with it. */
+struct weir_chat_refusal {
+    char param[48];
+    char text[160];
+};
+
+/* WEIR_ERR_INVALID: *ret_refusal is set, else *ret_request. */
+WEIR_MUSTCHECK enum weir_err weir_chat_request_read(struct weir_str body,
+                                                    struct weir_chat_request *ret_request,
+                                                    struct weir_chat_refusal *ret_refusal);
+
+#endif
