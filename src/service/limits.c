@@ -114,7 +114,7 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
         return;
     }
     weir_buf_reset(&s->body);
-    weir_buf_reset(&s->head);
+    struct weir_buf *head = weir_head(s, NULL);
     if (d->allowed) {
         WEIR_BUF_LIT(&s->body, "{\"allowed\":true,\"reservation\":");
         if (call->reservation.nonce != 0) {
@@ -139,11 +139,11 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
             weir_buf_u64(&s->body, weir_retry_ms(d->retry_after_us));
         }
         WEIR_BUF_LIT(&s->body, ",\"limits\":");
-        weir_headers_retry(&s->head, d);
+        weir_headers_retry(head, d);
     }
     weir_limits_json(&s->body, d);
     WEIR_BUF_LIT(&s->body, "}");
-    weir_answer(s, x, started_ns, d->allowed ? 200 : 429, weir_buf_view(&s->head),
+    weir_answer(s, x, started_ns, d->allowed ? 200 : 429, weir_buf_view(head),
                 WEIR_STR("application/json"), weir_buf_view(&s->body));
 }
 
@@ -169,7 +169,7 @@ void weir_acquire(struct weir_request *r)
     }
     struct weir_acquire *a = weir_acquire_new(r, acquire_decided);
     if (a == NULL) {
-        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
     weir_acquire_start(a, key, sha256, weir_amounts(f.requests, f.input, f.output));
@@ -195,7 +195,8 @@ static void settling_gone(struct weir_pending *pending)
 static void answer_settled(struct weir_service *s, struct weir_http_exchange *x,
                            uint64_t started_ns, bool repeated)
 {
-    weir_answer(s, x, started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
+    weir_answer(s, x, started_ns, 200, weir_buf_view(weir_head(s, NULL)),
+                WEIR_STR("application/json"),
                 repeated ? WEIR_STR("{\"settled\":true,\"repeated\":true}")
                          : WEIR_STR("{\"settled\":true,\"repeated\":false}"));
 }

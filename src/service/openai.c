@@ -158,11 +158,8 @@ static struct weir_chat *chat_new(struct weir_request *r)
 
 static struct weir_str chat_headers(struct weir_chat *chat)
 {
-    struct weir_buf *b = &chat->service->head;
-    weir_buf_reset(b);
-    WEIR_BUF_LIT(b, "x-request-id: ");
-    weir_buf_append(b, chat->id, sizeof(chat->id));
-    WEIR_BUF_LIT(b, "\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: ");
+    struct weir_buf *b = weir_head(chat->service, chat->id);
+    WEIR_BUF_LIT(b, "openai-version: 2020-10-01\r\nopenai-processing-ms: ");
     weir_buf_u64(b, (weir_clock_ns() - chat->started_ns) / 1000000);
     WEIR_BUF_LIT(b, "\r\n");
     weir_headers_rate(b, &chat->call.decision);
@@ -436,7 +433,7 @@ void weir_chat_completions(struct weir_request *r)
     }
     struct weir_chat *chat = chat_new(r);
     if (chat == NULL) {
-        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
     if (!read_chat(r, chat)) {
@@ -486,6 +483,6 @@ void weir_models(struct weir_request *r)
         }
     }
     WEIR_BUF_LIT(b, "]}");
-    weir_answer(r->service, r->x, r->started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
-                weir_buf_view(b));
+    weir_answer(r->service, r->x, r->started_ns, 200, weir_buf_view(weir_head(r->service, NULL)),
+                WEIR_STR("application/json"), weir_buf_view(b));
 }

@@ -190,6 +190,7 @@ describe("a request for somebody or something that is not there", () => {
         it(`gets 401 ${what}`, async () => {
             const answer = await node.ask("POST", CHAT, { json: GOOD, headers });
             assert.equal(answer.status, 401, answer.text);
+            assert.equal(answer.headers.get("www-authenticate"), "Bearer");
             isOpenAIError(answer.body, answer.text);
         });
     }
@@ -215,6 +216,8 @@ describe("a request for somebody or something that is not there", () => {
             const answer = await node.ask(method, path, { key: SECRETS.a });
             assert.equal(answer.status, 405, `${method} ${path}`);
             assert.match(answer.headers.get("allow"), allow);
+            assert.match(answer.headers.get("x-request-id"), /^req_/);
+            isOpenAIError(answer.body, answer.text);
         }
     });
 
