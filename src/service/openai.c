@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openai.c - POST /v1/chat/completions and GET /v1/models. A request is charged before the model
+/* openai.c - POST /v1/chat/completions. A request is charged before the model
  * runs: its input as estimated, its output at the maximum it allows; when the model is done the
  * charge is settled to what was used. */
 #include "base/clock.h"
@@ -7,6 +7,12 @@
 #include "gateway/mock.h"
 #include "service/chat_request.h"
 #include "service/service.h"
+
+enum {
+    STREAM_PIECE_TOKENS = 1024,     /* of a stream that leave in one turn of the loop */
+    STREAM_UNSENT_MAX = 256 * 1024, /* bytes that wait for a client before its model waits too */
+    STREAM_WAIT_MS = 10,
+};
 
 struct weir_chat {
     struct weir_pending pending; /* first: what the exchange's slot points at */
@@ -18,7 +24,7 @@ struct weir_chat {
     uint64_t prompt_hash;
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
-    uint32_t sent; /* tokens of the answer that left */
+    uint32_t sent; /* tokens of a stream that left */
     uint64_t model_started_ms;
     uv_timer_t timer;
     struct weir_anonymous anonymous;
@@ -68,6 +74,33 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
     chat->stream = request.stream;
     chat->include_usage = request.include_usage;
     return true;
+}
+
+/* ---- the model's pace ---- */
+
+/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
+static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
+{
+    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
+}
+
+static uint64_t model_ms(const struct weir_chat *chat)
+{
+    return uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+}
+
+/* How many tokens the model has made by now: those whose token_due_ms has come. */
+static uint32_t tokens_made(const struct weir_chat *chat)
+{
+    const struct weir_mock_config *mock = &chat->service->config->mock;
+    uint64_t passed_ms = model_ms(chat), made = chat->answer.output_tokens;
+    if (passed_ms < mock->first_token_ms) {
+        return 0;
+    }
+    if (mock->tokens_per_s > 0) {
+        made = ((passed_ms - mock->first_token_ms + 1) * mock->tokens_per_s - 1) / 1000 + 1;
+    }
+    return made < chat->answer.output_tokens ? (uint32_t)made : chat->answer.output_tokens;
 }
 
 /* ---- the life of one ---- */
@@ -127,7 +160,7 @@ static void chat_gone(struct weir_pending *pending)
     struct weir_chat *chat = (struct weir_chat *)pending;
     chat->x = NULL;
     if (!chat->waiting) {
-        chat_settle(chat, chat->stream ? chat->sent : 0);
+        chat_settle(chat, chat->stream ? chat->sent : tokens_made(chat));
         chat_end(chat);
     }
 }
@@ -336,13 +369,7 @@ static void stream_end(struct weir_chat *chat, struct weir_buf *b)
     chat_end(chat);
 }
 
-/* ---- the model's pace ---- */
-
-/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
-static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
-{
-    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
-}
+/* ---- going on ---- */
 
 static void chat_go_on(struct weir_chat *chat);
 
@@ -353,7 +380,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
 {
-    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+    uint64_t passed_ms = model_ms(chat);
     if (!chat->timer_open) {
         uv_timer_init(&chat->service->loop->uv, &chat->timer);
         chat->timer_open = true;
@@ -361,23 +388,14 @@ static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
     uv_timer_start(&chat->timer, on_timer, due_ms > passed_ms ? due_ms - passed_ms : 1, 0);
 }
 
-/* Says what the model has made by now. */
-static void chat_go_on(struct weir_chat *chat)
+/* The next piece of what the model has made. A client that reads slowly gets it slowly: the model
+ * stands still meanwhile, and what it did not make is not charged. */
+static void stream_go_on(struct weir_chat *chat)
 {
     const struct weir_mock_config *mock = &chat->service->config->mock;
-    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
-    uint32_t total = chat->answer.output_tokens;
-    uint32_t made = chat->sent;
-    while (made < total && token_due_ms(mock, made) <= passed_ms) {
-        made++;
-    }
-    if (!chat->stream) {
-        if (made < total || passed_ms < mock->first_token_ms) {
-            chat->sent = made;
-            chat_wait_until(chat, token_due_ms(mock, total == 0 ? 0 : total - 1));
-        } else {
-            answer_plain(chat);
-        }
+    uint32_t made = tokens_made(chat), total = chat->answer.output_tokens;
+    if (chat->begun && weir_http_stream_unsent(chat->x) > STREAM_UNSENT_MAX) {
+        chat_wait_until(chat, model_ms(chat) + STREAM_WAIT_MS);
         return;
     }
     struct weir_buf *b = &chat->service->body;
@@ -385,13 +403,29 @@ static void chat_go_on(struct weir_chat *chat)
     if (!chat->begun) {
         stream_begin(chat, b); /* uses the buffer for the head first */
     }
-    stream_tokens(chat, b, made);
-    if (made == total && passed_ms >= mock->first_token_ms) {
+    bool more = made - chat->sent > STREAM_PIECE_TOKENS;
+    stream_tokens(chat, b, more ? chat->sent + STREAM_PIECE_TOKENS : made);
+    if (chat->sent == total && model_ms(chat) >= mock->first_token_ms) {
         stream_end(chat, b);
         return;
     }
     weir_http_stream_write(chat->x, weir_buf_view(b));
-    chat_wait_until(chat, token_due_ms(mock, made));
+    chat_wait_until(chat, token_due_ms(mock, chat->sent));
+}
+
+/* Says what the model has made by now. */
+static void chat_go_on(struct weir_chat *chat)
+{
+    const struct weir_mock_config *mock = &chat->service->config->mock;
+    uint32_t total = chat->answer.output_tokens;
+    uint64_t last_due_ms = token_due_ms(mock, total == 0 ? 0 : total - 1);
+    if (chat->stream) {
+        stream_go_on(chat);
+    } else if (model_ms(chat) < last_due_ms) {
+        chat_wait_until(chat, last_due_ms);
+    } else {
+        answer_plain(chat);
+    }
 }
 
 /* ---- the decision ---- */
@@ -459,30 +493,4 @@ void weir_chat_completions(struct weir_request *r)
     if (weir_store_take(s->store, &chat->call) != WEIR_PENDING) {
         chat_decided(&chat->call);
     }
-}
-
-/* ---- models ---- */
-
-void weir_models(struct weir_request *r)
-{
-    const struct weir_config *config = r->service->config;
-    const struct weir_key *key;
-    uint8_t sha256[32];
-    if (!weir_authenticate(r, &key, sha256)) {
-        return;
-    }
-    struct weir_buf *b = &r->service->body;
-    weir_buf_reset(b);
-    WEIR_BUF_LIT(b, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < config->models; i++) {
-        WEIR_BUF_LIT(b, "{\"id\":");
-        weir_buf_json(b, weir_str_z(config->model[i]));
-        WEIR_BUF_LIT(b, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"weir\"}");
-        if (i + 1 < config->models) {
-            weir_buf_char(b, ',');
-        }
-    }
-    WEIR_BUF_LIT(b, "]}");
-    weir_answer(r->service, r->x, r->started_ns, 200, weir_buf_view(weir_head(r->service, NULL)),
-                WEIR_STR("application/json"), weir_buf_view(b));
 }

@@ -86,11 +86,12 @@ struct weir_request {
 
 typedef void weir_handler_fn(struct weir_request *r);
 
-weir_handler_fn weir_chat_completions, weir_models; /* openai.c */
-weir_handler_fn weir_usage;                         /* usage.c */
-weir_handler_fn weir_acquire, weir_settle;          /* limits.c */
-weir_handler_fn weir_healthz, weir_readyz;          /* health.c */
-weir_handler_fn weir_metrics;                       /* metrics.c */
+weir_handler_fn weir_chat_completions;     /* openai.c */
+weir_handler_fn weir_models;               /* models.c */
+weir_handler_fn weir_usage;                /* usage.c */
+weir_handler_fn weir_acquire, weir_settle; /* limits.c */
+weir_handler_fn weir_healthz, weir_readyz; /* health.c */
+weir_handler_fn weir_metrics;              /* metrics.c */
 
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
