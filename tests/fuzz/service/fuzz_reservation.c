@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts that claim to be a reservation: what is taken, written again, is the same text. The bytes as
- * they come, and as the content of a text whose check sum is right. Seeds: fuzz_reservation/. */
+/* Texts that claim to be a reservation: what is taken, written again, is the same text. The bytes
+ * as they come, and as the content of a text whose check sum is right. Seeds: fuzz_reservation/. */
 #include <stdlib.h>
 
 #include "service/reservation.h"
