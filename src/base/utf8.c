@@ -47,14 +47,3 @@ bool weir_utf8_valid(struct weir_str s)
     }
     return true;
 }
-
-struct weir_str weir_utf8_cut(struct weir_str s, size_t max)
-{
-    if (s.len > max) {
-        s.len = max;
-        while (s.len > 0 && continues((unsigned char)s.p[s.len])) {
-            s.len--;
-        }
-    }
-    return s;
-}

@@ -9,7 +9,5 @@
 
 /* No overlong forms, no surrogates, nothing above U+10FFFF. */
 bool weir_utf8_valid(struct weir_str s);
-/* The first `max` bytes at most of what is valid, without a code point that they would cut. */
-struct weir_str weir_utf8_cut(struct weir_str s, size_t max);
 
 #endif

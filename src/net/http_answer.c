@@ -224,6 +224,12 @@ void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
     said(x);
 }
 
+size_t weir_http_stream_unsent(const struct weir_http_exchange *x)
+{
+    const struct http_conn *c = x->conn;
+    return c->first == x ? c->out.len + c->sending.len : x->out.len;
+}
+
 void weir_http_stream_end(struct weir_http_exchange *x)
 {
     WEIR_ASSERT(x->streaming && !x->answered);

@@ -124,6 +124,9 @@ void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str h
 void weir_http_stream_begin(struct weir_http_exchange *x, int status, struct weir_str headers,
                             struct weir_str content_type);
 void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes);
+/* Bytes written that the client has not taken yet: a writer that has more waits while they are
+ * many. */
+size_t weir_http_stream_unsent(const struct weir_http_exchange *x);
 void weir_http_stream_end(struct weir_http_exchange *x);
 
 #endif

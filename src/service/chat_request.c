@@ -1,288 +1,318 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/chat_request.h"
 
-#include <stdarg.h>
 #include <xxhash.h>
 
 #include "tokens/tokens.h"
 
 enum { SPACE_KEEP_BYTES = 64 * 1024 };
 
+/* One body being read. */
 struct reading {
     struct weir_json *j;
-    struct weir_buf *space;
-    struct weir_chat_request *request;
-    struct weir_field_error *error;
-    const struct weir_json_node *model;
+    struct weir_buf *space; /* for texts with escapes, one at a time */
+    struct weir_chat_request r;
+    struct weir_chat_refusal *refusal;
     bool no_memory; /* a text was not counted */
 };
 
-static bool fail(struct reading *r, const char *param, const char *fmt, ...) WEIR_PRINTF(3, 4);
-
-/* Behind the field's name. */
-static bool fail(struct reading *r, const char *param, const char *fmt, ...)
+static bool refuse(struct reading *g, const char *param, const char *expected)
 {
-    va_list args;
-    int len = snprintf(r->error->param, sizeof(r->error->param), "%s", param);
-    WEIR_ASSERT(len >= 0 && (size_t)len < sizeof(r->error->param));
-    len = snprintf(r->error->text, sizeof(r->error->text), "%s: ", param);
-    va_start(args, fmt);
-    vsnprintf(r->error->text + len, sizeof(r->error->text) - (size_t)len, fmt, args);
-    va_end(args);
+    snprintf(g->refusal->param, sizeof(g->refusal->param), "%s", param);
+    snprintf(g->refusal->text, sizeof(g->refusal->text), "%s: expected %s.", param, expected);
     return false;
 }
 
-static bool is_null(const struct weir_json_node *n)
+/* A field of one message. */
+static bool refuse_message(struct reading *g, unsigned i, const char *field, const char *expected)
 {
-    return n->kind == WEIR_JSON_NULL;
+    char param[sizeof(g->refusal->param)];
+    snprintf(param, sizeof(param), "messages[%u].%s", i, field);
+    return refuse(g, param, expected);
 }
 
-/* ---- texts ---- */
-
-static bool read_model(struct reading *r, const struct weir_json_node *n)
+/* The text of a string, until the next one is asked for. */
+static struct weir_str text_of(struct reading *g, const struct weir_json_node *n)
 {
-    if (n->kind == WEIR_JSON_STRING) {
-        size_t len = weir_json_string(r->j, n, r->space).len;
-        weir_buf_reset(r->space);
-        r->model = n;
-        if (len > 0 && len <= WEIR_MODEL_NAME_MAX) {
-            return true;
+    weir_buf_reset(g->space);
+    struct weir_str text = weir_json_string(g->j, n, g->space);
+    g->no_memory |= g->space->failed;
+    return text;
+}
+
+/* ---- what the model reads ---- */
+
+static void count_text(struct reading *g, const struct weir_json_node *n)
+{
+    struct weir_str s = text_of(g, n);
+    g->r.input_tokens += weir_tokens_estimate(s);
+    g->r.prompt_hash = XXH3_64bits_withSeed(s.p, s.len, g->r.prompt_hash);
+}
+
+/* All names and texts, and a token for any other value. */
+static void count_value(struct reading *g, const struct weir_json_node *value)
+{
+    const struct weir_json_node *past = g->j->node + value->past;
+    for (const struct weir_json_node *n = value; n < past; n++) {
+        if (n->kind == WEIR_JSON_STRING) {
+            count_text(g, n);
+        } else if (n->kind < WEIR_JSON_STRING) {
+            struct weir_str raw = weir_json_raw(g->j, n);
+            g->r.input_tokens += n->kind == WEIR_JSON_NULL ? 0 : 1;
+            g->r.prompt_hash = XXH3_64bits_withSeed(raw.p, raw.len, g->r.prompt_hash + n->kind);
         }
     }
-    return fail(r, "model", "expected a name of 1 to %d bytes.", WEIR_MODEL_NAME_MAX);
 }
 
-static void count_text(struct reading *r, const struct weir_json_node *n)
-{
-    weir_buf_reset(r->space);
-    struct weir_str text = weir_json_string(r->j, n, r->space);
-    r->no_memory = r->no_memory || r->space->failed;
-    r->request->input_tokens += weir_tokens_estimate(text);
-    r->request->prompt_hash = XXH3_64bits_withSeed(text.p, text.len, r->request->prompt_hash);
-}
-
-/* A part of a message's content; those of type text are counted. */
-static bool read_part(struct reading *r, const struct weir_json_node *part)
+/* False: not what a part looks like. A name that is there twice counts twice. */
+static bool count_part(struct reading *g, const struct weir_json_node *part)
 {
     if (part->kind != WEIR_JSON_OBJECT) {
         return false;
     }
-    for (const struct weir_json_node *name = weir_json_first(r->j, part), *value; name != NULL;
-         name = weir_json_next(r->j, part, value)) {
+    for (const struct weir_json_node *name = weir_json_first(g->j, part), *value; name != NULL;
+         name = weir_json_next(g->j, part, value)) {
         value = name + 1;
-        if (!weir_json_string_is(r->j, name, WEIR_STR("text"))) {
-            continue;
+        if (weir_json_string_is(g->j, name, WEIR_STR("text"))) {
+            if (value->kind != WEIR_JSON_STRING) {
+                return false;
+            }
+            count_text(g, value);
+        } else if (weir_json_string_is(g->j, name, WEIR_STR("image_url"))) {
+            uint64_t before = g->r.input_tokens;
+            count_value(g, value); /* its bytes are not text */
+            g->r.input_tokens = before + WEIR_TOKENS_PER_IMAGE;
+        } else if (!weir_json_string_is(g->j, name, WEIR_STR("type")) ||
+                   value->kind != WEIR_JSON_STRING) {
+            count_value(g, value);
         }
-        if (value->kind != WEIR_JSON_STRING) {
-            return false;
-        }
-        count_text(r, value);
     }
     return true;
 }
 
-/* A text, a list of parts, or null in a message with tool calls. */
-static bool read_content(struct reading *r, const struct weir_json_node *content)
+/* A text, or a list of parts; null beside tool calls. */
+static bool count_content(struct reading *g, const struct weir_json_node *content)
 {
     if (content->kind == WEIR_JSON_STRING) {
-        count_text(r, content);
+        count_text(g, content);
         return true;
     }
     if (content->kind != WEIR_JSON_ARRAY) {
-        return is_null(content);
+        return content->kind == WEIR_JSON_NULL;
     }
-    for (const struct weir_json_node *part = weir_json_first(r->j, content); part != NULL;
-         part = weir_json_next(r->j, content, part)) {
-        if (!read_part(r, part)) {
+    for (const struct weir_json_node *part = weir_json_first(g->j, content); part != NULL;
+         part = weir_json_next(g->j, content, part)) {
+        if (!count_part(g, part)) {
             return false;
         }
     }
     return true;
 }
 
-static bool fail_message(struct reading *r, unsigned index, const char *part, const char *why)
+static bool read_message(struct reading *g, const struct weir_json_node *message, unsigned i)
 {
-    char param[48];
-    snprintf(param, sizeof(param), "messages[%u].%s", index, part);
-    return fail(r, param, "%s", why);
-}
-
-static bool read_message(struct reading *r, const struct weir_json_node *message, unsigned index)
-{
-    bool has_role = false;
-    r->request->input_tokens += WEIR_TOKENS_PER_MESSAGE;
-    for (const struct weir_json_node *
-             name = message->kind == WEIR_JSON_OBJECT ? weir_json_first(r->j, message) : NULL,
-            *value;
-         name != NULL; name = weir_json_next(r->j, message, value)) {
+    const struct weir_json_node *role = NULL;
+    const struct weir_json_node *name =
+        message->kind == WEIR_JSON_OBJECT ? weir_json_first(g->j, message) : NULL;
+    g->r.input_tokens += WEIR_TOKENS_PER_MESSAGE;
+    for (const struct weir_json_node *value; name != NULL;
+         name = weir_json_next(g->j, message, value)) {
         value = name + 1;
-        if (weir_json_string_is(r->j, name, WEIR_STR("role"))) {
-            has_role = value->kind == WEIR_JSON_STRING;
-        } else if (weir_json_string_is(r->j, name, WEIR_STR("content")) &&
-                   !read_content(r, value)) {
-            return fail_message(r, index, "content", "expected a text or a list of parts.");
+        if (weir_json_string_is(g->j, name, WEIR_STR("role"))) {
+            if (role != NULL) {
+                return refuse_message(g, i, "role", "it once");
+            }
+            role = value;
+        } else if (!weir_json_string_is(g->j, name, WEIR_STR("content"))) {
+            count_value(g, value); /* name, tool_calls, what else there may come to be */
+        } else if (!count_content(g, value)) {
+            return refuse_message(g, i, "content", "a text or a list of parts");
         }
     }
-    return has_role || fail_message(r, index, "role", "expected a message with a role.");
+    return (role != NULL && role->kind == WEIR_JSON_STRING) ||
+           refuse_message(g, i, "role", "a message with a role");
 }
 
-static bool read_messages(struct reading *r, const struct weir_json_node *messages)
-{
-    unsigned index = 0;
-    if (messages->kind != WEIR_JSON_ARRAY || weir_json_first(r->j, messages) == NULL) {
-        return fail(r, "messages", "expected a list of at least one message.");
-    }
-    r->request->input_tokens += WEIR_TOKENS_PER_REPLY;
-    for (const struct weir_json_node *m = weir_json_first(r->j, messages); m != NULL;
-         m = weir_json_next(r->j, messages, m)) {
-        if (!read_message(r, m, index++)) {
-            return false;
-        }
-    }
-    return true;
-}
+/* ---- the fields ---- */
 
-/* ---- numbers and options ---- */
-
-static bool read_maximum(struct reading *r, const struct weir_json_node *n, const char *name)
-{
-    uint64_t value;
-    if (is_null(n)) {
-        return true;
-    }
-    if (weir_json_u64(r->j, n, INT32_MAX, &value) != WEIR_OK || value == 0) {
-        return fail(r, name, "expected a whole number from 1 to %d.", INT32_MAX);
-    }
-    r->request->output_max = value > r->request->output_max ? value : r->request->output_max;
-    return true;
-}
-
-static bool read_max_tokens(struct reading *r, const struct weir_json_node *n)
-{
-    return read_maximum(r, n, "max_tokens");
-}
-
-static bool read_max_completion_tokens(struct reading *r, const struct weir_json_node *n)
-{
-    return read_maximum(r, n, "max_completion_tokens");
-}
-
-static bool read_bool(struct reading *r, const struct weir_json_node *n, const char *name,
-                      bool *ret_value)
-{
-    if (n->kind > WEIR_JSON_TRUE) {
-        return fail(r, name, "expected true or false.");
-    }
-    *ret_value = n->kind == WEIR_JSON_TRUE;
-    return true;
-}
-
-static bool read_stream(struct reading *r, const struct weir_json_node *n)
-{
-    return read_bool(r, n, "stream", &r->request->stream);
-}
-
-static bool read_stream_options(struct reading *r, const struct weir_json_node *n)
-{
-    if (n->kind != WEIR_JSON_OBJECT) {
-        return is_null(n) || fail(r, "stream_options", "expected an object.");
-    }
-    for (const struct weir_json_node *name = weir_json_first(r->j, n), *value; name != NULL;
-         name = weir_json_next(r->j, n, value)) {
-        value = name + 1;
-        if (weir_json_string_is(r->j, name, WEIR_STR("include_usage")) &&
-            !read_bool(r, value, "stream_options.include_usage", &r->request->include_usage)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_choices(struct reading *r, const struct weir_json_node *n)
-{
-    uint64_t value;
-    return is_null(n) || (weir_json_u64(r->j, n, 1, &value) == WEIR_OK && value == 1) ||
-           fail(r, "n", "only 1 is supported.");
-}
-
-/* ---- the object ---- */
-
-static const struct field {
-    struct weir_str name;
-    bool (*read)(struct reading *r, const struct weir_json_node *value);
-    const char *missing; /* for those that must be there */
-} fields[] = {
-    {{"model", 5}, read_model, "expected the name of a model."},
-    {{"messages", 8}, read_messages, "expected a list of at least one message."},
-    {{"max_tokens", 10}, read_max_tokens, NULL},
-    {{"max_completion_tokens", 21}, read_max_completion_tokens, NULL},
-    {{"stream", 6}, read_stream, NULL},
-    {{"stream_options", 14}, read_stream_options, NULL},
-    {{"n", 1}, read_choices, NULL},
+enum field {
+    MODEL,
+    MESSAGES,
+    MAX_TOKENS,
+    MAX_COMPLETION_TOKENS,
+    STREAM,
+    STREAM_OPTIONS,
+    N,
+    READ_BY_MODEL, /* from here on: what is told beside the messages */
+    TOOLS = READ_BY_MODEL,
+    FUNCTIONS,
+    RESPONSE_FORMAT,
+    FIELDS,
 };
 
-enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
-
-static bool read_field(struct reading *r, const struct weir_json_node *name, unsigned *seen)
-{
-    for (unsigned i = 0; i < FIELDS; i++) {
-        if (!weir_json_string_is(r->j, name, fields[i].name)) {
-            continue;
-        }
-        if (*seen >> i & 1) { /* two readers could take either */
-            return fail(r, fields[i].name.p, "expected once, it is there twice.");
-        }
-        *seen |= 1U << i;
-        return fields[i].read(r, name + 1);
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
     }
-    return true; /* for the model, not for us */
+static const struct weir_str names[FIELDS] = {
+    [MODEL] = NAME("model"),
+    [MESSAGES] = NAME("messages"),
+    [MAX_TOKENS] = NAME("max_tokens"),
+    [MAX_COMPLETION_TOKENS] = NAME("max_completion_tokens"),
+    [STREAM] = NAME("stream"),
+    [STREAM_OPTIONS] = NAME("stream_options"),
+    [N] = NAME("n"),
+    [TOOLS] = NAME("tools"),
+    [FUNCTIONS] = NAME("functions"),
+    [RESPONSE_FORMAT] = NAME("response_format"),
+};
+#undef NAME
+
+/* Absent and null mean the same (the official clients send both). */
+static bool given(const struct weir_json_node *item)
+{
+    return item != NULL && item->kind != WEIR_JSON_NULL;
 }
 
-static enum weir_err read_body(struct reading *r, struct weir_str body)
+static bool read_model(struct reading *g, const struct weir_json_node *item)
 {
-    enum weir_err err = weir_json_parse(r->j, body);
-    if (err == WEIR_OK && weir_json_root(r->j)->kind == WEIR_JSON_OBJECT) {
-        return WEIR_OK;
-    }
-    r->error->param[0] = '\0';
-    snprintf(r->error->text, sizeof(r->error->text),
-             "We could not parse the JSON body of your request: expected %s.",
-             err == WEIR_ERR_LIMIT ? "fewer values, or fewer of them within each other"
-                                   : "an object in UTF-8");
-    return err == WEIR_ERR_NOMEM ? err : WEIR_ERR_INVALID;
+    size_t len = given(item) && item->kind == WEIR_JSON_STRING ? text_of(g, item).len : 0;
+    return (len > 0 && len <= WEIR_MODEL_MAX) || refuse(g, "model", "a name of 1 to 128 bytes");
 }
 
-static bool read_fields(struct reading *r)
+static bool read_messages(struct reading *g, const struct weir_json_node *messages)
 {
-    const struct weir_json_node *root = weir_json_root(r->j);
-    unsigned seen = 0;
-    for (const struct weir_json_node *name = weir_json_first(r->j, root); name != NULL;
-         name = weir_json_next(r->j, root, name + 1)) {
-        if (!read_field(r, name, &seen)) {
+    unsigned i = 0;
+    if (!given(messages) || messages->kind != WEIR_JSON_ARRAY ||
+        weir_json_first(g->j, messages) == NULL) {
+        return refuse(g, "messages", "a list of at least one message");
+    }
+    g->r.input_tokens = WEIR_TOKENS_PER_REPLY;
+    for (const struct weir_json_node *m = weir_json_first(g->j, messages); m != NULL;
+         m = weir_json_next(g->j, messages, m)) {
+        if (!read_message(g, m, i++)) {
             return false;
         }
     }
-    for (unsigned i = 0; i < FIELDS; i++) {
-        if (fields[i].missing != NULL && !(seen >> i & 1)) {
-            return fail(r, fields[i].name.p, "%s", fields[i].missing);
+    return true;
+}
+
+static bool read_maximum(struct reading *g, const struct weir_json_node *item, enum field field)
+{
+    uint64_t value;
+    if (!given(item)) {
+        return true;
+    }
+    if (weir_json_u64(g->j, item, INT32_MAX, &value) != WEIR_OK || value == 0) {
+        return refuse(g, names[field].p, "a whole number from 1 to 2147483647");
+    }
+    g->r.output_max = value > g->r.output_max ? value : g->r.output_max;
+    return true;
+}
+
+static bool read_bool(struct reading *g, const struct weir_json_node *item, const char *name,
+                      bool *ret_value)
+{
+    if (given(item) && item->kind > WEIR_JSON_TRUE) {
+        return refuse(g, name, "true or false");
+    }
+    *ret_value = item != NULL && item->kind == WEIR_JSON_TRUE;
+    return true;
+}
+
+static bool read_stream_options(struct reading *g, const struct weir_json_node *options)
+{
+    static const char include_usage[] = "stream_options.include_usage";
+    const struct weir_json_node *item = NULL;
+    if (!given(options)) {
+        return true;
+    }
+    if (options->kind != WEIR_JSON_OBJECT) {
+        return refuse(g, "stream_options", "an object");
+    }
+    for (const struct weir_json_node *name = weir_json_first(g->j, options); name != NULL;
+         name = weir_json_next(g->j, options, name + 1)) {
+        if (weir_json_string_is(g->j, name, WEIR_STR("include_usage"))) {
+            if (item != NULL) {
+                return refuse(g, include_usage, "it once");
+            }
+            item = name + 1;
         }
     }
+    return read_bool(g, item, include_usage, &g->r.include_usage);
+}
+
+static bool read_choices(struct reading *g, const struct weir_json_node *item)
+{
+    uint64_t value;
+    return !given(item) || (weir_json_u64(g->j, item, 1, &value) == WEIR_OK && value == 1) ||
+           refuse(g, "n", "1, the only number of choices supported");
+}
+
+/* The fields by their names. False: one is there twice, of which another reader may take the other
+ * one (RFC 8259, section 4). */
+static bool find_fields(struct reading *g, const struct weir_json_node *root,
+                        const struct weir_json_node *item[static FIELDS])
+{
+    for (const struct weir_json_node *name = weir_json_first(g->j, root); name != NULL;
+         name = weir_json_next(g->j, root, name + 1)) {
+        for (unsigned i = 0; i < FIELDS; i++) {
+            if (!weir_json_string_is(g->j, name, names[i])) {
+                continue;
+            }
+            if (item[i] != NULL) {
+                return refuse(g, names[i].p, "it once");
+            }
+            item[i] = name + 1;
+        }
+    }
+    return true;
+}
+
+static bool read_fields(struct reading *g, const struct weir_json_node *const item[static FIELDS])
+{
+    if (!read_model(g, item[MODEL]) || !read_messages(g, item[MESSAGES]) ||
+        !read_maximum(g, item[MAX_TOKENS], MAX_TOKENS) ||
+        !read_maximum(g, item[MAX_COMPLETION_TOKENS], MAX_COMPLETION_TOKENS) ||
+        !read_bool(g, item[STREAM], "stream", &g->r.stream) ||
+        !read_stream_options(g, item[STREAM_OPTIONS]) || !read_choices(g, item[N])) {
+        return false;
+    }
+    for (unsigned i = READ_BY_MODEL; i < FIELDS; i++) {
+        if (given(item[i])) {
+            count_value(g, item[i]);
+        }
+    }
+    g->r.model = text_of(g, item[MODEL]); /* the last one: it stays */
+    g->r.prompt_hash ^= XXH3_64bits(g->r.model.p, g->r.model.len);
     return true;
 }
 
 enum weir_err weir_chat_request_read(struct weir_json *j, struct weir_buf *space,
                                      struct weir_str body, struct weir_chat_request *ret_request,
-                                     struct weir_field_error *ret_error)
+                                     struct weir_chat_refusal *ret_refusal)
 {
-    struct reading r = {.j = j, .space = space, .request = ret_request, .error = ret_error};
-    *ret_request = (struct weir_chat_request){0};
+    struct reading g = {.j = j, .space = space, .refusal = ret_refusal};
+    const struct weir_json_node *item[FIELDS] = {NULL};
     weir_buf_recycle(space, SPACE_KEEP_BYTES);
-    WEIR_TRY(read_body(&r, body));
-    if (!read_fields(&r)) {
+    enum weir_err err = weir_json_parse(j, body);
+    if (err == WEIR_ERR_NOMEM) {
+        return err;
+    }
+    if (err != WEIR_OK || weir_json_root(j)->kind != WEIR_JSON_OBJECT) {
+        *ret_refusal = (struct weir_chat_refusal){0};
+        snprintf(ret_refusal->text, sizeof(ret_refusal->text),
+                 "We could not parse the JSON body of your request: expected %s.",
+                 err == WEIR_ERR_LIMIT ? "fewer values, or fewer of them within each other"
+                                       : "an object in UTF-8");
         return WEIR_ERR_INVALID;
     }
-    weir_buf_reset(space);
-    ret_request->model = weir_json_string(j, r.model, space);
-    ret_request->prompt_hash ^= XXH3_64bits(ret_request->model.p, ret_request->model.len);
-    return r.no_memory || space->failed ? WEIR_ERR_NOMEM : WEIR_OK;
+    if (!find_fields(&g, weir_json_root(j), item) || !read_fields(&g, item)) {
+        return WEIR_ERR_INVALID;
+    }
+    if (g.no_memory) {
+        return WEIR_ERR_NOMEM;
+    }
+    *ret_request = g.r;
+    return WEIR_OK;
 }

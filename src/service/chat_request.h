@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chat_request.h - the body of POST /v1/chat/completions: what a decision and the model need of it.
- * Pure: no I/O, no clock. */
+/* chat_request.h - the body of a chat completion as far as it decides what is charged and how it is
+ * answered. Pure: no I/O, no clock. */
 #ifndef WEIR_SERVICE_CHAT_REQUEST_H
 #define WEIR_SERVICE_CHAT_REQUEST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/json.h"
 
-enum { WEIR_MODEL_NAME_MAX = 128 };
+enum { WEIR_MODEL_MAX = 128 };
 
 struct weir_chat_request {
     struct weir_str model; /* in the body, or in `space` until that is used again */
-    uint64_t input_tokens; /* as estimated */
-    uint64_t output_max;   /* the larger of max_tokens and max_completion_tokens; 0: neither */
-    uint64_t prompt_hash;  /* of model and messages: all that the mock's answer depends on */
+    uint64_t input_tokens; /* estimated: all text that the model reads */
+    uint64_t output_max;   /* the larger of the two maxima; 0: none was named */
+    uint64_t prompt_hash;  /* of all that the answer depends on */
     bool stream, include_usage;
 };
 
-/* What is wrong with a body. `param`: the field, empty for the body as a whole. */
-struct weir_field_error {
-    char param[64];
-    char text[192];
+/* Which field is wrong (none: empty), and a sentence that begins with it. */
+struct weir_chat_refusal {
+    char param[48];
+    char text[160];
 };
 
-/* j and space are used again by each call. WEIR_ERR_INVALID: *ret_error says why; WEIR_ERR_NOMEM.
- * *ret_request means nothing then. */
+/* j and space are used again by each call. WEIR_ERR_INVALID: *ret_refusal is set; WEIR_ERR_NOMEM;
+ * else *ret_request. */
 WEIR_MUSTCHECK enum weir_err weir_chat_request_read(struct weir_json *j, struct weir_buf *space,
                                                     struct weir_str body,
                                                     struct weir_chat_request *ret_request,
-                                                    struct weir_field_error *ret_error);
+                                                    struct weir_chat_refusal *ret_refusal);
 
 #endif

@@ -31,13 +31,7 @@ static void answer_error(struct weir_service *s, struct weir_http_exchange *x, u
                          int status, struct weir_str message, const char *type, const char *param,
                          const char *code, struct weir_str headers)
 {
-    char id[WEIR_REQUEST_ID_BYTES];
-    weir_request_id(s, id);
-    weir_buf_reset(&s->head);
-    WEIR_BUF_LIT(&s->head, "x-request-id: ");
-    weir_buf_append(&s->head, id, sizeof(id));
-    WEIR_BUF_LIT(&s->head, "\r\n");
-    weir_buf_str(&s->head, headers);
+    weir_buf_str(weir_head(s, NULL), headers);
     weir_buf_reset(&s->body);
     weir_error_body(&s->body, message, type, param, code);
     weir_answer(s, x, started_ns, status, weir_buf_view(&s->head), WEIR_STR("application/json"),
@@ -53,7 +47,17 @@ void weir_refuse(struct weir_request *r, int status, const char *param, const ch
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
     answer_error(r->service, r->x, r->started_ns, status, weir_str_z(message),
-                 "invalid_request_error", param, code, WEIR_STR(""));
+                 "invalid_request_error", param, code,
+                 status == 401 ? WEIR_STR("www-authenticate: Bearer\r\n") : WEIR_STR(""));
+}
+
+void weir_refuse_method(struct weir_request *r, struct weir_str allow)
+{
+    char headers[64];
+    snprintf(headers, sizeof(headers), "allow: %.*s\r\n", (int)allow.len, allow.p);
+    answer_error(r->service, r->x, r->started_ns, 405,
+                 WEIR_STR("This URL does not offer that method."), "invalid_request_error", NULL,
+                 "method_not_allowed", weir_str_z(headers));
 }
 
 void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,

@@ -16,6 +16,20 @@ void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_
     }
 }
 
+struct weir_buf *weir_head(struct weir_service *s, const char *id)
+{
+    char made[WEIR_REQUEST_ID_BYTES];
+    if (id == NULL) {
+        weir_request_id(s, made);
+        id = made;
+    }
+    weir_buf_reset(&s->head);
+    WEIR_BUF_LIT(&s->head, "x-request-id: ");
+    weir_buf_append(&s->head, id, WEIR_REQUEST_ID_BYTES);
+    WEIR_BUF_LIT(&s->head, "\r\n");
+    return &s->head;
+}
+
 /* Milliseconds as seconds without needless zeros: 1500 is "1.5s". */
 static void seconds(struct weir_buf *b, uint64_t ms)
 {

@@ -3,18 +3,19 @@
  * field that is not known is refused: a misspelt amount would charge nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "service/lookup.h"
 #include "service/reservation.h"
 
 static const uint64_t AMOUNT_MAX = WEIR_AMOUNT_MAX / 2;
 
+enum { FIELD_ECHO_MAX = 64 }; /* a longer name is not repeated to its sender */
+
 /* ---- reading ---- */
 
-/* A member of the body. Names that are not known are cut in messages. */
+/* A member of the body. */
 struct member {
     const struct weir_json_node *value;
-    char name[65];
+    char name[FIELD_ECHO_MAX + 1]; /* empty: too long */
 };
 
 static bool number_field(struct weir_request *r, const struct member *m, uint64_t *ret_value)
@@ -59,7 +60,7 @@ static bool take_field(struct weir_request *r, const struct member *m, unsigned 
                        struct fields *f)
 {
     if (f->seen & field) {
-        weir_refuse(r, 400, m->name, NULL, "%s: expected once, it is there twice.", m->name);
+        weir_refuse(r, 400, m->name, NULL, "%s: this field is given twice.", m->name);
         return false;
     }
     f->seen |= field;
@@ -92,16 +93,20 @@ static bool one_field(struct weir_request *r, const struct weir_json_node *name,
     };
     const struct weir_json *j = &r->service->json;
     struct member m = {.value = name + 1};
-    struct weir_str cut = weir_utf8_cut(weir_json_raw(j, name), sizeof(m.name) - 1);
-    memcpy(m.name, cut.p, cut.len);
+    struct weir_str raw = weir_json_raw(j, name);
+    memcpy(m.name, raw.p, raw.len <= FIELD_ECHO_MAX ? raw.len : 0);
     for (unsigned i = 0; i < (is_acquire ? 5 : 3); i++) {
         if (weir_json_string_is(j, name, known[i].name)) {
             return take_field(r, &m, known[i].field, f);
         }
     }
-    weir_refuse(r, 400, m.name, NULL, "%s: unknown field; expected %s", m.name,
-                is_acquire ? "key, model, input_tokens, output_tokens or requests."
-                           : "reservation, input_tokens or output_tokens.");
+    const char *expected = is_acquire ? "key, model, input_tokens, output_tokens or requests."
+                                      : "reservation, input_tokens or output_tokens.";
+    if (m.name[0] != '\0') {
+        weir_refuse(r, 400, m.name, NULL, "%s: unknown field; expected %s", m.name, expected);
+    } else {
+        weir_refuse(r, 400, NULL, NULL, "Unknown field; expected %s", expected);
+    }
     return false;
 }
 
@@ -144,7 +149,7 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
         return;
     }
     weir_buf_reset(&s->body);
-    weir_buf_reset(&s->head);
+    struct weir_buf *head = weir_head(s, NULL);
     if (d->allowed) {
         WEIR_BUF_LIT(&s->body, "{\"allowed\":true,\"reservation\":");
         if (call->reservation.nonce != 0) {
@@ -169,11 +174,11 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
             weir_buf_u64(&s->body, weir_retry_ms(d->retry_after_us));
         }
         WEIR_BUF_LIT(&s->body, ",\"limits\":");
-        weir_headers_retry(&s->head, d);
+        weir_headers_retry(head, d);
     }
     weir_limits_json(&s->body, d);
     WEIR_BUF_LIT(&s->body, "}");
-    weir_answer(s, x, started_ns, d->allowed ? 200 : 429, weir_buf_view(&s->head),
+    weir_answer(s, x, started_ns, d->allowed ? 200 : 429, weir_buf_view(head),
                 WEIR_STR("application/json"), weir_buf_view(&s->body));
 }
 
@@ -199,7 +204,7 @@ void weir_acquire(struct weir_request *r)
     }
     struct weir_acquire *a = weir_acquire_new(r, acquire_decided);
     if (a == NULL) {
-        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
     weir_acquire_start(a, key, sha256, weir_amounts(f.requests, f.input, f.output));
@@ -225,7 +230,8 @@ static void settling_gone(struct weir_pending *pending)
 static void answer_settled(struct weir_service *s, struct weir_http_exchange *x,
                            uint64_t started_ns, bool repeated)
 {
-    weir_answer(s, x, started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
+    weir_answer(s, x, started_ns, 200, weir_buf_view(weir_head(s, NULL)),
+                WEIR_STR("application/json"),
                 repeated ? WEIR_STR("{\"settled\":true,\"repeated\":true}")
                          : WEIR_STR("{\"settled\":true,\"repeated\":false}"));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openai.c - POST /v1/chat/completions and GET /v1/models. A request is charged before the model
+/* openai.c - POST /v1/chat/completions. A request is charged before the model
  * runs: its input as estimated, its output at the maximum it allows; when the model is done the
  * charge is settled to what was used. */
 #include "base/clock.h"
@@ -7,6 +7,12 @@
 #include "gateway/mock.h"
 #include "service/chat_request.h"
 #include "service/service.h"
+
+enum {
+    STREAM_PIECE_TOKENS = 1024,     /* of a stream that leave in one turn of the loop */
+    STREAM_UNSENT_MAX = 256 * 1024, /* bytes that wait for a client before its model waits too */
+    STREAM_WAIT_MS = 10,
+};
 
 struct weir_chat {
     struct weir_pending pending; /* first: what the exchange's slot points at */
@@ -19,7 +25,7 @@ struct weir_chat {
     uint64_t prompt_hash;
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
-    uint32_t sent; /* tokens of the answer that left */
+    uint32_t sent; /* tokens of a stream that left */
     uint64_t model_started_ms;
     uv_timer_t timer;
     struct weir_anonymous anonymous;
@@ -27,40 +33,77 @@ struct weir_chat {
     uint64_t created_s;
     char id[WEIR_REQUEST_ID_BYTES];
     uint32_t model_len, model_json_len;
-    char model[WEIR_MODEL_NAME_MAX];
-    char model_json[WEIR_MODEL_NAME_MAX * 6 + 2];
+    char model[WEIR_MODEL_MAX];
+    char model_json[WEIR_MODEL_MAX * 6 + 2];
 };
 
 /* ---- the request ---- */
+
+/* The model's name outlives the body: as it is, and as it stands in every event of a stream.
+ * False: no memory. */
+static bool keep_model(struct weir_chat *chat, struct weir_str model)
+{
+    struct weir_buf *b = &chat->service->body;
+    weir_buf_reset(b);
+    weir_buf_json(b, model);
+    if (b->failed) {
+        return false;
+    }
+    memcpy(chat->model, model.p, model.len);
+    memcpy(chat->model_json, b->data, b->len);
+    chat->model_len = (uint32_t)model.len;
+    chat->model_json_len = (uint32_t)b->len;
+    return true;
+}
 
 /* False: the request was refused. */
 static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 {
     struct weir_service *s = r->service;
     struct weir_chat_request request;
-    struct weir_field_error error;
-    switch (weir_chat_request_read(&s->json, &s->text, r->http->body, &request, &error)) {
-    case WEIR_OK:
-        break;
-    case WEIR_ERR_NOMEM:
-        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
-        return false;
-    default:
-        weir_refuse(r, 400, error.param[0] == '\0' ? NULL : error.param, NULL, "%s", error.text);
+    struct weir_chat_refusal why;
+    enum weir_err err = weir_chat_request_read(&s->json, &s->text, r->http->body, &request, &why);
+    if (err == WEIR_ERR_INVALID) {
+        weir_refuse(r, 400, why.param[0] == '\0' ? NULL : why.param, NULL, "%s", why.text);
         return false;
     }
-    memcpy(chat->model, request.model.p, request.model.len);
-    chat->model_len = (uint32_t)request.model.len;
-    weir_buf_reset(&s->body);
-    weir_buf_json(&s->body, request.model);
-    memcpy(chat->model_json, s->body.data, s->body.len);
-    chat->model_json_len = (uint32_t)s->body.len;
+    if (err != WEIR_OK || !keep_model(chat, request.model)) {
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
+        return false;
+    }
     chat->input_tokens = request.input_tokens;
     chat->output_max = request.output_max;
     chat->prompt_hash = request.prompt_hash;
     chat->stream = request.stream;
     chat->include_usage = request.include_usage;
     return true;
+}
+
+/* ---- the model's pace ---- */
+
+/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
+static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
+{
+    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
+}
+
+static uint64_t model_ms(const struct weir_chat *chat)
+{
+    return uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+}
+
+/* How many tokens the model has made by now: those whose token_due_ms has come. */
+static uint32_t tokens_made(const struct weir_chat *chat)
+{
+    const struct weir_mock_config *mock = &chat->service->config->mock;
+    uint64_t passed_ms = model_ms(chat), made = chat->answer.output_tokens;
+    if (passed_ms < mock->first_token_ms) {
+        return 0;
+    }
+    if (mock->tokens_per_s > 0) {
+        made = ((passed_ms - mock->first_token_ms + 1) * mock->tokens_per_s - 1) / 1000 + 1;
+    }
+    return made < chat->answer.output_tokens ? (uint32_t)made : chat->answer.output_tokens;
 }
 
 /* ---- the life of one ---- */
@@ -119,7 +162,7 @@ static void chat_gone(struct weir_pending *pending)
     chat->x = NULL;
     chat->now_ns = weir_clock_ns();
     if (!chat->waiting) {
-        chat_settle(chat, chat->stream ? chat->sent : 0);
+        chat_settle(chat, chat->stream ? chat->sent : tokens_made(chat));
         chat_end(chat);
     }
 }
@@ -141,7 +184,7 @@ static struct weir_chat *chat_new(struct weir_request *r)
     }
     chat->x = r->x;
     chat->started_ns = r->started_ns;
-    chat->stream = chat->include_usage = chat->waiting = chat->begun = false;
+    chat->waiting = chat->begun = false;
     chat->sent = 0;
     return chat;
 }
@@ -150,11 +193,8 @@ static struct weir_chat *chat_new(struct weir_request *r)
 
 static struct weir_str chat_headers(struct weir_chat *chat)
 {
-    struct weir_buf *b = &chat->service->head;
-    weir_buf_reset(b);
-    WEIR_BUF_LIT(b, "x-request-id: ");
-    weir_buf_append(b, chat->id, sizeof(chat->id));
-    WEIR_BUF_LIT(b, "\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: ");
+    struct weir_buf *b = weir_head(chat->service, chat->id);
+    WEIR_BUF_LIT(b, "openai-version: 2020-10-01\r\nopenai-processing-ms: ");
     weir_buf_u64(b, (chat->now_ns - chat->started_ns) / 1000000);
     WEIR_BUF_LIT(b, "\r\n");
     weir_headers_rate(b, &chat->call.decision);
@@ -331,13 +371,7 @@ static void stream_end(struct weir_chat *chat, struct weir_buf *b)
     chat_end(chat);
 }
 
-/* ---- the model's pace ---- */
-
-/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
-static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
-{
-    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
-}
+/* ---- going on ---- */
 
 static void chat_go_on(struct weir_chat *chat);
 
@@ -350,7 +384,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
 {
-    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
+    uint64_t passed_ms = model_ms(chat);
     if (!chat->timer_open) {
         uv_timer_init(&chat->service->loop->uv, &chat->timer);
         chat->timer_open = true;
@@ -358,23 +392,14 @@ static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
     uv_timer_start(&chat->timer, on_timer, due_ms > passed_ms ? due_ms - passed_ms : 1, 0);
 }
 
-/* Says what the model has made by now. */
-static void chat_go_on(struct weir_chat *chat)
+/* The next piece of what the model has made. A client that reads slowly gets it slowly: the model
+ * stands still meanwhile, and what it did not make is not charged. */
+static void stream_go_on(struct weir_chat *chat)
 {
     const struct weir_mock_config *mock = &chat->service->config->mock;
-    uint64_t passed_ms = uv_now(&chat->service->loop->uv) - chat->model_started_ms;
-    uint32_t total = chat->answer.output_tokens;
-    uint32_t made = chat->sent;
-    while (made < total && token_due_ms(mock, made) <= passed_ms) {
-        made++;
-    }
-    if (!chat->stream) {
-        if (made < total || passed_ms < mock->first_token_ms) {
-            chat->sent = made;
-            chat_wait_until(chat, token_due_ms(mock, total == 0 ? 0 : total - 1));
-        } else {
-            answer_plain(chat);
-        }
+    uint32_t made = tokens_made(chat), total = chat->answer.output_tokens;
+    if (chat->begun && weir_http_stream_unsent(chat->x) > STREAM_UNSENT_MAX) {
+        chat_wait_until(chat, model_ms(chat) + STREAM_WAIT_MS);
         return;
     }
     struct weir_buf *b = &chat->service->body;
@@ -382,13 +407,29 @@ static void chat_go_on(struct weir_chat *chat)
     if (!chat->begun) {
         stream_begin(chat, b); /* uses the buffer for the head first */
     }
-    stream_tokens(chat, b, made);
-    if (made == total && passed_ms >= mock->first_token_ms) {
+    bool more = made - chat->sent > STREAM_PIECE_TOKENS;
+    stream_tokens(chat, b, more ? chat->sent + STREAM_PIECE_TOKENS : made);
+    if (chat->sent == total && model_ms(chat) >= mock->first_token_ms) {
         stream_end(chat, b);
         return;
     }
     weir_http_stream_write(chat->x, weir_buf_view(b));
-    chat_wait_until(chat, token_due_ms(mock, made));
+    chat_wait_until(chat, token_due_ms(mock, chat->sent));
+}
+
+/* Says what the model has made by now. */
+static void chat_go_on(struct weir_chat *chat)
+{
+    const struct weir_mock_config *mock = &chat->service->config->mock;
+    uint32_t total = chat->answer.output_tokens;
+    uint64_t last_due_ms = token_due_ms(mock, total == 0 ? 0 : total - 1);
+    if (chat->stream) {
+        stream_go_on(chat);
+    } else if (model_ms(chat) < last_due_ms) {
+        chat_wait_until(chat, last_due_ms);
+    } else {
+        answer_plain(chat);
+    }
 }
 
 /* ---- the decision ---- */
@@ -431,7 +472,7 @@ void weir_chat_completions(struct weir_request *r)
     }
     struct weir_chat *chat = chat_new(r);
     if (chat == NULL) {
-        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
     if (!read_chat(r, chat)) {
@@ -458,30 +499,4 @@ void weir_chat_completions(struct weir_request *r)
     if (weir_store_take(s->store, &chat->call) != WEIR_PENDING) {
         chat_decided(&chat->call);
     }
-}
-
-/* ---- models ---- */
-
-void weir_models(struct weir_request *r)
-{
-    const struct weir_config *config = r->service->config;
-    const struct weir_key *key;
-    uint8_t sha256[32];
-    if (!weir_authenticate(r, &key, sha256)) {
-        return;
-    }
-    struct weir_buf *b = &r->service->body;
-    weir_buf_reset(b);
-    WEIR_BUF_LIT(b, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < config->models; i++) {
-        WEIR_BUF_LIT(b, "{\"id\":");
-        weir_buf_json(b, weir_str_z(config->model[i]));
-        WEIR_BUF_LIT(b, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"weir\"}");
-        if (i + 1 < config->models) {
-            weir_buf_char(b, ',');
-        }
-    }
-    WEIR_BUF_LIT(b, "]}");
-    weir_answer(r->service, r->x, r->started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
-                weir_buf_view(b));
 }

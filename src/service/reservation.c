@@ -47,7 +47,8 @@ static int digit_of(char c)
                                   : -1;
 }
 
-/* False for another character; at most `room` bytes are written. */
+/* False for another character, or for bits behind the last byte: a text has one spelling. At most
+ * `room` bytes are written. */
 static bool read_base64(struct weir_str text, uint8_t *out, size_t room, size_t *ret_len)
 {
     uint32_t bits = 0;
@@ -69,7 +70,7 @@ static bool read_base64(struct weir_str text, uint8_t *out, size_t room, size_t 
         }
     }
     *ret_len = n;
-    return true;
+    return held < 6 && (bits & ((1U << held) - 1)) == 0;
 }
 
 static uint32_t check_of(const uint8_t *p, size_t len)

@@ -59,13 +59,8 @@ static void on_request(void *ctx, struct weir_http_exchange *x,
     if (route == NULL) {
         weir_refuse(&r, 404, NULL, "unknown_url", "Unknown request URL. See docs/http-api.md.");
     } else if (!method_serves(route->method, http->method)) {
-        struct weir_str allow = route->method == WEIR_HTTP_GET ? WEIR_STR("allow: GET, HEAD\r\n")
-                                                               : WEIR_STR("allow: POST\r\n");
-        weir_buf_reset(&r.service->body);
-        weir_error_body(&r.service->body, WEIR_STR("This URL does not offer that method."),
-                        "invalid_request_error", NULL, "method_not_allowed");
-        weir_answer(r.service, x, r.started_ns, 405, allow, WEIR_STR("application/json"),
-                    weir_buf_view(&r.service->body));
+        weir_refuse_method(&r, route->method == WEIR_HTTP_GET ? WEIR_STR("GET, HEAD")
+                                                              : WEIR_STR("POST"));
     } else if (route->json && !is_json(http)) {
         weir_refuse(&r, 415, NULL, "unsupported_media_type",
                     "The content-type must be application/json.");
@@ -99,6 +94,13 @@ void weir_answered(struct weir_service *s, int status, uint64_t started_ns)
 void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
                  int status, struct weir_str headers, struct weir_str type, struct weir_str body)
 {
+    if (s->head.failed || s->body.failed) {
+        weir_buf_reset(&s->head);
+        weir_buf_reset(&s->body);
+        weir_answered(s, 503, started_ns);
+        weir_http_reply(x, 503, WEIR_STR("retry-after: 1\r\n"), WEIR_STR(""), WEIR_STR(""));
+        return;
+    }
     weir_answered(s, status, started_ns);
     weir_http_reply(x, status, headers, type, body);
 }

@@ -90,11 +90,12 @@ struct weir_request {
 
 typedef void weir_handler_fn(struct weir_request *r);
 
-weir_handler_fn weir_chat_completions, weir_models; /* openai.c */
-weir_handler_fn weir_usage;                         /* usage.c */
-weir_handler_fn weir_acquire, weir_settle;          /* limits.c */
-weir_handler_fn weir_healthz, weir_readyz;          /* health.c */
-weir_handler_fn weir_metrics;                       /* metrics.c */
+weir_handler_fn weir_chat_completions;     /* openai.c */
+weir_handler_fn weir_models;               /* models.c */
+weir_handler_fn weir_usage;                /* usage.c */
+weir_handler_fn weir_acquire, weir_settle; /* limits.c */
+weir_handler_fn weir_healthz, weir_readyz; /* health.c */
+weir_handler_fn weir_metrics;              /* metrics.c */
 
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
@@ -104,7 +105,8 @@ struct weir_pending {
     void (*gone)(struct weir_pending *self);
 };
 
-/* Ends the request: counts it and answers. `headers`: complete lines. */
+/* Ends the request: counts it and answers. `headers`: complete lines. Where there was no memory for
+ * s->head or s->body, which they may be views of, it is a 503. */
 void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
                  int status, struct weir_str headers, struct weir_str type, struct weir_str body);
 /* Counts it as answered, for streams. */
@@ -116,6 +118,8 @@ void weir_error_body(struct weir_buf *b, struct weir_str message, const char *ty
 /* Answers with one; type invalid_request_error. `headers` may be empty. */
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
                  const char *fmt, ...) WEIR_PRINTF(5, 6);
+/* 405, with what the URL does offer. */
+void weir_refuse_method(struct weir_request *r, struct weir_str allow);
 /* 503: the store is out of reach (`closed`), or it has no place for a new subject. */
 void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
                          enum weir_outcome outcome);
@@ -140,6 +144,8 @@ void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 3
 
 /* headers.c */
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
+/* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
+struct weir_buf *weir_head(struct weir_service *s, const char *id);
 void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
 void weir_headers_retry(struct weir_buf *b, const struct weir_decision *d);
 /* "12ms", "1.146s", "6m0s". */

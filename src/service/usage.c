@@ -14,8 +14,8 @@ static void usage_done(struct weir_service *s, struct weir_http_exchange *x, uin
     WEIR_BUF_LIT(&s->body, "{\"object\":\"usage\",\"limits\":");
     weir_limits_json(&s->body, &call->decision);
     WEIR_BUF_LIT(&s->body, "}");
-    weir_answer(s, x, started_ns, 200, WEIR_STR(""), WEIR_STR("application/json"),
-                weir_buf_view(&s->body));
+    weir_answer(s, x, started_ns, 200, weir_buf_view(weir_head(s, NULL)),
+                WEIR_STR("application/json"), weir_buf_view(&s->body));
 }
 
 void weir_usage(struct weir_request *r)
@@ -27,7 +27,7 @@ void weir_usage(struct weir_request *r)
     }
     struct weir_acquire *a = weir_acquire_new(r, usage_done);
     if (a == NULL) {
-        weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_FULL);
+        weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
     weir_acquire_start(a, key, sha256, weir_amounts(0, 0, 0));

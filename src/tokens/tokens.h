@@ -18,6 +18,9 @@ enum {
      */
     WEIR_TOKENS_PER_MESSAGE = 3,
     WEIR_TOKENS_PER_REPLY = 3,
+    /* 1024 x 1024 at high detail (OpenAI's vision guide): 85, and 170 for each of four tiles. Its
+     * real size is not looked at. */
+    WEIR_TOKENS_PER_IMAGE = 765,
 };
 
 #endif

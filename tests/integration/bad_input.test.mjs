@@ -52,6 +52,10 @@ describe("a body that is no chat request", () => {
     const cases = [
         ["nothing", "", null],
         ["no JSON", "{", null],
+        ["a control character in a text", BODY.replace("Hello", "Hel\nlo"), null],
+        ["a control character between fields", `${BODY.slice(0, -1)}\v}`, null],
+        ["two max_tokens", `${BODY.slice(0, -1)},"max_tokens":1,"max_tokens":99}`, "max_tokens"],
+        ["two models", `{"model":"a",${BODY.slice(1)}`, "model"],
         ["more than one JSON value", `${BODY}{}`, null],
         ["an array", "[]", null],
         ["a number", "7", null],
@@ -134,6 +138,26 @@ describe("a body that is no native request", () => {
         });
     }
 
+    for (const [what, more, param] of [
+        ["the same field twice", ',"output_tokens":9', "output_tokens"],
+        ["a field it does not know", ',"output_token":9', "output_token"],
+    ]) {
+        it(`acquire refuses ${what}`, async () => {
+            const body = `${JSON.stringify(acquire).slice(0, -1)}${more}}`;
+            const headers = { "content-type": "application/json" };
+            const answer = await node.ask("POST", "/weir/v1/acquire", { body, headers });
+            assert.equal(answer.status, 400, answer.text);
+            assert.equal(answer.body.error.param, param);
+        });
+    }
+
+    it("repeats no long name of a field", async () => {
+        const { status, body, text } = await node.acquire({ ...acquire, ["ü".repeat(9999)]: 1 });
+        assert.equal(status, 400);
+        assert.equal(body.error.param, null);
+        assert.ok(text.length < 300, `${text.length} bytes`);
+    });
+
     for (const [what, change, field] of [
         ["no reservation", { reservation: undefined }, "reservation"],
         ["a reservation that is a number", { reservation: 7 }, "reservation"],
@@ -166,6 +190,7 @@ describe("a request for somebody or something that is not there", () => {
         it(`gets 401 ${what}`, async () => {
             const answer = await node.ask("POST", CHAT, { json: GOOD, headers });
             assert.equal(answer.status, 401, answer.text);
+            assert.equal(answer.headers.get("www-authenticate"), "Bearer");
             isOpenAIError(answer.body, answer.text);
         });
     }
@@ -191,6 +216,8 @@ describe("a request for somebody or something that is not there", () => {
             const answer = await node.ask(method, path, { key: SECRETS.a });
             assert.equal(answer.status, 405, `${method} ${path}`);
             assert.match(answer.headers.get("allow"), allow);
+            assert.match(answer.headers.get("x-request-id"), /^req_/);
+            isOpenAIError(answer.body, answer.text);
         }
     });
 

@@ -127,6 +127,8 @@ onEachStore("chat completions", (start) => {
             models.map((model) => [model.id, model.object]),
             [["weir-mock", "model"]],
         );
+        const { request_id } = await client(node, SECRETS.a).models.list().withResponse();
+        assert.match(request_id, /^req_[0-9a-f]{32}$/);
     });
 
     it("refuses an unknown key without a word of it", async () => {

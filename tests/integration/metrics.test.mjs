@@ -2,6 +2,7 @@
 // GET /metrics: a text that Prometheus takes, that counts what happened and tells no secret.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { before, it } from "node:test";
 import { onEachStore } from "./support/stores.mjs";
 import { SECRETS } from "./support/weir.mjs";
@@ -58,6 +59,25 @@ onEachStore("metrics", (start) => {
         }
         assert.ok(sum("weir_decision_duration_seconds_count") >= 5);
         assert.ok(sum("weir_request_duration_seconds_count") >= 8);
+    });
+
+    it("are those of docs/metrics.md, with their types and labels", () => {
+        const page = readFileSync("docs/metrics.md", "utf8");
+        const rows = [...page.matchAll(/^\| `(weir_\w+)` \| (\w+) \| (.*?) ?\| /gm)];
+        const documented = rows.map(([, name, type, labels]) => [
+            name,
+            type,
+            [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort(),
+        ]);
+        const scraped = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => {
+            const sample = new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, "m").exec(text);
+            const labels = [...(sample[1] ?? "").matchAll(/(\w+)="/g)];
+            return [name, type, labels.map(([, label]) => label).sort()];
+        });
+        assert.deepEqual(documented.sort(), scraped.sort());
+        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status)="(\w+)"/g)) {
+            assert.ok(page.includes(`\`${outcome}\``), `${outcome} is not explained`);
+        }
     });
 
     it("tell no secret, no key and no path from outside", () => {

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// docs/http-api.md against a node: each example is run, each status and route provoked.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { run } from "./support/process.mjs";
+import { exchange } from "./support/raw.mjs";
+import { sleep } from "./support/wait.mjs";
+import { Node, SECRETS, configuration } from "./support/weir.mjs";
+
+const page = readFileSync("docs/http-api.md", "utf8");
+
+/** The same structure with its names and types alone; lists by their items' shapes. */
+function shape(value) {
+    if (Array.isArray(value)) {
+        return value.map(shape);
+    }
+    if (value !== null && typeof value === "object") {
+        return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, shape(v)]));
+    }
+    return value === null ? "null" : typeof value;
+}
+
+/** What two answers must have in common, whatever the time and the ids. */
+function comparable(body) {
+    return body
+        .trim()
+        .split("\n\n")
+        .map((event) => {
+            const text = event.replace(/^data: /, "");
+            try {
+                return shape(JSON.parse(text));
+            } catch {
+                return text;
+            }
+        });
+}
+
+/** curl joins the chunks of a body but leaves the header. */
+function parse(text) {
+    const [head, ...rest] = text.replaceAll("\r\n", "\n").split("\n\n");
+    const [status, ...lines] = head.split("\n");
+    return { status, headers: lines.map((line) => line.split(":")[0]), body: rest.join("\n\n") };
+}
+
+describe("the examples of the HTTP reference", () => {
+    let node;
+    let reservation;
+    before(async () => {
+        const demo = readFileSync("examples/demo.yaml", "utf8");
+        node = await Node.start(demo.replace(/^listen: .*$/m, "listen: 127.0.0.1:0"));
+    });
+    after(() => node.stop());
+
+    const examples = [...page.matchAll(/```sh\n(.*?)```\n\n```http\n(.*?)```/gs)];
+    it("are all followed by their answer", () => {
+        assert.ok(examples.length >= 10);
+        assert.equal(examples.length, page.match(/```sh\n/g).length);
+    });
+
+    for (const [, command, answer] of examples) {
+        it(command.split("\n")[0], async () => {
+            const text = command
+                .replace("http://127.0.0.1:8000", node.url)
+                .replace(/rsv_[\w-]+/, reservation);
+            const { code, output } = await run("sh", ["-c", text]);
+            assert.equal(code, 0, output);
+            const [documented, real] = [parse(answer), parse(output)];
+            assert.equal(real.status, documented.status);
+            for (const name of documented.headers) {
+                assert.ok(real.headers.includes(name), `no ${name} in ${output}`);
+            }
+            assert.deepEqual(comparable(real.body), comparable(documented.body));
+            reservation = output.match(/rsv_[\w-]+/)?.[0] ?? reservation;
+        });
+    }
+});
+
+describe("the tables of the HTTP reference", () => {
+    let node;
+    let guarded;
+    before(async () => {
+        node = await Node.start(
+            configuration({ reservation_ttl: "1s", http: { head_timeout_ms: 400 } }),
+        );
+        guarded = await Node.start(configuration({ service_token: "the-service-token" }));
+    });
+    after(async () => {
+        await node.stop();
+        await guarded.stop();
+    });
+
+    const LOOK = { key: "id:a", input_tokens: 0, output_tokens: 0 };
+    const chat = (change) => () => node.chat(SECRETS.a, change);
+    const raw = (text) => async () => {
+        const { answers } = await exchange(node.port, text);
+        return { ...answers[0], body: JSON.parse(answers[0].body) };
+    };
+    const HOST = "HTTP/1.1\r\nHost: weir\r\n";
+    const provoked = {
+        "400 ": chat({ max_tokens: 0 }),
+        "400 invalid_reservation": () =>
+            node.settle({ reservation: "rsv_", input_tokens: 0, output_tokens: 0 }),
+        "401 ": () => node.ask("GET", "/v1/models"),
+        "401 invalid_api_key": () => node.ask("GET", "/v1/models", { key: "sk-wrong" }),
+        "401 invalid_service_token": () => guarded.acquire(LOOK),
+        "404 unknown_key": () => node.acquire({ ...LOOK, key: "id:nobody" }),
+        "404 unknown_url": () => node.ask("GET", "/v2"),
+        "405 method_not_allowed": () => node.ask("PUT", "/v1/models", { body: "" }),
+        "408 ": raw(`GET / ${HOST}`),
+        "410 reservation_expired": async () => {
+            const { body } = await node.acquire({ ...LOOK, output_tokens: 5 });
+            await sleep(1200);
+            return node.settle({
+                reservation: body.reservation,
+                input_tokens: 0,
+                output_tokens: 1,
+            });
+        },
+        "411 ": raw(`POST / ${HOST}\r\n`),
+        "413 ": raw(`POST / ${HOST}Content-Length: 99999999\r\n\r\n`),
+        "414 ": raw(`GET /${"x".repeat(9000)} ${HOST}\r\n`),
+        "415 unsupported_media_type": () =>
+            node.ask("POST", "/v1/chat/completions", { key: SECRETS.a, body: "{}" }),
+        "417 ": raw(`POST / ${HOST}Content-Length: 1\r\nExpect: more\r\n\r\n`),
+        "429 rate_limit_exceeded": chat({ max_tokens: 60000 }),
+        "431 ": raw(`GET / ${HOST}X: ${"x".repeat(40000)}\r\n\r\n`),
+        "501 ": raw(`POST / ${HOST}Transfer-Encoding: gzip\r\n\r\n`),
+        "505 ": raw("GET / HTTP/2.0\r\nHost: weir\r\n\r\n"),
+    };
+    /** What needs another machine or a store that is gone. */
+    const elsewhere = [
+        "403 service_token_required",
+        "409 reservation_elsewhere",
+        "503 store_unavailable",
+        "503 subjects_full",
+    ];
+
+    it("name every status, and no other", () => {
+        const rows = [...page.matchAll(/^\| (\d{3}) \| (?:`(\w+)`)? ?\|/gm)];
+        assert.deepEqual(
+            rows.map(([, status, code]) => `${status} ${code ?? ""}`).sort(),
+            [...Object.keys(provoked), ...elsewhere].sort(),
+        );
+    });
+
+    for (const [what, ask] of Object.entries(provoked)) {
+        it(`gives ${what}`, async () => {
+            const { status, body } = await ask();
+            assert.equal(`${status} ${body.error.code ?? ""}`, what);
+        });
+    }
+
+    it("name every route", async () => {
+        const source = readFileSync("src/service/service.c", "utf8");
+        const routes = [...source.matchAll(/\{\{"(\/[^"]+)", \d+\}, WEIR_HTTP_(\w+)/g)];
+        const rows = [...page.matchAll(/^\| `(GET|POST) (\/[^`]+)` \|/gm)];
+        assert.deepEqual(
+            rows.map(([, method, path]) => `${method} ${path}`).sort(),
+            routes.map(([, path, method]) => `${method} ${path}`).sort(),
+        );
+        for (const [, , path] of rows) {
+            const { status } = await node.ask("DELETE", path);
+            assert.equal(status, 405, path);
+        }
+    });
+});

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What answers say of limits: Go's durations, OpenAI's headers and words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "service/service.h"
+
+static const char *text_of(struct weir_buf *b)
+{
+    weir_buf_char(b, '\0');
+    assert_false(b->failed);
+    return b->data;
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t us;
+        const char *text;
+    } cases[] = {
+        {0, "0s"},
+        {1, "1ms"}, /* rounded up, so that a retry is never too early */
+        {1000, "1ms"},
+        {1001, "2ms"},
+        {999000, "999ms"},
+        {999001, "1s"},
+        {1000000, "1s"},
+        {1146000, "1.146s"},
+        {1500000, "1.5s"},
+        {1010000, "1.01s"},
+        {59999000, "59.999s"},
+        {59999001, "1m0s"},
+        {60000000, "1m0s"},
+        {179560000, "2m59.56s"},
+        {360000000, "6m0s"},
+        {UINT64_C(3599999999), "1h0m0s"},
+        {UINT64_C(3600000000), "1h0m0s"},
+        {UINT64_C(3661001000), "1h1m1.001s"},
+        {UINT64_C(30) * 86400 * 1000000, "720h0m0s"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct weir_buf b;
+        weir_buf_init(&b, 100);
+        weir_duration(&b, cases[i].us);
+        assert_string_equal(text_of(&b), cases[i].text);
+        weir_buf_deinit(&b);
+    }
+}
+
+static void add(struct weir_decision *d, enum weir_meter meter, uint32_t window_s,
+                uint64_t capacity, uint64_t used)
+{
+    d->state[d->states++] = (struct weir_limit_state){.meter = (uint8_t)meter,
+                                                      .window_s = window_s,
+                                                      .capacity = capacity,
+                                                      .used = used,
+                                                      .reset_us = window_s * UINT64_C(1000000)};
+}
+
+static void rate_is(const struct weir_decision *d, const char *expected)
+{
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_headers_rate(&b, d);
+    assert_string_equal(text_of(&b), expected);
+    weir_buf_deinit(&b);
+}
+
+#define THREE(name, limit, remaining, reset)                                                       \
+    "x-ratelimit-limit-" name ": " limit "\r\n"                                                    \
+    "x-ratelimit-remaining-" name ": " remaining "\r\n"                                            \
+    "x-ratelimit-reset-" name ": " reset "\r\n"
+
+/* Of several limits of a meter the one with the least left, wherever it stands. */
+static void test_rate_names_the_tightest(void **state)
+{
+    (void)state;
+    struct weir_decision d = {.allowed = true};
+    add(&d, WEIR_METER_REQUESTS, 1, 10, 2);
+    add(&d, WEIR_METER_REQUESTS, 60, 100, 97);
+    add(&d, WEIR_METER_REQUESTS, 86400, 1000, 900);
+    add(&d, WEIR_METER_INPUT_TOKENS, 60, 5000, 1000);
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 60, 2000, 500);
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 3600, 9000, 8800);
+    rate_is(&d, THREE("requests", "100", "3", "1m0s") THREE("tokens", "9000", "200", "1h0m0s")
+                    THREE("input-tokens", "5000", "4000", "1m0s")
+                        THREE("output-tokens", "9000", "200", "1h0m0s"));
+}
+
+/* `tokens` is the limit of all tokens where there is one, else the tighter of both kinds. */
+static void test_rate_of_tokens(void **state)
+{
+    (void)state;
+    struct weir_decision d = {.allowed = true};
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 60, 100, 200); /* debt: nothing remains */
+    add(&d, WEIR_METER_TOTAL_TOKENS, 60, 300, 100);
+    rate_is(&d, THREE("tokens", "300", "200", "1m0s") THREE("output-tokens", "100", "0", "1m0s"));
+    d.states = 0;
+    add(&d, WEIR_METER_INPUT_TOKENS, 60, 7, 5);
+    rate_is(&d, THREE("tokens", "7", "2", "1m0s") THREE("input-tokens", "7", "2", "1m0s"));
+    d.states = 0;
+    rate_is(&d, "");
+}
+
+static void retry_is(uint64_t retry_after_us, const char *expected)
+{
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    const struct weir_decision d = {.denied_meter = WEIR_METER_OUTPUT_TOKENS,
+                                    .retry_after_us = retry_after_us};
+    weir_headers_retry(&b, &d);
+    const char *text = text_of(&b);
+    static const char by[] = "x-weir-limited-by: output_tokens\r\n";
+    assert_memory_equal(text, by, sizeof(by) - 1);
+    assert_string_equal(text + sizeof(by) - 1, expected);
+    weir_buf_deinit(&b);
+}
+
+static void test_retry(void **state)
+{
+    (void)state;
+    retry_is(1, "retry-after-ms: 1\r\nretry-after: 1\r\nx-should-retry: true\r\n");
+    retry_is(1146000, "retry-after-ms: 1146\r\nretry-after: 2\r\nx-should-retry: true\r\n");
+    retry_is(1000001, "retry-after-ms: 1001\r\nretry-after: 2\r\nx-should-retry: true\r\n");
+    retry_is(2000000, "retry-after-ms: 2000\r\nretry-after: 2\r\nx-should-retry: true\r\n");
+    retry_is(60000000, "retry-after-ms: 60000\r\nretry-after: 60\r\nx-should-retry: true\r\n");
+    retry_is(60000001, "retry-after-ms: 60001\r\nretry-after: 61\r\nx-should-retry: false\r\n");
+    retry_is(0, "retry-after-ms: 0\r\nretry-after: 1\r\nx-should-retry: true\r\n");
+    retry_is(WEIR_RETRY_NEVER, "x-should-retry: false\r\n");
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    static const struct {
+        enum weir_meter meter;
+        uint32_t window_s;
+        const char *text;
+    } cases[] = {
+        {WEIR_METER_REQUESTS, 60, "requests per min (RPM)"},
+        {WEIR_METER_REQUESTS, 86400, "requests per day (RPD)"},
+        {WEIR_METER_INPUT_TOKENS, 60, "input tokens per min (TPM)"},
+        {WEIR_METER_OUTPUT_TOKENS, 3600, "output tokens per hour (TPH)"},
+        {WEIR_METER_TOTAL_TOKENS, 1, "tokens per sec (TPS)"},
+        {WEIR_METER_REQUESTS, 7, "requests per 7s"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct weir_buf b;
+        weir_buf_init(&b, 100);
+        weir_limit_words(&b, cases[i].meter, cases[i].window_s);
+        assert_string_equal(text_of(&b), cases[i].text);
+        weir_buf_deinit(&b);
+    }
+}
+
+static void test_limits_json(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    struct weir_decision d = {.allowed = true};
+    weir_buf_init(&b, 4096);
+    weir_limits_json(&b, &d);
+    add(&d, WEIR_METER_REQUESTS, 60, 10, 12);
+    add(&d, WEIR_METER_INPUT_TOKENS, 1, WEIR_AMOUNT_MAX, 0);
+    d.state[1].reset_us = 1;
+    weir_limits_json(&b, &d);
+    assert_string_equal(text_of(&b),
+                        "[][{\"meter\":\"requests\",\"window_s\":60,\"capacity\":10,\"used\":12,"
+                        "\"remaining\":0,\"reset_ms\":60000},"
+                        "{\"meter\":\"input_tokens\",\"window_s\":1,"
+                        "\"capacity\":1125899906842624,\"used\":0,"
+                        "\"remaining\":1125899906842624,\"reset_ms\":1}]");
+    weir_buf_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_durations),      cmocka_unit_test(test_rate_names_the_tightest),
+        cmocka_unit_test(test_rate_of_tokens), cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_limits_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The text of a reservation: what goes out comes back, and nothing else is taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "service/reservation.h"
+#include "support/guard.h"
+
+static const uint64_t MOST = WEIR_AMOUNT_MAX / 2;
+
+static struct weir_reservation reservation(uint64_t word, uint64_t amount)
+{
+    return (struct weir_reservation){.nonce = word,
+                                     .epoch = word,
+                                     .at_us = word,
+                                     .reserved = weir_amounts(amount, amount, amount)};
+}
+
+static void write_text(struct weir_buf *b, const struct weir_reservation *r, struct weir_str name)
+{
+    weir_buf_init(b, WEIR_RESERVATION_TEXT_MAX);
+    weir_reservation_write(b, r, name);
+    assert_false(b->failed);
+}
+
+static enum weir_err read_text(struct weir_str text)
+{
+    char space[WEIR_RESERVATION_TEXT_MAX];
+    struct weir_reservation r;
+    struct weir_str name;
+    return weir_reservation_read(text, space, &r, &name);
+}
+
+static void round_trip(const struct weir_reservation *r, struct weir_str name)
+{
+    struct weir_buf b;
+    char space[WEIR_RESERVATION_TEXT_MAX];
+    struct weir_reservation got;
+    struct weir_str got_name;
+    write_text(&b, r, name);
+    assert_int_equal(weir_reservation_read(weir_buf_view(&b), space, &got, &got_name), WEIR_OK);
+    assert_memory_equal(&got, r, sizeof(got));
+    assert_true(weir_str_eq(got_name, name));
+    weir_buf_deinit(&b);
+}
+
+/* Names of every length: all three ends that base64 has. */
+static void test_round_trip(void **state)
+{
+    (void)state;
+    char name[WEIR_SUBJECT_NAME_MAX];
+    for (size_t i = 0; i < sizeof(name); i++) {
+        name[i] = (char)(255 - i);
+    }
+    const struct weir_reservation least = reservation(0, 0);
+    const struct weir_reservation most = reservation(UINT64_MAX, MOST);
+    struct weir_reservation mixed = {.nonce = 2, .epoch = 3, .at_us = 5};
+    mixed.reserved = weir_amounts(1, 900, MOST - 1);
+    for (size_t len = 0; len <= sizeof(name); len++) {
+        round_trip(&least, weir_str(name, len));
+        round_trip(&most, weir_str(name, len));
+        round_trip(&mixed, weir_str(name, len));
+    }
+}
+
+/* Whoever could write one may also ask for more; but no number leaves its bounds. */
+static void test_amounts_are_bounded(void **state)
+{
+    (void)state;
+    for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
+        struct weir_buf b;
+        struct weir_reservation r = reservation(2, 0);
+        r.reserved.of[m] = MOST + 1;
+        write_text(&b, &r, WEIR_STR("key:a"));
+        assert_int_equal(read_text(weir_buf_view(&b)), WEIR_ERR_INVALID);
+        weir_buf_deinit(&b);
+    }
+}
+
+static void test_every_flipped_bit_is_seen(void **state)
+{
+    (void)state;
+    const struct weir_reservation r = reservation(UINT64_C(0x0123456789abcdef), 77);
+    for (size_t len = 3; len < 6; len++) {
+        struct weir_buf b;
+        write_text(&b, &r, weir_str("key:abc", len));
+        for (size_t bit = 0; bit < b.len * 8; bit++) {
+            char was = b.data[bit / 8];
+            b.data[bit / 8] = (char)(was ^ (1 << bit % 8));
+            assert_int_equal(read_text(weir_buf_view(&b)), WEIR_ERR_INVALID);
+            b.data[bit / 8] = was;
+        }
+        assert_int_equal(read_text(weir_buf_view(&b)), WEIR_OK);
+        weir_buf_deinit(&b);
+    }
+}
+
+/* Every other spelling of the last character, which may hold bits that no byte has. */
+static void test_a_text_has_one_spelling(void **state)
+{
+    (void)state;
+    const struct weir_reservation r = reservation(9, 9);
+    for (size_t len = 3; len < 6; len++) {
+        struct weir_buf b;
+        unsigned taken = 0;
+        write_text(&b, &r, weir_str("key:abc", len));
+        for (unsigned c = 0; c < 256; c++) {
+            b.data[b.len - 1] = (char)c;
+            taken += read_text(weir_buf_view(&b)) == WEIR_OK;
+        }
+        assert_int_equal(taken, 1);
+        weir_buf_deinit(&b);
+    }
+}
+
+static void test_lengths(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    const struct weir_reservation r = reservation(5, 5);
+    char name[WEIR_SUBJECT_NAME_MAX] = {'k'};
+    write_text(&b, &r, weir_str(name, sizeof(name)));
+    for (size_t len = 0; len < b.len; len++) {
+        assert_int_equal(read_text(weir_str(b.data, len)), WEIR_ERR_INVALID);
+    }
+    char longer[4 * WEIR_RESERVATION_TEXT_MAX];
+    memset(longer, 'A', sizeof(longer));
+    memcpy(longer, b.data, b.len);
+    for (size_t len = b.len + 1; len <= sizeof(longer); len++) {
+        assert_int_equal(read_text(weir_str(longer, len)), WEIR_ERR_INVALID);
+    }
+    weir_buf_deinit(&b);
+}
+
+static void test_other_texts(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "r", "rsv_", "rsv_=", "rsv_AAAA", "RSV_AAAA", "id:a"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(read_text(weir_str_z(texts[i])), WEIR_ERR_INVALID);
+    }
+    static const char wrong[] = "+/= \n\t.\"\x80\xff";
+    struct weir_buf b;
+    const struct weir_reservation r = reservation(5, 5);
+    write_text(&b, &r, WEIR_STR("key:a"));
+    for (size_t i = 0; i < sizeof(wrong); i++) { /* its NUL too */
+        for (size_t at = 4; at < b.len; at++) {
+            char was = b.data[at];
+            b.data[at] = wrong[i];
+            assert_int_equal(read_text(weir_buf_view(&b)), WEIR_ERR_INVALID);
+            b.data[at] = was;
+        }
+    }
+    weir_buf_deinit(&b);
+}
+
+static void test_reads_no_byte_too_many(void **state)
+{
+    (void)state;
+    struct guard g;
+    struct weir_buf b;
+    const struct weir_reservation r = reservation(5, 5);
+    write_text(&b, &r, WEIR_STR("key:a"));
+    guard_init(&g, WEIR_RESERVATION_TEXT_MAX);
+    for (size_t len = 0; len <= b.len; len++) {
+        enum weir_err expected = len == b.len ? WEIR_OK : WEIR_ERR_INVALID;
+        assert_int_equal(read_text(guard_put(&g, weir_str(b.data, len))), expected);
+    }
+    guard_deinit(&g);
+    weir_buf_deinit(&b);
+}
+
+/* Results are untouched on failure. */
+static void test_failure_leaves_results(void **state)
+{
+    (void)state;
+    char space[WEIR_RESERVATION_TEXT_MAX];
+    struct weir_reservation r = reservation(7, 7);
+    const struct weir_reservation before = r;
+    struct weir_str name = WEIR_STR("mine");
+    struct weir_buf b;
+    const struct weir_reservation too_large = reservation(7, MOST + 1);
+    write_text(&b, &too_large, WEIR_STR("key:a"));
+    assert_int_equal(weir_reservation_read(weir_buf_view(&b), space, &r, &name), WEIR_ERR_INVALID);
+    weir_buf_deinit(&b);
+    assert_memory_equal(&r, &before, sizeof(r));
+    assert_true(weir_str_eq(name, WEIR_STR("mine")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_amounts_are_bounded),
+        cmocka_unit_test(test_every_flipped_bit_is_seen),
+        cmocka_unit_test(test_a_text_has_one_spelling),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_other_texts),
+        cmocka_unit_test(test_reads_no_byte_too_many),
+        cmocka_unit_test(test_failure_leaves_results),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
