@@ -65,11 +65,12 @@ describe("four nodes", () => {
         const windowMs = 2000;
         nodes = await startNodes(redis, { requests: `${capacity}/2s` }, PATIENT);
         const startMs = performance.now();
-        const answers = await load(nodes, { clients: 8, untilMs: startMs + 6500, pauseMs: 5 });
+        const answers = await load(nodes, { clients: 8, untilMs: startMs + 8000, pauseMs: 5 });
         assert.ok(answers.every(({ status }) => status === 200 || status === 429));
         const most = mostWithin(answers, windowMs);
         assert.ok(most <= capacity, `${most} of ${capacity} in one window`);
-        // Every window frees its entries after W + r: four windows began in the time.
+        // Every window frees its entries after W + r: four began in the time, the last with 1.9 s
+        // to spare on a busy machine.
         const admitted = answers.filter(({ status }) => status === 200).length;
         assert.ok(admitted >= 4 * capacity - 2, `${admitted} of ${4 * capacity}`);
         for (let node = 0; node < NODES; node++) {
