@@ -11,11 +11,9 @@ int weir_cmd_check_config(int argc, char **argv)
     struct weir_config *config;
     struct weir_config_error error;
     if (weir_config_load(argv[1], NULL, &config, &error) != WEIR_OK) {
-        if (error.line > 0) {
-            fprintf(stderr, "%s:%u:%u: %s\n", argv[1], error.line, error.column, error.text);
-        } else {
-            fprintf(stderr, "%s: %s\n", argv[1], error.text);
-        }
+        char why[1024];
+        weir_config_error_say(&error, argv[1], why, sizeof(why));
+        fprintf(stderr, "%s\n", why);
         return WEIR_EXIT_FAILED;
     }
     printf("%s: ok (%zu plans, %zu keys)\n", argv[1], config->plans, config->keys);

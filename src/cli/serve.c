@@ -258,15 +258,10 @@ static void node_close(struct node *node, bool ran)
 static bool node_prepare(struct node *node, const struct arguments *a)
 {
     struct weir_config_error error;
-    char why[512];
+    char why[1024];
     if (weir_config_load(a->config, &a->flags, &node->config, &error) != WEIR_OK) {
-        if (error.line > 0) {
-            fprintf(stderr, "weir serve: %s:%u:%u: %s\n", a->config, error.line, error.column,
-                    error.text);
-        } else {
-            fprintf(stderr, "weir serve: %s%s%s\n", a->config != NULL ? a->config : "",
-                    a->config != NULL ? ": " : "", error.text);
-        }
+        weir_config_error_say(&error, a->config, why, sizeof(why));
+        fprintf(stderr, "weir serve: %s\n", why);
         return false;
     }
     if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
