@@ -87,7 +87,7 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
         return weir_parse_fail(p, &name,
                                "plans: expected a name of 1 to 63 characters other than reject");
     }
-    const struct node entry = {.at = value->at, .name = "a plan"};
+    const struct node entry = {.at = value->at, .key = value->key, .name = "a plan"};
     WEIR_TRY(weir_parse_mapping(p, &entry, plan_field, &d));
     struct weir_plan *plan = &config->plan[config->plans];
     if (weir_plan_compile(d.limit, d.limits, plan) != WEIR_OK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text.c - fields whose text has a form of its own, from the file or from a flag. No message repeats
- * the text: a store's address may hold a password. */
+/* text.c - fields whose text has a form of its own, from the file or from a flag. No message
+ * repeats the text: a store's address may hold a password. */
 #include <arpa/inet.h>
 
 #include "config/parse.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* yaml.h - one YAML document as a compact tree. Private to config. libfyaml reads the bytes; its own
- * tree is not used: it takes 3 KB for each API key and compares the names of a mapping pairwise.
- * Anchors, aliases and tags are refused: nothing here grows beyond what the text spells out. */
+/* yaml.h - one YAML document as a compact tree. Private to config. libfyaml reads the bytes; its
+ * own tree is not used: it takes 3 KB for each API key and compares the names of a mapping
+ * pairwise. Anchors, aliases and tags are refused: nothing here grows beyond what the text spells
+ * out. */
 #ifndef WEIR_CONFIG_YAML_H
 #define WEIR_CONFIG_YAML_H
 
@@ -14,9 +15,9 @@
 struct parse;
 
 enum {
-    WEIR_YAML_DEPTH_MAX = 16,         /* mappings and lists in each other */
-    WEIR_YAML_SCALAR_MAX = 4096,      /* bytes of one text */
-    WEIR_YAML_NODES_MAX = 16 << 20,   /* a million keys are ten million */
+    WEIR_YAML_DEPTH_MAX = 16,       /* mappings and lists in each other */
+    WEIR_YAML_SCALAR_MAX = 4096,    /* bytes of one text */
+    WEIR_YAML_NODES_MAX = 16 << 20, /* a million keys are ten million */
 };
 
 enum weir_yaml_kind { WEIR_YAML_SCALAR, WEIR_YAML_MAPPING, WEIR_YAML_LIST };
