@@ -27,8 +27,8 @@ static void test_defaults(void **state)
 static void test_nothing(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"\n",    " \n", "# a comment\n", "---\n", "--- # x\n...\n",
-                                        "{}\n", "\xef\xbb\xbf"};
+    static const char *const texts[] = {
+        "\n", " \n", "# a comment\n", "---\n", "--- # x\n...\n", "{}\n", "\xef\xbb\xbf"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         weir_config_free(taken(texts[i]));
     }
@@ -123,8 +123,9 @@ static void test_ranges(void **state)
 static void test_wrong_types(void **state)
 {
     (void)state;
-    static const char *const values[] = {"-1", "1.5", "1e3",  "0x10", "many", "'1 '", "1K",
-                                         "1Mi", "''",  "true", "1_0",  "+1",   ".5k",  "5.", "\"\\x31\\0\""};
+    static const char *const values[] = {"-1",   "1.5", "1e3", "0x10", "many",
+                                         "'1 '", "1K",  "1Mi", "''",   "true",
+                                         "1_0",  "+1",  ".5k", "5.",   "\"\\x31\\0\""};
     size_t count;
     const struct weir_option *options = weir_options(&count);
     struct weir_buf b;
@@ -142,8 +143,8 @@ static void test_wrong_types(void **state)
                           o->duration ? "expected a duration" : "expected a number");
         }
         write_option(&b, o, "");
-        refused_bytes(weir_buf_view(&b), 1,
-                      (unsigned)(strstr(b.data, o->name) - b.data) + 1, "expected");
+        refused_bytes(weir_buf_view(&b), 1, (unsigned)(strstr(b.data, o->name) - b.data) + 1,
+                      "expected");
     }
     weir_buf_deinit(&b);
 }
@@ -154,8 +155,7 @@ static void test_unknown(void **state)
     refused("listen: 127.0.0.1:1\nworker: 2\n", 2, 1, "worker: unknown field of the file");
     refused("http:\n  max_bytes: 1\n", 2, 3, "max_bytes: unknown field of http");
     refused("mock: {speed: 1}\n", 1, 8, "speed: unknown field of mock");
-    refused("mock:\n output_tokens: {min: 1}\n", 2, 18,
-            "min: unknown field of mock.output_tokens");
+    refused("mock:\n output_tokens: {min: 1}\n", 2, 18, "min: unknown field of mock.output_tokens");
     refused("plans: {p: {limit: 1/s}}\n", 1, 13,
             "limit: unknown field of a plan; expected limits or default_output_tokens");
     refused("plans: {p: {limits: {tokens: 1/s}}}\n", 1, 22,
@@ -196,7 +196,8 @@ static void test_twice(void **state)
     refused("workers: 1\n\"work\\x65rs\": 1\n", 2, 2, "the same field twice");
     refused("http: {max_head_bytes: 2k, max_head_bytes: 3k}\n", 1, 28, "the same field twice");
     refused("plans: {p: {}, q: {}, p: {}}\n", 1, 23, "plans: the same field twice");
-    refused("plans: {p: {limits: {requests: 1/s, requests: 1/h}}}\n", 1, 37, "the same field twice");
+    refused("plans: {p: {limits: {requests: 1/s, requests: 1/h}}}\n", 1, 37,
+            "the same field twice");
     refused(PLAN "keys: []\nkeys: []\n", 3, 1, "the same field twice");
 }
 
@@ -297,12 +298,12 @@ static void test_error_says_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_members),          cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_wrong_types),      cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_wrong_shapes),     cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_models),           cmocka_unit_test(test_flags_over_file),
-        cmocka_unit_test(test_wrong_flags),      cmocka_unit_test(test_error_says_place),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_members),      cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_models),       cmocka_unit_test(test_flags_over_file),
+        cmocka_unit_test(test_wrong_flags),  cmocka_unit_test(test_error_says_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,13 +26,13 @@ static void write_secret(const char *bytes, size_t len, char path[static 32])
 static void test_keys(void **state)
 {
     (void)state;
-    struct weir_config *c =
-        taken("keys:\n"
-              "  - {id: a, secret: abc, plan: p}\n"
-              "  - id: A.b_c:d@e-9\n"
-              "    plan: q\n"
-              "    secret_sha256: BA7816BF8F01CFEA414140DE5DAE2223b00361a396177a9cb410ff61f20015ae\n"
-              "plans: {p: {}, q: {}}\n");
+    struct weir_config *c = taken(
+        "keys:\n"
+        "  - {id: a, secret: abc, plan: p}\n"
+        "  - id: A.b_c:d@e-9\n"
+        "    plan: q\n"
+        "    secret_sha256: BA7816BF8F01CFEA414140DE5DAE2223b00361a396177a9cb410ff61f20015ae\n"
+        "plans: {p: {}, q: {}}\n");
     const struct weir_key *a = weir_config_key_by_id(c, WEIR_STR("a"));
     assert_int_equal(c->keys, 2);
     assert_non_null(a);
@@ -152,7 +152,8 @@ static void test_service_token(void **state)
     assert_memory_equal(c->service_token_sha256, digest_of_abc, 32);
     weir_config_free(c);
     refused("service_token: ''\n", 1, 17, "service_token: expected 1 to 256 characters");
-    refused("service_token: a b\n", 1, 16, "service_token: expected printable ASCII without blanks");
+    refused("service_token: a b\n", 1, 16,
+            "service_token: expected printable ASCII without blanks");
     refused("service_token: \"a\\x7f\"\n", 1, 17, "service_token: expected printable ASCII");
     refused("service_token: a\xc3\xa9\n", 1, 16, "service_token: expected printable ASCII");
     refused("service_token: [a]\n", 1, 16, "service_token: expected a text, {env: NAME} or");

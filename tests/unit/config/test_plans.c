@@ -30,8 +30,8 @@ static void test_rates(void **state)
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct weir_limit limit;
-        assert_int_equal(
-            weir_rate_parse(weir_str_z(good[i].text), WEIR_METER_TOTAL_TOKENS, &limit), WEIR_OK);
+        assert_int_equal(weir_rate_parse(weir_str_z(good[i].text), WEIR_METER_TOTAL_TOKENS, &limit),
+                         WEIR_OK);
         assert_int_equal(limit.meter, WEIR_METER_TOTAL_TOKENS);
         assert_int_equal(limit.capacity, good[i].capacity);
         assert_int_equal(limit.window_s, good[i].window_s);
@@ -42,15 +42,44 @@ static void test_wrong_rates(void **state)
 {
     (void)state;
     static const char *const invalid[] = {
-        "",         "100",      "/min",    "100/",   "100/fortnight", "100/mins", "100/m",
-        "1.5/min",  "-1/min",   " 1/min",  "1/min ", "1 /min",        "1//min",   "1/0.5min",
-        "1kk/min",  "1K/min",   "1./min",  ".5k/s",  "1.2.3k/s",      "1e3/s",    "1/-1s",
-        "0.0005k/s", "99999999999999999999/s", "18446744073709551615G/s", "1/99999999999999999999s",
-        "1/1.0s",   "1/s/s",    "1/9223372036854775807day",
+        "",
+        "100",
+        "/min",
+        "100/",
+        "100/fortnight",
+        "100/mins",
+        "100/m",
+        "1.5/min",
+        "-1/min",
+        " 1/min",
+        "1/min ",
+        "1 /min",
+        "1//min",
+        "1/0.5min",
+        "1kk/min",
+        "1K/min",
+        "1./min",
+        ".5k/s",
+        "1.2.3k/s",
+        "1e3/s",
+        "1/-1s",
+        "0.0005k/s",
+        "99999999999999999999/s",
+        "18446744073709551615G/s",
+        "1/99999999999999999999s",
+        "1/1.0s",
+        "1/s/s",
+        "1/9223372036854775807day",
     };
-    static const char *const beyond[] = {"1/0s",         "1/2592001s", "1/31day", "1/721h",
-                                         "1/43201min",   "1/0day",     "1125899906842625/s",
-                                         "1125900G/min", "1/200000000000000day"};
+    static const char *const beyond[] = {"1/0s",
+                                         "1/2592001s",
+                                         "1/31day",
+                                         "1/721h",
+                                         "1/43201min",
+                                         "1/0day",
+                                         "1125899906842625/s",
+                                         "1125900G/min",
+                                         "1/200000000000000day"};
     struct weir_limit limit = {.capacity = 77};
     for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
         if (weir_rate_parse(weir_str_z(invalid[i]), 0, &limit) != WEIR_ERR_INVALID) {
@@ -142,8 +171,9 @@ static void test_plan_bounds(void **state)
     }
     for (unsigned limits = 16; limits <= 17; limits++) {
         weir_buf_reset(&b);
-        weir_buf_printf(&b, "plans: {p: {limits: {requests: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]"
-                            ", input_tokens: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]%s}}}%c",
+        weir_buf_printf(&b,
+                        "plans: {p: {limits: {requests: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]"
+                        ", input_tokens: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]%s}}}%c",
                         limits == 16 ? "" : ", output_tokens: 1/s", 0);
         if (limits == 16) {
             weir_config_free(taken(b.data));
@@ -193,9 +223,9 @@ static void test_unknown_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),       cmocka_unit_test(test_wrong_rates),
-        cmocka_unit_test(test_plan),        cmocka_unit_test(test_wrong_plans),
-        cmocka_unit_test(test_plan_bounds), cmocka_unit_test(test_plan_count),
+        cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
+        cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
+        cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
         cmocka_unit_test(test_unknown_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,10 +31,25 @@ static void test_listen(void **state)
         {"[2001:db8::ffff:1.2.3.4]:1", "2001:db8::ffff:1.2.3.4", 1},
     };
     static const char *const wrong[] = {
-        "",          "8000",           ":8000",         "localhost:8000", "127.0.0.1",
-        "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",  "127.0.0.1:8k",   "127.0.0.1:8000 ",
-        "::1:8000",  "[::1]",          "[::1:8000",     "[127.0.0.1]:80", "[]:80",
-        "127.1:80",  "1.2.3.256:80",   "[fe80::1%eth0]:80", "http://127.0.0.1:80",
+        "",
+        "8000",
+        ":8000",
+        "localhost:8000",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:8k",
+        "127.0.0.1:8000 ",
+        "::1:8000",
+        "[::1]",
+        "[::1:8000",
+        "[127.0.0.1]:80",
+        "[]:80",
+        "127.1:80",
+        "1.2.3.256:80",
+        "[fe80::1%eth0]:80",
+        "http://127.0.0.1:80",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct weir_config *c = with("listen", good[i].text);
@@ -190,8 +205,8 @@ static void test_failure_policy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listen),       cmocka_unit_test(test_store),
-        cmocka_unit_test(test_wrong_store),  cmocka_unit_test(test_store_bounds),
+        cmocka_unit_test(test_listen),         cmocka_unit_test(test_store),
+        cmocka_unit_test(test_wrong_store),    cmocka_unit_test(test_store_bounds),
         cmocka_unit_test(test_failure_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
