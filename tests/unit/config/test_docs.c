@@ -30,7 +30,8 @@ static struct weir_str take_line(struct weir_str *rest)
 
 enum { CELLS = 4 };
 
-/* The cells of a row, without the backticks around one: field, type, range, default. False: no row. */
+/* The cells of a row, without the backticks around one: field, type, range, default. False: no row.
+ */
 static bool take_cells(struct weir_str line, struct weir_str cell[static CELLS])
 {
     if (!weir_str_starts(line, WEIR_STR("| `"))) {
@@ -72,7 +73,8 @@ static const char *section_of(struct weir_str heading)
 static bool is_value(const struct weir_option *o, struct weir_str text, uint64_t value)
 {
     uint64_t number;
-    bool read = o->duration ? weir_parse_duration_s(text, &number) : weir_parse_amount(text, &number);
+    bool read =
+        o->duration ? weir_parse_duration_s(text, &number) : weir_parse_amount(text, &number);
     return read && number == value;
 }
 
@@ -83,8 +85,8 @@ static void check_row(const struct weir_option *o, const struct weir_str cell[st
     assert_non_null(to);
     struct weir_str min = weir_str(cell[2].p, (size_t)(to - cell[2].p));
     struct weir_str max = weir_str(to + 4, cell[2].len - min.len - 4);
-    bool per_core = strcmp(o->name, "workers") == 0 &&
-                    weir_str_eq(cell[3], WEIR_STR("one per core"));
+    bool per_core =
+        strcmp(o->name, "workers") == 0 && weir_str_eq(cell[3], WEIR_STR("one per core"));
     if (!is_value(o, min, o->min) || !is_value(o, max, o->max) ||
         (!per_core && !is_value(o, cell[3], weir_option_value(o, defaults)))) {
         fail_msg("%s %s: %llu to %llu, default %llu, and the page says %.*s, %.*s", o->section,
@@ -138,7 +140,8 @@ static void test_page_and_table(void **state)
             check_known(section, cell[0]);
         }
     }
-    assert_int_equal(seen, count); /* no field of the table is missing from the page, or there twice */
+    assert_int_equal(seen,
+                     count); /* no field of the table is missing from the page, or there twice */
     weir_config_free(defaults);
     weir_buf_deinit(&page);
 }
