@@ -275,12 +275,12 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_u64_forms),        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_buf_reserve),      cmocka_unit_test(test_buf_whole),
-        cmocka_unit_test(test_buf_numbers),      cmocka_unit_test(test_json_bytes),
-        cmocka_unit_test(test_memory),           cmocka_unit_test(test_injected_failure),
-        cmocka_unit_test(test_hist_edges),       cmocka_unit_test(test_hist_beyond),
-        cmocka_unit_test(test_hist_quantiles),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_u64_forms),      cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_buf_reserve),    cmocka_unit_test(test_buf_whole),
+        cmocka_unit_test(test_buf_numbers),    cmocka_unit_test(test_json_bytes),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_injected_failure),
+        cmocka_unit_test(test_hist_edges),     cmocka_unit_test(test_hist_beyond),
+        cmocka_unit_test(test_hist_quantiles), cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

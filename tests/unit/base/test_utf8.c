@@ -76,9 +76,10 @@ static void test_places(void **state)
         const char *bytes;
         size_t len;
         bool good;
-    } part[] = {{"\xc3\xa9", 2, true},  {"\xe2\x82\xac", 3, true}, {"\xf0\x9f\x98\x80", 4, true},
-                {"\x80", 1, false},     {"\xc3", 1, false},        {"\xe2\x82", 2, false},
-                {"\xf0\x9f\x98", 3, false}, {"\xff", 1, false}};
+    } part[] = {
+        {"\xc3\xa9", 2, true},      {"\xe2\x82\xac", 3, true}, {"\xf0\x9f\x98\x80", 4, true},
+        {"\x80", 1, false},         {"\xc3", 1, false},        {"\xe2\x82", 2, false},
+        {"\xf0\x9f\x98", 3, false}, {"\xff", 1, false}};
     for (size_t before = 0; before <= 20; before++) {
         for (size_t after = 0; after <= 20; after++) {
             for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
