@@ -149,7 +149,7 @@ static void test_json_bytes(void **state)
 static void test_memory(void **state)
 {
     (void)state;
-    assert_null(weir_zalloc_array(SIZE_MAX / 2, 3)); /* overflows */
+    assert_null(weir_zalloc_array(SIZE_MAX / 8 + 2, 8)); /* 8 bytes, were the overflow not seen */
     char *block = weir_zalloc_aligned(64, 256);
     assert_non_null(block);
     assert_int_equal((uintptr_t)block % 64, 0);
@@ -237,6 +237,22 @@ static void test_hist_quantiles(void **state)
     assert_int_equal(weir_hist_quantile_ns(h, 0.5), 10);
     assert_int_equal(weir_hist_quantile_ns(h, 0.9), 10);
     assert_int_equal(weir_hist_quantile_ns(h, 0.91), 20);
+    weir_hist_add(h, 64); /* the bucket of 64 and 65 */
+    assert_int_equal(weir_hist_quantile_ns(h, 1.0), 64);
+    weir_hist_add(h, 1000);
+    assert_int_equal(weir_hist_quantile_ns(h, 101.0 / 102), 65);
+    assert_int_equal(weir_hist_count_upto(h, 64), 100);
+    assert_int_equal(weir_hist_count_upto(h, 65), 101);
+    weir_free(h);
+}
+
+static void test_hist_mean(void **state)
+{
+    (void)state;
+    struct weir_hist *h = weir_zalloc(sizeof(*h));
+    for (unsigned i = 0; i < 10; i++) {
+        weir_hist_add(h, i < 9 ? 10 : 20);
+    }
     assert_true(weir_hist_mean_ns(h) > 10.99 && weir_hist_mean_ns(h) < 11.01);
     weir_free(h);
 }
@@ -280,7 +296,8 @@ int main(void)
         cmocka_unit_test(test_buf_numbers),    cmocka_unit_test(test_json_bytes),
         cmocka_unit_test(test_memory),         cmocka_unit_test(test_injected_failure),
         cmocka_unit_test(test_hist_edges),     cmocka_unit_test(test_hist_beyond),
-        cmocka_unit_test(test_hist_quantiles), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_hist_quantiles), cmocka_unit_test(test_hist_mean),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,16 @@ static void test_wrong_store(void **state)
     }
 }
 
+/* The digit that would end the escape stands behind the text. */
+static void test_escape_at_the_end(void **state)
+{
+    (void)state;
+    struct weir_str text = WEIR_STR("store: redis+unix:///r%41");
+    weir_config_free(taken_bytes(text));
+    text.len--;
+    refused_bytes(text, 1, 8, "store: expected embedded");
+}
+
 /* Each part at the longest that is kept, and one more. */
 static void test_store_bounds(void **state)
 {
@@ -207,7 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_listen),         cmocka_unit_test(test_store),
         cmocka_unit_test(test_wrong_store),    cmocka_unit_test(test_store_bounds),
-        cmocka_unit_test(test_failure_policy),
+        cmocka_unit_test(test_failure_policy), cmocka_unit_test(test_escape_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
