@@ -77,7 +77,8 @@ double weir_hist_mean_ns(const struct weir_hist *h)
 uint64_t weir_hist_count_upto(const struct weir_hist *h, uint64_t bound_ns)
 {
     uint64_t seen = 0;
-    for (unsigned i = 0; i < WEIR_HIST_BUCKETS && bucket_end(i) <= bound_ns; i++) {
+    /* the last bucket has no end */
+    for (unsigned i = 0; i < WEIR_HIST_BUCKETS - 1 && bucket_end(i) <= bound_ns; i++) {
         seen += LOAD(h->bucket[i]);
     }
     return seen;

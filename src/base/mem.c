@@ -26,7 +26,8 @@ void *weir_zalloc(size_t size)
 
 void *weir_zalloc_array(size_t count, size_t size)
 {
-    return injected_failure() ? NULL : calloc(count, size);
+    size_t bytes;
+    return __builtin_mul_overflow(count, size, &bytes) ? NULL : weir_zalloc(bytes);
 }
 
 void *weir_zalloc_aligned(size_t align, size_t size)

@@ -26,7 +26,7 @@ static int cmd_help(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++) {
         printf("  %-14s %s\n", commands[i].name, commands[i].help);
     }
-    printf("\nweir COMMAND --help lists the options of serve and load.\n");
+    printf("\nweir COMMAND --help says how to use serve, load and check-config.\n");
     return WEIR_EXIT_OK;
 }
 

@@ -48,49 +48,67 @@ struct arguments {
     bool help;
 };
 
+/* Above every character, so that a short option is told from a long one. */
+enum {
+    OPTION_CONFIG = 256,
+    OPTION_LISTEN,
+    OPTION_WORKERS,
+    OPTION_STORE,
+    OPTION_NODES,
+    OPTION_FAILURE,
+    OPTION_HELP,
+};
+
+static void say_unknown(char **argv)
+{
+    const char name[] = {'-', (char)optopt, '\0'};
+    bool one_letter = optopt > 0 && optopt < OPTION_CONFIG; /* perhaps of several, as in -xy */
+    fprintf(stderr, "weir serve: unknown option %s; see weir serve --help\n",
+            one_letter ? name : argv[optind - 1]);
+}
+
 /* False: said what is wrong. */
 static bool parse_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"listen", required_argument, NULL, 'l'},
-        {"workers", required_argument, NULL, 'w'},
-        {"store", required_argument, NULL, 's'},
-        {"nodes", required_argument, NULL, 'n'},
-        {"on-store-failure", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, OPTION_CONFIG},
+        {"listen", required_argument, NULL, OPTION_LISTEN},
+        {"workers", required_argument, NULL, OPTION_WORKERS},
+        {"store", required_argument, NULL, OPTION_STORE},
+        {"nodes", required_argument, NULL, OPTION_NODES},
+        {"on-store-failure", required_argument, NULL, OPTION_FAILURE},
+        {"help", no_argument, NULL, OPTION_HELP},
         {0},
     };
     opterr = 0;
     for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
         switch (o) {
-        case 'c':
+        case OPTION_CONFIG:
             ret->config = optarg;
             break;
-        case 'l':
+        case OPTION_LISTEN:
             ret->flags.listen = optarg;
             break;
-        case 'w':
+        case OPTION_WORKERS:
             ret->flags.workers = optarg;
             break;
-        case 's':
+        case OPTION_STORE:
             ret->flags.store = optarg;
             break;
-        case 'n':
+        case OPTION_NODES:
             ret->flags.nodes = optarg;
             break;
-        case 'f':
+        case OPTION_FAILURE:
             ret->flags.on_store_failure = optarg;
             break;
-        case 'h':
+        case OPTION_HELP:
             ret->help = true;
             break;
         case ':':
             fprintf(stderr, "weir serve: %s expects a value\n", argv[optind - 1]);
             return false;
         default:
-            fprintf(stderr, "weir serve: unknown option %s; see weir serve --help\n",
-                    argv[optind - 1]);
+            say_unknown(argv);
             return false;
         }
     }
@@ -253,29 +271,25 @@ static void node_close(struct node *node, bool ran)
     weir_config_free(node->config);
 }
 
-static bool node_prepare(struct node *node, const struct arguments *a)
+/* An exit code; said what is wrong. */
+static int node_prepare(struct node *node, const struct arguments *a)
 {
     struct weir_config_error error;
-    char why[512];
+    char why[1024];
     if (weir_config_load(a->config, &a->flags, &node->config, &error) != WEIR_OK) {
-        if (error.line > 0) {
-            fprintf(stderr, "weir serve: %s:%u:%u: %s\n", a->config, error.line, error.column,
-                    error.text);
-        } else {
-            fprintf(stderr, "weir serve: %s%s%s\n", a->config != NULL ? a->config : "",
-                    a->config != NULL ? ": " : "", error.text);
-        }
-        return false;
+        weir_config_error_say(&error, a->config, why, sizeof(why));
+        fprintf(stderr, "weir serve: %s\n", why);
+        return error.in_flag ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
     }
     if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
         fprintf(stderr, "weir serve: %s\n", why);
-        return false;
+        return WEIR_EXIT_FAILED;
     }
     if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
-        return false;
+        return WEIR_EXIT_FAILED;
     }
-    return true;
+    return WEIR_EXIT_OK;
 }
 
 int weir_cmd_serve(int argc, char **argv)
@@ -292,8 +306,8 @@ int weir_cmd_serve(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    int code = WEIR_EXIT_FAILED;
-    if (node_prepare(&node, &arguments)) {
+    int code = node_prepare(&node, &arguments);
+    if (code == WEIR_EXIT_OK) {
         code = node_run(&node);
     }
     node_close(&node, code == WEIR_EXIT_OK);

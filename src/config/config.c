@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "config/parse.h"
 
@@ -11,7 +12,7 @@ static uint32_t cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? (uint32_t)n : 1;
+    return n < 1 ? 1 : n > WEIR_CONFIG_WORKERS_MAX ? WEIR_CONFIG_WORKERS_MAX : (uint32_t)n;
 }
 
 static struct weir_config defaults(void)
@@ -20,7 +21,7 @@ static struct weir_config defaults(void)
         .listen = {.host = "127.0.0.1", .port = 8000},
         .workers = cores(),
         .store = WEIR_STORE_EMBEDDED,
-        .redis = {.port = 6379, .timeout_ms = 50, .connect_timeout_ms = 250},
+        .redis = {.port = WEIR_REDIS_PORT, .timeout_ms = 50, .connect_timeout_ms = 250},
         .on_store_failure = WEIR_FAIL_LOCAL,
         .nodes = 1,
         .max_subjects = 1000000,
@@ -41,70 +42,39 @@ static struct weir_config defaults(void)
 static enum weir_err lay_flags(struct parse *p, const struct weir_config_flags *flags)
 {
     const struct {
-        const char *name, *text;
+        const char *flag, *field, *text;
     } given[] = {
-        {"listen", flags->listen}, {"workers", flags->workers},
-        {"store", flags->store},   {"on_store_failure", flags->on_store_failure},
-        {"nodes", flags->nodes},
+        {"--listen", "listen", flags->listen},
+        {"--workers", "workers", flags->workers},
+        {"--store", "store", flags->store},
+        {"--on-store-failure", "on_store_failure", flags->on_store_failure},
+        {"--nodes", "nodes", flags->nodes},
     };
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
-        if (given[i].text != NULL) {
-            WEIR_TRY(weir_parse_text_field(p, given[i].name, weir_str_z(given[i].text)));
+        if (given[i].text == NULL) {
+            continue;
+        }
+        enum weir_err err = weir_parse_flag(p, given[i].flag, given[i].field, given[i].text);
+        if (err != WEIR_OK) {
+            p->error->in_flag = true;
+            return err;
         }
     }
     return WEIR_OK;
 }
 
-/* libfyaml's own complaint. */
-static enum weir_err yaml_error(struct parse *p, struct fy_diag *diag)
+static enum weir_err parse_yaml(struct parse *p, struct weir_str text)
 {
-    void *at = NULL;
-    const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &at);
-    *p->error = (struct weir_config_error){0};
-    if (e != NULL && e->line >= 0) {
-        p->error->line = (unsigned)e->line;
-        p->error->column = (unsigned)e->column;
+    struct weir_yaml yaml;
+    enum weir_err err = weir_yaml_build(p, text, &yaml);
+    bool empty =
+        yaml.nodes == 0 || (yaml.node[0].kind == WEIR_YAML_SCALAR && yaml.node[0].len == 0);
+    if (err == WEIR_OK && !empty) {
+        const struct node root = {.at = &yaml.node[0], .name = "the file"};
+        err = weir_parse_fields(p, &root);
     }
-    snprintf(p->error->text, sizeof(p->error->text), "not valid YAML: %s",
-             e == NULL ? "expected one YAML document" : e->msg);
-    return WEIR_ERR_INVALID;
-}
-
-static enum weir_err parse_yaml(struct parse *p, struct weir_str yaml)
-{
-    struct fy_diag_cfg diag_cfg;
-    fy_diag_cfg_default(&diag_cfg);
-    diag_cfg.fp = NULL;
-    struct fy_diag *diag = fy_diag_create(&diag_cfg);
-    if (diag == NULL) {
-        return WEIR_ERR_NOMEM;
-    }
-    fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg cfg = {.flags = FYPCF_DEFAULT_DOC | FYPCF_JSON_NONE | FYPCF_COLLECT_DIAG,
-                               .diag = diag};
-    struct fy_document *doc = fy_document_build_from_string(&cfg, yaml.p, yaml.len);
-    enum weir_err err = WEIR_OK;
-    if (doc == NULL) {
-        err = yaml_error(p, diag);
-    } else {
-        struct node root = {.fy = fy_document_root(doc), .name = "the file"};
-        if (root.fy != NULL && !fy_node_is_null(root.fy)) {
-            err = weir_parse_fields(p, &root);
-        }
-    }
-    fy_document_destroy(doc);
-    fy_diag_destroy(diag);
+    weir_yaml_deinit(&yaml);
     return err;
-}
-
-static bool only_space(struct weir_str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.p[i] != ' ' && s.p[i] != '\n' && s.p[i] != '\r' && s.p[i] != '\t') {
-            return false;
-        }
-    }
-    return true;
 }
 
 static enum weir_err finish(struct parse *p)
@@ -138,7 +108,7 @@ enum weir_err weir_config_parse(struct weir_str yaml, const struct weir_config_f
         if (yaml.len > WEIR_CONFIG_BYTES_MAX) {
             err = weir_parse_fail(&p, NULL, "expected at most %d bytes", WEIR_CONFIG_BYTES_MAX);
         } else {
-            err = only_space(yaml) ? WEIR_OK : parse_yaml(&p, yaml);
+            err = parse_yaml(&p, yaml);
         }
         err = err == WEIR_OK && flags != NULL ? lay_flags(&p, flags) : err;
         err = err == WEIR_OK ? finish(&p) : err;
@@ -154,62 +124,57 @@ enum weir_err weir_config_parse(struct weir_str yaml, const struct weir_config_f
     return err;
 }
 
-static enum weir_err read_all(const char *path, char **ret_text, size_t *ret_len,
-                              struct weir_config_error *ret_error)
+/* The bytes of the file, one more than the maximum at most. */
+static enum weir_err read_all(FILE *f, struct weir_buf *b)
 {
-    FILE *f = fopen(path, "re");
-    char *text = NULL;
-    size_t len = 0, room = 0;
-    enum weir_err err = WEIR_OK;
-    while (f != NULL && err == WEIR_OK) {
-        if (room - len < 4096) {
-            room = room == 0 ? 65536 : room * 2;
-            char *more = room > 2 * (size_t)WEIR_CONFIG_BYTES_MAX ? NULL : weir_realloc(text, room);
-            if (more == NULL) {
-                err = WEIR_ERR_LIMIT;
-                break;
-            }
-            text = more;
+    enum { CHUNK = 65536 };
+    size_t got = 1;
+    while (got > 0 && b->len <= WEIR_CONFIG_BYTES_MAX) {
+        if (!weir_buf_reserve(b, CHUNK)) {
+            return WEIR_ERR_NOMEM;
         }
-        size_t got = fread(text + len, 1, room - len, f);
-        len += got;
-        if (got == 0) {
-            break;
-        }
+        got = fread(b->data + b->len, 1, CHUNK, f);
+        b->len += got;
     }
-    if (f == NULL || ferror(f)) {
-        snprintf(ret_error->text, sizeof(ret_error->text), "cannot be read: %s", strerror(errno));
-        err = WEIR_ERR_IO;
-    } else if (err != WEIR_OK) {
-        snprintf(ret_error->text, sizeof(ret_error->text), "is too large");
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    if (err != WEIR_OK) {
-        weir_free(text);
-        return err;
-    }
-    *ret_text = text;
-    *ret_len = len;
-    return WEIR_OK;
+    return ferror(f) ? WEIR_ERR_IO : WEIR_OK;
 }
 
 enum weir_err weir_config_load(const char *path, const struct weir_config_flags *flags,
                                struct weir_config **ret_config, struct weir_config_error *ret_error)
 {
-    char *text = NULL;
-    size_t len = 0;
+    struct weir_buf b;
+    weir_buf_init(&b, WEIR_CONFIG_BYTES_MAX + 2 * 65536);
     *ret_error = (struct weir_config_error){0};
+    enum weir_err err = WEIR_OK;
     if (path != NULL) {
-        WEIR_TRY(read_all(path, &text, &len, ret_error));
+        FILE *f = fopen(path, "re");
+        err = f == NULL ? WEIR_ERR_IO : read_all(f, &b);
+        snprintf(ret_error->text, sizeof(ret_error->text), "cannot be read: %s",
+                 strerror(err == WEIR_ERR_NOMEM ? ENOMEM : errno));
+        if (f != NULL) {
+            fclose(f);
+        }
     }
-    enum weir_err err = weir_config_parse(weir_str(text, len), flags, ret_config, ret_error);
-    if (text != NULL) {
-        weir_wipe(text, len);
+    if (err == WEIR_OK) {
+        err = weir_config_parse(weir_buf_view(&b), flags, ret_config, ret_error);
     }
-    weir_free(text);
+    if (b.data != NULL) {
+        weir_wipe(b.data, b.len);
+    }
+    weir_buf_deinit(&b);
     return err;
+}
+
+void weir_config_error_say(const struct weir_config_error *e, const char *path, char *ret_text,
+                           size_t room)
+{
+    if (path == NULL || e->in_flag) {
+        snprintf(ret_text, room, "%s", e->text);
+    } else if (e->line == 0) {
+        snprintf(ret_text, room, "%s: %s", path, e->text);
+    } else {
+        snprintf(ret_text, room, "%s:%u:%u: %s", path, e->line, e->column, e->text);
+    }
 }
 
 void weir_config_free(struct weir_config *config)

@@ -22,7 +22,10 @@ enum {
     WEIR_SECRET_MAX = 256,
     WEIR_CONFIG_KEYS_MAX = 1000000,
     WEIR_CONFIG_PLANS_MAX = 1000,
+    WEIR_CONFIG_WORKERS_MAX = 256,
     WEIR_CONFIG_BYTES_MAX = 256 << 20,
+    WEIR_REDIS_PORT = 6379,
+    WEIR_REDIS_DB_MAX = 1000000,
 };
 
 struct weir_listen {
@@ -43,7 +46,6 @@ struct weir_redis_target {
 };
 
 struct weir_key {
-    char id[WEIR_KEY_ID_MAX + 1];
     char name[WEIR_KEY_ID_MAX + 5]; /* "key:<id>" */
     uint8_t secret_sha256[32];      /* the secret itself is not kept */
     struct weir_subject subject;    /* that name, and its plan */
@@ -87,8 +89,9 @@ struct weir_config {
     struct weir_config_index *_index; /* secret and id to key */
 };
 
-/* What is wrong with a configuration. line and column count from 1; 0: not in a file. */
+/* What is wrong with a configuration. line and column count from 1; 0: the file as a whole. */
 struct weir_config_error {
+    bool in_flag; /* a flag is wrong, not the file; `text` begins with it */
     unsigned line, column;
     char text[256];
 };
@@ -114,6 +117,9 @@ WEIR_MUSTCHECK enum weir_err weir_config_load(const char *path,
                                               const struct weir_config_flags *flags,
                                               struct weir_config **ret_config,
                                               struct weir_config_error *ret_error);
+/* "weir.yaml:3:7: ...", with as much of the place as is known; path NULL: no file was named. */
+void weir_config_error_say(const struct weir_config_error *e, const char *path, char *ret_text,
+                           size_t room);
 /* NULL is allowed. Wipes what is secret. */
 void weir_config_free(struct weir_config *config);
 

@@ -47,13 +47,18 @@ const struct weir_key *weir_config_key_by_sha256(const struct weir_config *confi
     return NULL;
 }
 
+static struct weir_str id_of(const struct weir_key *key)
+{
+    return weir_str(key->subject.name.p + 4, key->subject.name.len - 4);
+}
+
 const struct weir_key *weir_config_key_by_id(const struct weir_config *config, struct weir_str id)
 {
     const struct weir_config_index *index = config->_index;
     uint32_t i = first_slot(index, id);
     for (; index->by_id[i] != 0; i = (i + 1) & (index->slots - 1)) {
         const struct weir_key *key = &config->key[index->by_id[i] - 1];
-        if (weir_str_eq(weir_str_z(key->id), id)) {
+        if (weir_str_eq(id_of(key), id)) {
             return key;
         }
     }
@@ -122,29 +127,6 @@ static bool id_valid(struct weir_str id)
     return id.len > 0 && id.len <= WEIR_KEY_ID_MAX;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool parse_digest(struct weir_str hex, uint8_t ret_digest[static 32])
-{
-    if (hex.len != 64) {
-        return false;
-    }
-    for (size_t i = 0; i < 32; i++) {
-        int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        ret_digest[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 static enum weir_err secret_field(struct parse *p, const struct node *value, struct key_draft *d,
                                   bool hashed)
 {
@@ -154,16 +136,15 @@ static enum weir_err secret_field(struct parse *p, const struct node *value, str
         return weir_parse_fail(p, value, "%s: expected one of secret and secret_sha256",
                                value->name);
     }
-    WEIR_TRY(weir_parse_secret(p, value, buf, &secret));
-    if (hashed && !parse_digest(secret, d->sha256)) {
-        return weir_parse_fail(p, value, "secret_sha256: expected 64 hexadecimal digits");
-    }
-    if (!hashed) {
+    enum weir_err err = weir_parse_secret(p, value, buf, &secret);
+    if (err == WEIR_OK && !hashed) {
         weir_sha256(secret, d->sha256);
+    } else if (err == WEIR_OK && !weir_parse_hex(secret, sizeof(d->sha256), d->sha256)) {
+        err = weir_parse_fail(p, value, "secret_sha256: expected 64 hexadecimal digits");
     }
     weir_wipe(buf, sizeof(buf));
     d->has_secret = true;
-    return WEIR_OK;
+    return err;
 }
 
 static enum weir_err key_field(struct parse *p, struct weir_str key, const struct node *value,
@@ -190,14 +171,10 @@ static enum weir_err key_field(struct parse *p, struct weir_str key, const struc
         WEIR_TRY(weir_parse_scalar(p, value, "the name of a plan", &name));
         d->plan = weir_plan_by_name(p->config, name);
         return d->plan != NULL ? WEIR_OK
-                               : weir_parse_fail(p, value,
-                                                 "plan: expected the name of a plan; "
-                                                 "there is no \"%.*s\"",
-                                                 (int)(name.len > 64 ? 64 : name.len), name.p);
+                               : weir_parse_fail(p, value, "plan: expected the name of a plan");
     }
-    return weir_parse_fail(p, value,
-                           "%s: unknown field of a key; expected id, secret, secret_sha256 or plan",
-                           value->name);
+    const struct node unnamed = {.key = value->key, .name = ""}; /* `secret x` without its colon */
+    return weir_parse_unknown(p, &unnamed, "a key; expected id, secret, secret_sha256 or plan");
 }
 
 static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
@@ -217,13 +194,13 @@ static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
                                (int)d.id.len, d.id.p);
     }
     struct weir_key *key = &config->key[config->keys++];
-    memcpy(key->id, d.id.p, d.id.len);
     memcpy(key->secret_sha256, d.sha256, sizeof(key->secret_sha256));
-    snprintf(key->name, sizeof(key->name), "key:%s", key->id);
-    key->subject.name = weir_str_z(key->name);
+    memcpy(key->name, "key:", 4);
+    memcpy(key->name + 4, d.id.p, d.id.len);
+    key->subject.name = weir_str(key->name, 4 + d.id.len);
     key->subject.plan = d.plan;
     weir_subject_id(key->subject.name, key->subject.id);
-    index_add(config->_index, config->_index->by_id, weir_str_z(key->id), (uint32_t)config->keys);
+    index_add(config->_index, config->_index->by_id, id_of(key), (uint32_t)config->keys);
     index_add(config->_index, config->_index->by_secret, digest_of(key->secret_sha256),
               (uint32_t)config->keys);
     return WEIR_OK;
@@ -231,10 +208,7 @@ static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
 
 enum weir_err weir_parse_keys(struct parse *p, const struct node *n)
 {
-    if (n->fy == NULL || !fy_node_is_sequence(n->fy)) {
-        return weir_parse_fail(p, n, "keys: expected a list");
-    }
-    size_t count = (size_t)fy_node_sequence_item_count(n->fy);
+    size_t count = n->at->kind == WEIR_YAML_LIST ? n->at->len : 0;
     if (count > WEIR_CONFIG_KEYS_MAX) {
         return weir_parse_fail(p, n, "keys: at most %d", WEIR_CONFIG_KEYS_MAX);
     }

@@ -3,20 +3,17 @@
 
 #include <stdarg.h>
 
-enum { LIST_MAX = WEIR_CONFIG_KEYS_MAX };
+enum { FIELD_NAME_MAX = 32, NAME_MAX_BYTES = 63 };
 
 enum weir_err weir_parse_fail(struct parse *p, const struct node *n, const char *fmt, ...)
 {
     va_list args;
     struct weir_config_error *e = p->error;
     *e = (struct weir_config_error){0};
-    if (n != NULL && n->where != NULL) {
-        struct fy_token *token = fy_node_get_scalar_token(n->where);
-        const struct fy_mark *mark = token == NULL ? NULL : fy_token_start_mark(token);
-        if (mark != NULL) {
-            e->line = (unsigned)mark->line + 1;
-            e->column = (unsigned)mark->column + 1;
-        }
+    if (n != NULL && n->at != NULL) {
+        const struct weir_yaml_node *place = n->at->line == 0 && n->key != NULL ? n->key : n->at;
+        e->line = place->line; /* nothing stands where a value is missing */
+        e->column = place->column;
     }
     va_start(args, fmt);
     vsnprintf(e->text, sizeof(e->text), fmt, args);
@@ -24,28 +21,33 @@ enum weir_err weir_parse_fail(struct parse *p, const struct node *n, const char 
     return WEIR_ERR_INVALID;
 }
 
-static struct node node_at(struct fy_node *fy, const struct node *from, const char *name)
+enum weir_err weir_parse_unknown(struct parse *p, const struct node *n, const char *what)
 {
-    struct node n = {.fy = fy, .where = from->where, .name = name};
-    if (fy != NULL && fy_node_is_scalar(fy) && fy_node_get_scalar_token(fy) != NULL) {
-        n.where = fy;
-    }
-    return n;
+    const struct node key = {.at = n->key};
+    return weir_parse_fail(p, &key, "%s%sunknown field of %s", n->name,
+                           n->name[0] == '\0' ? "" : ": ", what);
 }
+
+/* ---- scalars ---- */
 
 enum weir_err weir_parse_scalar(struct parse *p, const struct node *n, const char *expected,
                                 struct weir_str *ret_text)
 {
-    size_t len = 0;
-    const char *text = NULL;
-    if (n->fy != NULL && fy_node_is_scalar(n->fy) && !fy_node_is_alias(n->fy)) {
-        text = fy_node_get_scalar(n->fy, &len);
-    }
-    if (text == NULL) {
+    if (n->at->kind != WEIR_YAML_SCALAR) {
         return weir_parse_fail(p, n, "%s: expected %s", n->name, expected);
     }
-    *ret_text = weir_str(text, len);
+    *ret_text = weir_str(n->at->text, n->at->len);
     return WEIR_OK;
+}
+
+bool weir_parse_name_valid(struct weir_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= NAME_MAX_BYTES;
 }
 
 enum weir_err weir_parse_number(struct parse *p, const struct node *n, uint64_t min, uint64_t max,
@@ -77,121 +79,88 @@ enum weir_err weir_parse_seconds(struct parse *p, const struct node *n, uint64_t
     return WEIR_OK;
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool weir_parse_hex(struct weir_str hex, size_t bytes, uint8_t *ret_bytes)
+{
+    if (hex.len != bytes * 2) {
+        return false;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
 /* ---- mappings and lists ---- */
+
+/* The key, if it has the form of a field's name; else nothing. */
+static void name_of(struct weir_str key, char ret_name[static FIELD_NAME_MAX + 1])
+{
+    bool field = key.len <= FIELD_NAME_MAX;
+    for (size_t i = 0; field && i < key.len; i++) {
+        char c = key.p[i];
+        field = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    }
+    size_t len = field ? key.len : 0;
+    memcpy(ret_name, key.p, len);
+    ret_name[len] = '\0';
+}
+
+/* Few fields are known and the first unknown one ends it: this is no long search. */
+static bool came_before(const struct weir_yaml_node *mapping, const struct weir_yaml_node *key)
+{
+    const struct weir_yaml_node *other = mapping + 1;
+    while (other < key &&
+           (other->len != key->len || memcmp(other->text, key->text, key->len) != 0)) {
+        other += other->span;
+        other += other->span;
+    }
+    return other < key;
+}
 
 enum weir_err weir_parse_mapping(struct parse *p, const struct node *n, weir_field_fn *field,
                                  void *ctx)
 {
-    if (n->fy == NULL || !fy_node_is_mapping(n->fy)) {
+    if (n->at->kind != WEIR_YAML_MAPPING) {
         return weir_parse_fail(p, n, "%s: expected a mapping", n->name);
     }
-    void *at = NULL;
-    struct fy_node_pair *pair;
-    while ((pair = fy_node_mapping_iterate(n->fy, &at)) != NULL) {
-        struct node key_node = node_at(fy_node_pair_key(pair), n, n->name);
-        struct weir_str key;
-        WEIR_TRY(weir_parse_scalar(p, &key_node, "a field name", &key));
-        if (key.len > WEIR_KEY_ID_MAX) {
-            return weir_parse_fail(p, &key_node, "%s: a field name is too long", n->name);
+    const struct weir_yaml_node *end = n->at + n->at->span, *value;
+    for (const struct weir_yaml_node *key = n->at + 1; key < end; key = value + value->span) {
+        const struct node key_node = {.at = key, .name = n->name};
+        struct weir_str text;
+        char name[FIELD_NAME_MAX + 1];
+        WEIR_TRY(weir_parse_scalar(p, &key_node, "a field name", &text));
+        if (came_before(n->at, key)) {
+            return weir_parse_fail(p, &key_node, "%s: the same field twice", n->name);
         }
-        char name[WEIR_KEY_ID_MAX + 1];
-        memcpy(name, key.p, key.len);
-        name[key.len] = '\0';
-        struct node value = node_at(fy_node_pair_value(pair), &key_node, name);
-        WEIR_TRY(field(p, key, &value, ctx));
+        name_of(text, name);
+        value = key + 1;
+        const struct node value_node = {.at = value, .key = key, .name = name};
+        WEIR_TRY(field(p, text, &value_node, ctx));
     }
     return WEIR_OK;
 }
 
 enum weir_err weir_parse_list(struct parse *p, const struct node *n, weir_item_fn *item, void *ctx)
 {
-    if (n->fy == NULL || !fy_node_is_sequence(n->fy)) {
+    if (n->at->kind != WEIR_YAML_LIST) {
         return weir_parse_fail(p, n, "%s: expected a list", n->name);
     }
-    void *at = NULL;
-    struct fy_node *fy;
-    for (unsigned i = 0; (fy = fy_node_sequence_iterate(n->fy, &at)) != NULL; i++) {
-        struct node value = node_at(fy, n, n->name);
-        if (fy_node_is_mapping(fy)) { /* its first key has the position */
-            void *first = NULL;
-            struct fy_node_pair *pair = fy_node_mapping_iterate(fy, &first);
-            value.where = pair == NULL ? n->where : fy_node_pair_key(pair);
-        }
-        if (i == LIST_MAX) {
-            return weir_parse_fail(p, &value, "%s: at most %u items", n->name, LIST_MAX);
-        }
+    const struct weir_yaml_node *end = n->at + n->at->span;
+    for (const struct weir_yaml_node *at = n->at + 1; at < end; at += at->span) {
+        const struct node value = {.at = at, .name = n->name};
         WEIR_TRY(item(p, &value, ctx));
     }
-    return WEIR_OK;
-}
-
-/* ---- secrets ---- */
-
-struct secret_source {
-    char *buf;
-    struct weir_str found;
-};
-
-/* One trailing newline is cut. */
-static enum weir_err read_file(struct parse *p, const struct node *n, const char *path,
-                               struct secret_source *s)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL) {
-        return weir_parse_fail(p, n, "file: cannot read %s", path);
-    }
-    size_t len = fread(s->buf, 1, WEIR_SECRET_MAX + 2, f);
-    fclose(f);
-    if (len > 0 && s->buf[len - 1] == '\n') {
-        len--;
-    }
-    s->found = weir_str(s->buf, len);
-    return WEIR_OK;
-}
-
-static enum weir_err secret_field(struct parse *p, struct weir_str key, const struct node *value,
-                                  void *ctx)
-{
-    struct secret_source *s = ctx;
-    struct weir_str text;
-    char name[4096];
-    WEIR_TRY(weir_parse_scalar(p, value, "a name", &text));
-    if (text.len >= sizeof(name) || s->found.p != NULL) {
-        return weir_parse_fail(p, value, "expected one of {env: NAME} or {file: PATH}");
-    }
-    memcpy(name, text.p, text.len);
-    name[text.len] = '\0';
-    if (weir_str_eq(key, WEIR_STR("file"))) {
-        return read_file(p, value, name, s);
-    }
-    if (!weir_str_eq(key, WEIR_STR("env"))) {
-        return weir_parse_fail(p, value, "expected env or file");
-    }
-    const char *env = getenv(name);
-    if (env == NULL) {
-        return weir_parse_fail(p, value, "env: %s is not set in the environment", name);
-    }
-    s->found = weir_str_z(env);
-    return WEIR_OK;
-}
-
-enum weir_err weir_parse_secret(struct parse *p, const struct node *n,
-                                char buf[static WEIR_SECRET_MAX + 2], struct weir_str *ret_secret)
-{
-    struct secret_source s = {.buf = buf};
-    if (n->fy != NULL && fy_node_is_mapping(n->fy)) {
-        WEIR_TRY(weir_parse_mapping(p, n, secret_field, &s));
-    } else {
-        WEIR_TRY(weir_parse_scalar(p, n, "a text, {env: NAME} or {file: PATH}", &s.found));
-    }
-    if (s.found.len == 0 || s.found.len > WEIR_SECRET_MAX) {
-        return weir_parse_fail(p, n, "%s: expected 1 to %d characters", n->name, WEIR_SECRET_MAX);
-    }
-    for (size_t i = 0; i < s.found.len; i++) {
-        if (s.found.p[i] <= ' ' || s.found.p[i] == 0x7f) {
-            return weir_parse_fail(p, n, "%s: expected no blanks or control characters", n->name);
-        }
-    }
-    *ret_secret = s.found;
     return WEIR_OK;
 }

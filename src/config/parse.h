@@ -3,15 +3,14 @@
 #ifndef WEIR_CONFIG_PARSE_H
 #define WEIR_CONFIG_PARSE_H
 
-#include <libfyaml.h>
-
 #include "config/config.h"
+#include "config/yaml.h"
 
-/* A node that is being read. `where` is the nearest scalar: it has the position. */
+/* A value that is being read. */
 struct node {
-    struct fy_node *fy;
-    struct fy_node *where;
-    const char *name; /* of the field, for messages */
+    const struct weir_yaml_node *at;  /* NULL: a flag's, not the file's */
+    const struct weir_yaml_node *key; /* of the field; NULL in a list */
+    const char *name;                 /* of the field, or "a plan"; for messages */
 };
 
 struct parse {
@@ -19,11 +18,31 @@ struct parse {
     struct weir_config_error *error;
 };
 
-/* All return WEIR_ERR_INVALID with the error set, or WEIR_OK. */
+/* A field that is a number, 4 or 8 bytes in struct weir_config. */
+struct weir_option {
+    const char *section; /* "" for the top level */
+    const char *name;
+    bool duration; /* written as "10min", kept in seconds */
+    size_t offset, width;
+    uint64_t min, max;
+};
+
+/* The table: fields.c. */
+const struct weir_option *weir_options(size_t *ret_count);
+uint64_t weir_option_value(const struct weir_option *o, const struct weir_config *config);
+
+/* All return WEIR_ERR_INVALID with the error set, or WEIR_OK. A message repeats nothing of the file
+ * but what has the form of a field's name: the rest may be a secret that stands in a wrong place.
+ */
 WEIR_MUSTCHECK enum weir_err weir_parse_fail(struct parse *p, const struct node *n, const char *fmt,
                                              ...) WEIR_PRINTF(3, 4);
+/* "<name>: unknown field of <what>". */
+WEIR_MUSTCHECK enum weir_err weir_parse_unknown(struct parse *p, const struct node *n,
+                                                const char *what);
 WEIR_MUSTCHECK enum weir_err weir_parse_scalar(struct parse *p, const struct node *n,
                                                const char *expected, struct weir_str *ret_text);
+/* Whether it is a name of 1 to 63 bytes without control characters. */
+bool weir_parse_name_valid(struct weir_str name);
 WEIR_MUSTCHECK enum weir_err weir_parse_number(struct parse *p, const struct node *n, uint64_t min,
                                                uint64_t max, uint64_t *ret_value);
 WEIR_MUSTCHECK enum weir_err weir_parse_seconds(struct parse *p, const struct node *n, uint64_t min,
@@ -33,7 +52,7 @@ WEIR_MUSTCHECK enum weir_err weir_parse_secret(struct parse *p, const struct nod
                                                char buf[static WEIR_SECRET_MAX + 2],
                                                struct weir_str *ret_secret);
 
-/* Calls `field` for each entry of a mapping; it must know the key or fail. */
+/* Calls `field` for each entry of a mapping; it must know the key or fail. No key comes twice. */
 typedef enum weir_err weir_field_fn(struct parse *p, struct weir_str key, const struct node *value,
                                     void *ctx);
 WEIR_MUSTCHECK enum weir_err weir_parse_mapping(struct parse *p, const struct node *n,
@@ -46,12 +65,20 @@ WEIR_MUSTCHECK enum weir_err weir_parse_list(struct parse *p, const struct node 
 /* "1.5k" and the like; "10min", "7s", "day". */
 bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount);
 bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
+/* Two hexadecimal digits for each of `bytes` bytes. */
+bool weir_parse_hex(struct weir_str hex, size_t bytes, uint8_t *ret_bytes);
 
-/* fields.c: the top level. plans.c, keys.c: those sections. */
+/* fields.c: the top level and its sections. */
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
+/* A flag over a field of the top level: a number, or one of the next. */
+enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *field,
+                              const char *text);
+/* listen, store or on_store_failure. */
+enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
+                              struct weir_str text);
+/* plans.c, keys.c. */
 enum weir_err weir_parse_plans(struct parse *p, const struct node *n);
 enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
-enum weir_err weir_parse_text_field(struct parse *p, const char *name, struct weir_str text);
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);
 /* Builds the lookups. */
 enum weir_err weir_config_index_build(struct weir_config *config);

@@ -54,12 +54,10 @@ static enum weir_err limit_field(struct parse *p, struct weir_str key, const str
 {
     struct plan_draft *d = ctx;
     if (weir_meter_parse(key, &d->meter) != WEIR_OK) {
-        return weir_parse_fail(
-            p, value,
-            "limits: unknown meter; expected requests, input_tokens, output_tokens or "
-            "total_tokens");
+        return weir_parse_unknown(
+            p, value, "limits; expected requests, input_tokens, output_tokens or total_tokens");
     }
-    if (value->fy != NULL && fy_node_is_sequence(value->fy)) {
+    if (value->at->kind == WEIR_YAML_LIST) {
         return weir_parse_list(p, value, add_rate, d);
     }
     return add_rate(p, value, d);
@@ -75,9 +73,7 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
     }
-    return weir_parse_fail(p, value,
-                           "%s: unknown field of a plan; expected limits or default_output_tokens",
-                           value->name);
+    return weir_parse_unknown(p, value, "a plan; expected limits or default_output_tokens");
 }
 
 static enum weir_err plan_entry(struct parse *p, struct weir_str key, const struct node *value,
@@ -86,18 +82,16 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     struct weir_config *config = p->config;
     struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS};
     (void)ctx;
-    if (key.len == 0 || key.len >= sizeof(config->plan[0].name) ||
-        weir_str_eq(key, WEIR_STR("reject"))) {
-        return weir_parse_fail(p, value,
+    if (!weir_parse_name_valid(key) || weir_str_eq(key, WEIR_STR("reject"))) {
+        const struct node name = {.at = value->key};
+        return weir_parse_fail(p, &name,
                                "plans: expected a name of 1 to 63 characters other than reject");
     }
-    if (config->plans == WEIR_CONFIG_PLANS_MAX) {
-        return weir_parse_fail(p, value, "plans: at most %d", WEIR_CONFIG_PLANS_MAX);
-    }
-    WEIR_TRY(weir_parse_mapping(p, value, plan_field, &d));
+    const struct node entry = {.at = value->at, .key = value->key, .name = "a plan"};
+    WEIR_TRY(weir_parse_mapping(p, &entry, plan_field, &d));
     struct weir_plan *plan = &config->plan[config->plans];
     if (weir_plan_compile(d.limit, d.limits, plan) != WEIR_OK) {
-        return weir_parse_fail(p, value, "%s: a plan has at most %d lengths of time", value->name,
+        return weir_parse_fail(p, value, "limits: a plan has at most %d lengths of time",
                                WEIR_PLAN_WINDOWS_MAX);
     }
     plan->default_output_tokens = d.default_output_tokens;
@@ -108,12 +102,9 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
 
 enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
 {
-    if (n->fy == NULL || !fy_node_is_mapping(n->fy)) {
-        return weir_parse_fail(p, n, "plans: expected a mapping of names to plans");
-    }
-    size_t count = (size_t)fy_node_mapping_item_count(n->fy);
+    size_t count = n->at->kind == WEIR_YAML_MAPPING ? n->at->len / 2 : 0;
     if (count > WEIR_CONFIG_PLANS_MAX) {
-        count = WEIR_CONFIG_PLANS_MAX;
+        return weir_parse_fail(p, n, "plans: at most %d", WEIR_CONFIG_PLANS_MAX);
     }
     p->config->plan = weir_zalloc_array(count + 1, sizeof(p->config->plan[0]));
     if (p->config->plan == NULL) {

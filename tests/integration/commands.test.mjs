@@ -19,6 +19,7 @@ describe("weir check-config", () => {
     it("finds nothing wrong with what is right", async () => {
         assert.equal((await check(configuration())).code, 0);
         assert.equal((await check("")).code, 0);
+        assert.equal((await check("# workers: 1\n")).code, 0);
     });
 
     it("names line, column and what was expected", async () => {
@@ -27,7 +28,9 @@ describe("weir check-config", () => {
             ["workers: many\n", "1:10", /many|number/],
             ["plans:\n  low:\n    limits: {requests: 100/fortnight}\n", "3:24", /N\/min|min/],
             ["keys:\n  - {id: a, secret: s, plan: nowhere}\n", "2:30", /nowhere|plan/],
-            ["listen: [\n", "", /./],
+            ["listen: [\n", "2:1: ", /YAML/],
+            ["workers: 1\n---\nnodes: 0\n", "2:1: ", /one YAML document/],
+            ["workers: 1\0\nnonsense: 1\n", "1:1: ", /NUL/],
         ]) {
             const { code, output } = await check(text);
             assert.notEqual(code, 0, text);

@@ -162,11 +162,28 @@ describe("the command line", () => {
     });
 
     it("says what is wrong on stderr and how it ends", async () => {
-        for (const args of [["nonsense"], ["serve", "--nonsense"], ["serve", "--config"]]) {
+        for (const [args, said] of [
+            [["nonsense"], /"nonsense"/],
+            [["serve", "--nonsense"], /option --nonsense;/],
+            [["serve", "--config"], /--config expects a value/],
+            [["serve", "-xy"], /option -x;/],
+            [["serve", "-h"], /option -h;/],
+            [["serve", "--workers=0"], /: --workers: expected a whole number from 1 to 256/],
+            [["serve", "--config", "examples/demo.yaml", "--nodes", "0"], /serve: --nodes: /],
+            [["serve", "--on-store-failure=fail"], /: --on-store-failure: expected local/],
+            [["check-config"], /expected the path/],
+        ]) {
             const { code, output } = await run(WEIR, args);
             assert.equal(code, 2, args.join(" "));
-            assert.match(output, /nonsense|--config/);
+            assert.match(output, said);
         }
+    });
+
+    it("does not tell a password that stands in a flag", async () => {
+        const { code, output } = await run(WEIR, ["serve", "--store=redis://:told-to-nobody@h:x"]);
+        assert.equal(code, 2);
+        assert.match(output, /--store: expected/);
+        assert.doesNotMatch(output, /told-to-nobody/);
     });
 
     it("fails for a file that is not there", async () => {

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rates, plans, and what unknown keys get. */
+#include "base/buf.h"
+#include "support/configs.h"
+
+enum { DAY_S = 86400 };
+
+static void test_rates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t capacity;
+        uint32_t window_s;
+    } good[] = {
+        {"100/min", 100, 60},
+        {"20k/min", 20000, 60},
+        {"1.5M/day", 1500000, DAY_S},
+        {"5/7s", 5, 7},
+        {"1/s", 1, 1},
+        {"1/1s", 1, 1},
+        {"2/h", 2, 3600},
+        {"2/24h", 2, DAY_S},
+        {"0/min", 0, 60},
+        {"0.5k/90min", 500, 5400},
+        {"1.234567G/30day", 1234567000, 30 * DAY_S},
+        {"1/2592000s", 1, 30 * DAY_S},
+        {"1125899906842624/s", WEIR_AMOUNT_MAX, 1},
+        {"5.0/s", 5, 1},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct weir_limit limit;
+        assert_int_equal(weir_rate_parse(weir_str_z(good[i].text), WEIR_METER_TOTAL_TOKENS, &limit),
+                         WEIR_OK);
+        assert_int_equal(limit.meter, WEIR_METER_TOTAL_TOKENS);
+        assert_int_equal(limit.capacity, good[i].capacity);
+        assert_int_equal(limit.window_s, good[i].window_s);
+    }
+}
+
+static void test_wrong_rates(void **state)
+{
+    (void)state;
+    static const char *const invalid[] = {
+        "",
+        "100",
+        "/min",
+        "100/",
+        "100/fortnight",
+        "100/mins",
+        "100/m",
+        "1.5/min",
+        "-1/min",
+        " 1/min",
+        "1/min ",
+        "1 /min",
+        "1//min",
+        "1/0.5min",
+        "1kk/min",
+        "1K/min",
+        "1./min",
+        ".5k/s",
+        "1.2.3k/s",
+        "1e3/s",
+        "1/-1s",
+        "0.0005k/s",
+        "99999999999999999999/s",
+        "18446744073709551615G/s",
+        "1/99999999999999999999s",
+        "1/1.0s",
+        "1/s/s",
+        "1/9223372036854775807day",
+    };
+    static const char *const beyond[] = {"1/0s",
+                                         "1/2592001s",
+                                         "1/31day",
+                                         "1/721h",
+                                         "1/43201min",
+                                         "1/0day",
+                                         "1125899906842625/s",
+                                         "1125900G/min",
+                                         "1/200000000000000day"};
+    struct weir_limit limit = {.capacity = 77};
+    for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
+        if (weir_rate_parse(weir_str_z(invalid[i]), 0, &limit) != WEIR_ERR_INVALID) {
+            fail_msg("%s is a rate", invalid[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        if (weir_rate_parse(weir_str_z(beyond[i]), 0, &limit) != WEIR_ERR_LIMIT) {
+            fail_msg("%s is not beyond the bounds", beyond[i]);
+        }
+    }
+    assert_int_equal(limit.capacity, 77); /* untouched on failure */
+}
+
+static void test_plan(void **state)
+{
+    (void)state;
+    struct weir_config *c = taken("plans:\n"
+                                  "  low:\n"
+                                  "    limits:\n"
+                                  "      requests: 100/min\n"
+                                  "      output_tokens: [1M/day, 10k/min]\n"
+                                  "      total_tokens: [7/s]\n"
+                                  "    default_output_tokens: 0\n"
+                                  "  \"free tier\": {}\n");
+    assert_int_equal(c->plans, 2);
+    const struct weir_plan *low = &c->plan[0];
+    assert_string_equal(low->name, "low");
+    assert_int_equal(low->default_output_tokens, 0);
+    assert_int_equal(low->limits, 4);
+    assert_int_equal(low->windows, 3);
+    assert_int_equal(low->window[0].window_s, 1);
+    assert_int_equal(low->window[1].window_s, 60);
+    assert_int_equal(low->window[1].meters, 2);
+    assert_int_equal(low->window[1].capacity[0], 100);
+    assert_int_equal(low->window[1].capacity[1], 10000);
+    assert_int_equal(low->window[2].capacity[0], 1000000);
+    assert_string_equal(c->plan[1].name, "free tier");
+    assert_int_equal(c->plan[1].limits, 0);
+    assert_int_equal(c->plan[1].default_output_tokens, 256);
+    weir_config_free(c);
+}
+
+static void test_wrong_plans(void **state)
+{
+    (void)state;
+    refused("plans: {p: {limits: {requests: 100}}}\n", 1, 32,
+            "requests: expected a rate such as 100/min, 20k/h, 1M/day or 5/7s");
+    refused("plans: {p: {limits: {requests: [1/s, 2/x]}}}\n", 1, 38, "requests: expected a rate");
+    refused("plans: {p: {limits: {requests: [[1/s]]}}}\n", 1, 33, "requests: expected a rate");
+    refused("plans: {p: {limits: {requests: 1/31day}}}\n", 1, 32,
+            "requests: a rate is at most 2^50 over 1s to 30day");
+    refused("plans: {p: {limits: {requests: [1/min, 2/60s]}}}\n", 1, 40,
+            "requests: expected one rate for each length of time");
+    refused("plans: {p: {default_output_tokens: 2147483648}}\n", 1, 36,
+            "default_output_tokens: expected a whole number from 0 to 2147483647");
+    weir_config_free(taken("plans: {p: {default_output_tokens: 2147483647}}\n"));
+    refused("plans: {reject: {}}\n", 1, 9, "plans: expected a name of 1 to 63 characters");
+    refused("plans: {\"\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
+    refused("plans: {\"a\\tb\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
+}
+
+static void test_plan_bounds(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    weir_buf_init(&b, 1 << 20);
+    for (int len = 63; len <= 64; len++) {
+        weir_buf_reset(&b);
+        weir_buf_printf(&b, "plans: {%0*d: {}}%c", len, 0, 0);
+        if (len == 63) {
+            weir_config_free(taken(b.data));
+        } else {
+            refused(b.data, 1, 9, "plans: expected a name of 1 to 63 characters");
+        }
+    }
+    for (unsigned windows = 8; windows <= 9; windows++) {
+        weir_buf_reset(&b);
+        WEIR_BUF_LIT(&b, "plans: {p: {limits: {requests: [");
+        for (unsigned i = 1; i <= windows; i++) {
+            weir_buf_printf(&b, "1/%us,", i);
+        }
+        weir_buf_append(&b, "]}}}", sizeof("]}}}"));
+        if (windows == 8) {
+            weir_config_free(taken(b.data));
+        } else {
+            refused(b.data, 1, 12, "limits: a plan has at most 8 lengths of time");
+        }
+    }
+    for (unsigned limits = 16; limits <= 17; limits++) {
+        weir_buf_reset(&b);
+        weir_buf_printf(&b,
+                        "plans: {p: {limits: {requests: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]"
+                        ", input_tokens: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s]%s}}}%c",
+                        limits == 16 ? "" : ", output_tokens: 1/s", 0);
+        if (limits == 16) {
+            weir_config_free(taken(b.data));
+        } else {
+            refused(b.data, 1, 145, "limits: a plan has at most 16");
+        }
+    }
+    weir_buf_deinit(&b);
+}
+
+static void test_plan_count(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    weir_buf_init(&b, 1 << 20);
+    for (int more = 0; more <= 1; more++) {
+        weir_buf_reset(&b);
+        WEIR_BUF_LIT(&b, "plans: {");
+        for (int i = 0; i < WEIR_CONFIG_PLANS_MAX + more; i++) {
+            weir_buf_printf(&b, "p%d: {}, ", i);
+        }
+        weir_buf_append(&b, "}", 2);
+        if (more == 0) {
+            struct weir_config *c = taken(b.data);
+            assert_int_equal(c->plans, WEIR_CONFIG_PLANS_MAX);
+            weir_config_free(c);
+        } else {
+            refused(b.data, 1, 8, "plans: at most 1000");
+        }
+    }
+    weir_buf_deinit(&b);
+}
+
+/* Wherever plans stand in the file. */
+static void test_unknown_keys(void **state)
+{
+    (void)state;
+    struct weir_config *c = taken("unknown_keys: q\nplans: {p: {}, q: {}}\n");
+    assert_ptr_equal(c->unknown_plan, &c->plan[1]);
+    weir_config_free(c);
+    c = taken(PLAN "unknown_keys: reject\n");
+    assert_null(c->unknown_plan);
+    weir_config_free(c);
+    refused(PLAN "unknown_keys: x\n", 2, 15, "unknown_keys: expected reject or the name of a plan");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
+        cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
+        cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
+        cmocka_unit_test(test_unknown_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
