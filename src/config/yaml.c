@@ -185,6 +185,9 @@ static enum weir_err complaint(struct build *b, struct fy_diag *diag)
         return weir_parse_fail(b->p, NULL, "not valid YAML");
     }
     snprintf(why, sizeof(why), "not valid YAML: %s", e->msg);
+    for (char *c = why; *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+    }
     return fail_at(b->p, e->line < 0 ? 0 : (size_t)e->line, (size_t)e->column, why);
 }
 

@@ -129,6 +129,7 @@ static void test_not_yaml(void **state)
     refused("models: [a\n", 2, 1, "not valid YAML: ");
     refused("workers: 1\n nodes: 2\n", 1, 10, "not valid YAML: ");
     refused("listen: \"a\n", 1, 10, "not valid YAML: ");
+    refused("listen: \"\\\x1c\"\n", 1, 10, "invalid escape '?' in"); /* can be printed */
 }
 
 /* `open` and `close` `depth` times. */
