@@ -85,6 +85,7 @@ static enum weir_err finish(struct parse *p)
                                config->keys);
     }
     if (config->models == 0) {
+        weir_free(config->model); /* of an empty list */
         config->model = weir_zalloc(sizeof(*config->model));
         if (config->model == NULL) {
             return WEIR_ERR_NOMEM;

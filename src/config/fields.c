@@ -126,15 +126,22 @@ static enum weir_err model_item(struct parse *p, const struct node *n, void *ctx
     if (!weir_parse_name_valid(name)) {
         return weir_parse_fail(p, n, "models: expected names of 1 to 63 characters");
     }
-    char(*model)[64] = weir_realloc(config->model, (config->models + 1) * sizeof(*model));
-    if (model == NULL) {
-        return WEIR_ERR_NOMEM;
-    }
-    memset(model[config->models], 0, sizeof(*model));
-    memcpy(model[config->models], name.p, name.len);
-    config->model = model;
+    memcpy(config->model[config->models], name.p, name.len);
     config->models++;
     return WEIR_OK;
+}
+
+static enum weir_err parse_models(struct parse *p, const struct node *n)
+{
+    size_t count = n->at->kind == WEIR_YAML_LIST ? n->at->len : 0;
+    if (count > WEIR_CONFIG_MODELS_MAX) {
+        return weir_parse_fail(p, n, "models: at most %d", WEIR_CONFIG_MODELS_MAX);
+    }
+    p->config->model = weir_zalloc_array(count + 1, sizeof(p->config->model[0]));
+    if (p->config->model == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    return weir_parse_list(p, n, model_item, NULL);
 }
 
 static enum weir_err service_token(struct parse *p, const struct node *value)
@@ -189,7 +196,7 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         return unknown_keys(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("models"))) {
-        return weir_parse_list(p, value, model_item, NULL);
+        return parse_models(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("http"))) {
         return weir_parse_mapping(p, value, http_field, NULL);

@@ -218,8 +218,32 @@ static void test_models(void **state)
             refused(text, 2, 5, "models: expected names of 1 to 63 characters");
         }
     }
+    c = taken("models: []\n");
+    assert_int_equal(c->models, 1);
+    assert_string_equal(c->model[0], "weir-mock");
+    weir_config_free(c);
     refused("models: [\"\"]\n", 1, 11, "models: expected names");
     refused("models: [\"a\\x1b[31m\"]\n", 1, 11, "models: expected names");
+}
+
+static void test_model_count(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    weir_buf_init(&b, 10000);
+    WEIR_BUF_LIT(&b, "models: [");
+    for (unsigned i = 0; i < WEIR_CONFIG_MODELS_MAX; i++) {
+        WEIR_BUF_LIT(&b, "a,");
+    }
+    WEIR_BUF_LIT(&b, "]");
+    struct weir_config *c = taken_bytes(weir_buf_view(&b));
+    assert_int_equal(c->models, WEIR_CONFIG_MODELS_MAX);
+    assert_string_equal(c->model[WEIR_CONFIG_MODELS_MAX - 1], "a");
+    weir_config_free(c);
+    b.len--;
+    WEIR_BUF_LIT(&b, "a]");
+    refused_bytes(weir_buf_view(&b), 1, 9, "models: at most 1000");
+    weir_buf_deinit(&b);
 }
 
 /* ---- flags ---- */
@@ -298,12 +322,13 @@ static void test_error_says_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_members),      cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_models),       cmocka_unit_test(test_flags_over_file),
-        cmocka_unit_test(test_wrong_flags),  cmocka_unit_test(test_error_says_place),
+        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_members),          cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_wrong_types),      cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_wrong_shapes),     cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_models),           cmocka_unit_test(test_model_count),
+        cmocka_unit_test(test_flags_over_file),  cmocka_unit_test(test_wrong_flags),
+        cmocka_unit_test(test_error_says_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
