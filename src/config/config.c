@@ -93,6 +93,9 @@ static enum weir_err finish(struct parse *p)
         memcpy(config->model[0], "weir-mock", sizeof("weir-mock"));
         config->models = 1;
     }
+    for (size_t i = 0; config->store == WEIR_STORE_REDIS && i < config->plans; i++) {
+        weir_plan_lease(&config->plan[i]); /* in both modes: nodes of both may share a Redis */
+    }
     return weir_config_index_build(config);
 }
 

@@ -15,6 +15,7 @@
 #include "limit/subject.h"
 
 enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
+enum weir_store_mode { WEIR_MODE_LEASE, WEIR_MODE_EXACT };
 enum weir_on_store_failure { WEIR_FAIL_LOCAL, WEIR_FAIL_CLOSED, WEIR_FAIL_OPEN };
 
 enum {
@@ -66,6 +67,7 @@ struct weir_config {
     uint32_t workers; /* resolved: at least 1 */
     enum weir_store_kind store;
     struct weir_redis_target redis;
+    enum weir_store_mode mode; /* with Redis */
     enum weir_on_store_failure on_store_failure;
     uint32_t nodes;
     uint64_t max_subjects;

@@ -9,55 +9,19 @@
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
 #include "store/redis/command.h"
-#include "store/redis/conn.h"
-
-enum what {
-    TAKE,
-    SETTLE,           /* somebody waits for it */
-    SETTLE_UNWATCHED, /* nobody does */
-};
+#include "store/redis_internal.h"
+#include "store/shared.h"
 
 enum { LOG_BURST = 5, REFUSED_US = 1000000 };
-
-struct redis_store {
-    struct weir_store base;
-    const struct weir_config *config;
-    struct weir_store_shared *shared;
-    struct weir_redis_conn *conn;
-    struct weir_clock_rule clock;
-    struct weir_rand nonces;
-    struct weir_log_gate log, error_log;
-    bool was_up; /* or nothing was tried yet */
-    enum weir_redis_why why_down;
-    uint64_t refused_until_us; /* Redis answers, and takes no writes; then it may again */
-    char sha[40];
-};
 
 static struct redis_store *self_of(struct weir_store *s)
 {
     return (struct redis_store *)s;
 }
 
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, was + n, memory_order_relaxed);
-}
-
-static uint64_t granted_epoch(const struct redis_store *self)
-{
-    return self->shared->epoch - 1;
-}
-
-/* The store's time as this node sees it: what the table goes by. */
-static uint64_t store_now_us(const struct redis_store *self)
-{
-    return weir_clock_rule_store_us(&self->clock, weir_clock_us());
-}
-
 /* ---- without the store ---- */
 
-static void grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
+void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
     if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
         call->reservation = (struct weir_reservation){
@@ -97,11 +61,12 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
         share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
         subject[i] = &share[i];
     }
-    enum weir_err err = weir_embedded_take(self->shared->table, subject, call->subjects,
-                                           &call->amounts, store_now_us(self), &call->decision);
+    enum weir_err err =
+        weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
+                           redis_store_now_us(self), &call->decision);
     if (err != WEIR_OK) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
-        count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
+        redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
         return;
     }
     if (!call->decision.allowed && call->decision.retry_after_us == WEIR_RETRY_NEVER &&
@@ -109,11 +74,11 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
         call->decision.retry_after_us = (uint64_t)WEIR_REDIS_BACK_OFF_MAX_MS * 1000;
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    count(&self->base.stats.local_decisions, 1);
-    grant(self, call, self->shared->epoch);
+    redis_count(&self->base.stats.local_decisions, 1);
+    redis_grant(self, call, self->shared->epoch);
 }
 
-static void decide_without_store(struct redis_store *self, struct weir_call *call)
+void redis_decide_without_store(struct redis_store *self, struct weir_call *call)
 {
     call->local = true;
     switch (self->config->on_store_failure) {
@@ -122,12 +87,12 @@ static void decide_without_store(struct redis_store *self, struct weir_call *cal
         break;
     case WEIR_FAIL_CLOSED:
         call->outcome = WEIR_OUTCOME_UNAVAILABLE;
-        count(&self->base.stats.closed_decisions, 1);
+        redis_count(&self->base.stats.closed_decisions, 1);
         break;
     case WEIR_FAIL_OPEN:
-        weir_decision_begin(&call->decision, store_now_us(self));
+        weir_decision_begin(&call->decision, redis_store_now_us(self));
         call->outcome = WEIR_OUTCOME_DECIDED;
-        count(&self->base.stats.open_decisions, 1);
+        redis_count(&self->base.stats.open_decisions, 1);
         break;
     }
 }
@@ -139,9 +104,12 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
+    if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
+        return redis_lease_take(self, call);
+    }
     struct weir_buf *out = weir_redis_conn_begin(self->conn);
     if (out == NULL) {
-        decide_without_store(self, call);
+        redis_decide_without_store(self, call);
         return WEIR_OK;
     }
     const struct weir_redis_charge charge = {
@@ -152,8 +120,8 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     };
     weir_redis_charge_command(out, self->sha, &charge);
     if (!weir_redis_conn_end(self->conn, TAKE, call, call->now_us)) {
-        count(&s->stats.errors, 1);
-        decide_without_store(self, call);
+        redis_count(&s->stats.errors, 1);
+        redis_decide_without_store(self, call);
         return WEIR_OK;
     }
     return WEIR_PENDING;
@@ -163,13 +131,23 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
  * key: theirs are reserved) is not known to `local` later. Should it then find a place it gets the
  * whole share: all nodes together still no more than the capacity, so 2 C at most with what Redis
  * granted. */
-static void remember(struct redis_store *self, const struct weir_call *call)
+void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
+                    unsigned subjects, const struct weir_amounts *a, uint64_t at_us)
 {
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && call->decision.allowed) {
-        enum weir_err err = weir_embedded_record(self->shared->table, call->subject, call->subjects,
-                                                 &call->amounts, call->decision.at_us);
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && !weir_amounts_none(a)) {
+        enum weir_err err = weir_embedded_record(self->shared->table, subject, subjects, a, at_us);
         (void)err;
     }
+}
+
+/* What an answer says of the store's clock, and that there was one. */
+void redis_answered(struct redis_store *self, uint64_t sent_us, uint64_t now_us, uint64_t clock_us)
+{
+    if (!weir_clock_rule_learn(&self->clock, sent_us, now_us, clock_us)) {
+        redis_count(&self->base.stats.clock_refusals, 1);
+    }
+    redis_count(&self->base.stats.round_trips, 1);
+    weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
 }
 
 static void on_take(struct redis_store *self, struct weir_call *call, const redisReply *reply,
@@ -178,17 +156,16 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
     uint64_t now_us = weir_clock_us(), clock_us;
     if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts,
                                     &call->decision, &clock_us)) {
-        count(&self->base.stats.errors, 1);
-        decide_without_store(self, call);
+        redis_count(&self->base.stats.errors, 1);
+        redis_decide_without_store(self, call);
     } else {
-        if (!weir_clock_rule_learn(&self->clock, sent_us, now_us, clock_us)) {
-            count(&self->base.stats.clock_refusals, 1);
-        }
-        count(&self->base.stats.round_trips, 1);
-        weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
+        redis_answered(self, sent_us, now_us, clock_us);
         call->outcome = WEIR_OUTCOME_DECIDED;
-        grant(self, call, granted_epoch(self));
-        remember(self, call);
+        redis_grant(self, call, redis_granted_epoch(self));
+        if (call->decision.allowed) {
+            redis_remember(self, call->subject, call->subjects, &call->amounts,
+                           call->decision.at_us);
+        }
     }
     call->done(call);
 }
@@ -196,14 +173,15 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
 /* ---- settling ---- */
 
 /* The table's copy of what this process was granted follows. */
-static void settle_copy(struct redis_store *self, const struct weir_settle *settle)
+void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
     uint64_t debt;
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && r->epoch == granted_epoch(self)) {
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL &&
+        r->epoch == redis_granted_epoch(self)) {
         enum weir_err err =
             weir_embedded_settle(self->shared->table, settle->subject, settle->subjects, r->at_us,
-                                 &r->reserved, &settle->used, store_now_us(self), &debt);
+                                 &r->reserved, &settle->used, redis_store_now_us(self), &debt);
         (void)err; /* without room the reservation stands, in the copy only */
     }
 }
@@ -211,10 +189,10 @@ static void settle_copy(struct redis_store *self, const struct weir_settle *sett
 /* Where nobody waits nobody tries again either: this node's share may follow what was used. */
 static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
 {
-    count(&self->base.stats.errors, 1);
+    redis_count(&self->base.stats.errors, 1);
     settle->result = WEIR_SETTLE_UNAVAILABLE;
     if (settle->done == NULL) {
-        settle_copy(self, settle);
+        redis_settle_copy(self, settle);
     }
     return WEIR_OK;
 }
@@ -246,9 +224,9 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
         return WEIR_PENDING;
     }
     settle->result = WEIR_SETTLE_DONE;
-    settle_copy(self, settle);
-    count(&self->base.stats.debt_tokens,
-          charge.amounts.of[WEIR_METER_INPUT_TOKENS] + charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
+    redis_settle_copy(self, settle);
+    redis_count(&self->base.stats.debt_tokens, charge.amounts.of[WEIR_METER_INPUT_TOKENS] +
+                                                   charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
     return WEIR_OK;
 }
 
@@ -262,7 +240,7 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
     }
     if (r->epoch == self->shared->epoch) {
         settle->result = weir_embedded_settle_call(self->shared->table, self->shared->settled,
-                                                   settle, store_now_us(self), &s->stats);
+                                                   settle, redis_store_now_us(self), &s->stats);
         return WEIR_OK;
     }
     if (r->epoch % 2 == 1) {
@@ -270,8 +248,11 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
         return WEIR_OK;
     }
     if (settle->claim &&
-        store_now_us(self) > r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
+        redis_store_now_us(self) > r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
         settle->result = WEIR_SETTLE_EXPIRED;
+        return WEIR_OK;
+    }
+    if (!settle->claim && redis_lease_settle(self, settle)) {
         return WEIR_OK;
     }
     return send_settle(self, settle);
@@ -280,23 +261,23 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
 static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
                       uint64_t sent_us)
 {
-    count(&self->base.stats.round_trips, 1);
+    redis_count(&self->base.stats.round_trips, 1);
     weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
     switch (weir_redis_answer_settled(reply)) {
     case WEIR_REDIS_SETTLED: {
         struct weir_amounts less, more;
         weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
-        count(&self->base.stats.debt_tokens,
-              more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        redis_count(&self->base.stats.debt_tokens,
+                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
         settle->result = WEIR_SETTLE_DONE;
-        settle_copy(self, settle);
+        redis_settle_copy(self, settle);
         break;
     }
     case WEIR_REDIS_SETTLED_BEFORE:
         settle->result = WEIR_SETTLE_REPEATED;
         break;
     case WEIR_REDIS_NOT_SETTLED:
-        count(&self->base.stats.errors, 1);
+        redis_count(&self->base.stats.errors, 1);
         settle->result = WEIR_SETTLE_UNAVAILABLE;
         break;
     }
@@ -343,10 +324,13 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     case SETTLE:
         on_settle(self, ptr, reply, sent_us);
         break;
+    case LEASE:
+        redis_lease_answered(self, ptr, reply, sent_us);
+        break;
     case SETTLE_UNWATCHED:
-        count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
-                                               : &self->base.stats.round_trips,
-              1);
+        redis_count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
+                                                     : &self->base.stats.round_trips,
+                    1);
         break;
     }
     return breaks ? "takes no calls any more" : NULL;
@@ -356,15 +340,17 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
 static void on_lost(void *ctx, uint8_t what, void *ptr)
 {
     struct redis_store *self = ctx;
-    count(&self->base.stats.errors, 1);
+    redis_count(&self->base.stats.errors, 1);
     if (what == TAKE) {
         struct weir_call *call = ptr;
-        decide_without_store(self, call);
+        redis_decide_without_store(self, call);
         call->done(call);
     } else if (what == SETTLE) {
         struct weir_settle *settle = ptr;
         settle->result = WEIR_SETTLE_UNAVAILABLE;
         settle->done(settle);
+    } else if (what == LEASE) {
+        redis_lease_lost(self, ptr);
     }
 }
 
@@ -373,7 +359,7 @@ static void on_up(void *ctx)
     struct redis_store *self = ctx;
     if (!self->was_up) {
         weir_log(WEIR_LOG_INFO, "store: Redis is in reach again");
-        count(&self->base.stats.reconnects, 1);
+        redis_count(&self->base.stats.reconnects, 1);
     }
     self->was_up = true;
     atomic_store_explicit(&self->base.stats.up, 1, memory_order_relaxed);
@@ -408,8 +394,10 @@ static uint64_t subjects(const struct weir_store *s)
 
 static void close_store(struct weir_store *s)
 {
-    weir_redis_conn_close(self_of(s)->conn);
-    weir_free(s);
+    struct redis_store *self = self_of(s);
+    redis_leases_close(self);
+    weir_redis_conn_close(self->conn);
+    weir_free(self);
 }
 
 static const struct weir_store_ops ops = {
@@ -443,8 +431,12 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     self->config = config;
     self->shared = shared;
     self->was_up = true;
-    enum weir_err err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+    enum weir_err err = redis_leases_open(self, loop);
+    if (err == WEIR_OK) {
+        err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+    }
     if (err != WEIR_OK) {
+        redis_leases_close(self);
         weir_free(self);
         return err;
     }

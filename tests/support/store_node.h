@@ -19,6 +19,7 @@ struct one {
     struct weir_call call;
     struct node *node;
     unsigned done;
+    bool idle; /* for the test's own use */
     uint64_t sent_us;
 };
 
@@ -97,9 +98,9 @@ static inline struct weir_config *config_of(const char *url, const char *more)
     struct weir_config *config;
     struct weir_config_error error;
     snprintf(yaml, sizeof(yaml),
-             "store: %s\n%s\nplans: {p: {limits: {requests: 100/2s, output_tokens: 1M/2s}}}\n"
+             "store: %s\n%s\n%s\nplans: {p: {limits: {requests: 100/2s, output_tokens: 1M/2s}}}\n"
              "keys: [{id: k, secret: sk-k, plan: p}]\n",
-             url, more);
+             url, more, strstr(more, "mode:") == NULL ? "mode: exact" : "");
     if (weir_config_parse(weir_str_z(yaml), NULL, &config, &error) != WEIR_OK) {
         fail_msg("%u:%u %s", error.line, error.column, error.text);
     }

@@ -6,7 +6,8 @@
 #include "limit/window.h"
 #include "store/redis/clock_rule.h"
 
-enum { CODE, TIME, CLOCK, REST }; /* the elements of a decision */
+enum { CODE, TIME, CLOCK, REST };                      /* the elements of a decision */
+enum { MASK = REST, AHEAD, GRANTED_REST = AHEAD + 3 }; /* and of one with requests and a lease */
 enum { WORDS_MAX = 120 };
 enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED = 1, SETTLED_BEFORE = 2 };
 
@@ -38,10 +39,11 @@ static void add_states(const struct weir_window_spec *w, redisReply *const *numb
     }
 }
 
-static bool read_charged(const redisReply *reply, const struct weir_subject *const *subject,
-                         unsigned subjects, struct weir_decision *d)
+/* Sums and steps, from element `at` on. */
+static bool read_charged(const redisReply *reply, size_t at,
+                         const struct weir_subject *const *subject, unsigned subjects,
+                         struct weir_decision *d)
 {
-    size_t at = REST;
     for (unsigned i = 0; i < subjects; i++) {
         const struct weir_plan *plan = subject[i]->plan;
         for (unsigned k = 0; k < plan->windows; k++) {
@@ -132,12 +134,66 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
     weir_decision_begin(d, (uint64_t)reply->element[TIME]->integer);
     switch (reply->element[CODE]->integer) {
     case CHARGED:
-        return read_charged(reply, subject, subjects, d);
+        return read_charged(reply, REST, subject, subjects, d);
     case NOT_CHARGED:
         return read_not_charged(reply, subject, subjects, a, d);
     default:
         return false;
     }
+}
+
+bool weir_redis_answer_is_value(const redisReply *value)
+{
+    struct copied_value copy;
+    return copy_value(value, &copy);
+}
+
+static bool is_mask(const redisReply *r, unsigned asks)
+{
+    bool good = r->type == REDIS_REPLY_STRING && (size_t)r->len == asks;
+    for (unsigned i = 0; good && i < asks; i++) {
+        good = r->str[i] == '0' || r->str[i] == '1';
+    }
+    return good;
+}
+
+/* The values of all subjects, from GRANTED_REST on. */
+static bool are_values(const redisReply *reply, unsigned subjects)
+{
+    bool good = reply->elements == GRANTED_REST + subjects;
+    for (unsigned i = 0; good && i < subjects; i++) {
+        good = weir_redis_answer_is_value(reply->element[GRANTED_REST + i]);
+    }
+    return good;
+}
+
+bool weir_redis_answer_granted(const redisReply *reply, const struct weir_subject *const *subject,
+                               unsigned subjects, unsigned asks,
+                               struct weir_redis_granted *ret_granted)
+{
+    struct weir_redis_granted *g = ret_granted;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < GRANTED_REST ||
+        !is_mask(reply->element[MASK], asks)) {
+        return false;
+    }
+    for (size_t i = CODE; i < GRANTED_REST; i++) {
+        if (i != MASK &&
+            (!is_number(reply->element[i]) ||
+             (i >= AHEAD && (uint64_t)reply->element[i]->integer > WEIR_AMOUNT_MAX / 2))) {
+            return false;
+        }
+    }
+    g->all = reply->element[CODE]->integer == CHARGED;
+    g->mask = reply->element[MASK]->str;
+    g->at_us = (uint64_t)reply->element[TIME]->integer;
+    g->clock_us = (uint64_t)reply->element[CLOCK]->integer;
+    g->ahead = weir_amounts((uint64_t)reply->element[AHEAD]->integer,
+                            (uint64_t)reply->element[AHEAD + 1]->integer,
+                            (uint64_t)reply->element[AHEAD + 2]->integer);
+    g->value = (const redisReply *const *)reply->element + GRANTED_REST;
+    weir_decision_begin(&g->states, g->at_us);
+    return g->all ? read_charged(reply, GRANTED_REST, subject, subjects, &g->states)
+                  : are_values(reply, subjects);
 }
 
 enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply)

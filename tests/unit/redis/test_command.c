@@ -46,15 +46,14 @@ static void test_charge(void **state)
     weir_redis_charge_command(&b, SHA, &charge);
     same(&b, WEIR_STR("*6\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
                       "$1\r\n1\r\n$12\r\nweir:{key:a}\r\n"
-                      "$85\r\n"
+                      "$71\r\n"
                       "\x05\x04\x03\x02\x01\x00\x00" /* low */
                       "\x00\x00\x00\x00\x00\x00\x10" /* high */
                       "\x00"                         /* a charge */
                       "\x00\x00\x00\x00\x00\x00\x00" /* claim */
                       "\x00\x00\x00\x00\x00\x00\x00" /* taken at */
                       "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
-                      "\x03\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00"
-                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\r\n"
                       "$34\r\n"
@@ -92,14 +91,13 @@ static void test_claimed_settlement(void **state)
     same(&b, WEIR_STR("*9\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
                       "$1\r\n3\r\n$13\r\nweir:{key:\0}}\r\n$14\r\nweir:{model:m}\r\n"
                       "$32\r\nweir:{key:\0}}:s:0000000000000abc\r\n"
-                      "$85\r\n"
+                      "$71\r\n"
                       "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
                       "\x03"
                       "\x00\x01\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-                      "\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00"
-                      "\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x00\x00\x00\x00\x00"
+                      "\x07\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"
                       "\r\n"
                       "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"
                       "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"));
