@@ -215,6 +215,13 @@ bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
     return true;
 }
 
+void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more)
+{
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        h->debt.of[m] += more->of[m];
+    }
+}
+
 bool weir_holding_lapse(struct weir_holding *h)
 {
     h->lease.until_us = 0;

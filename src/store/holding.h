@@ -22,6 +22,7 @@ struct weir_holding {
     uint64_t id[2];
     struct weir_subject subject[WEIR_SUBJECTS_MAX]; /* names of its own */
     const struct weir_subject *named[WEIR_SUBJECTS_MAX];
+    uint64_t asked_us; /* when it was asked last */
     uint8_t subjects;
     bool in_flight, in_turn;
     unsigned meters; /* that a limit counts, a bit for each */
@@ -30,7 +31,8 @@ struct weir_holding {
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];
     unsigned backs;
-    struct weir_amounts debt; /* to be charged with the next call */
+    struct weir_amounts debt;        /* to be charged with the next call */
+    struct weir_amounts flying_debt; /* with the one under way: if that is lost, again */
     struct weir_call *waiting, **waiting_end; /* for the next call, in order of arrival */
     struct weir_call *flying;                 /* for the answer of the one under way */
     unsigned flights;
@@ -66,6 +68,8 @@ bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
                             const struct weir_amounts *less);
 /* The lease is over: what is left of it goes back. False: it has to wait for the next call. */
 bool weir_holding_lapse(struct weir_holding *h);
+/* Use beyond a reservation, which the next call charges whether it fits or not. */
+void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
 /* Whether there is something to tell the store. */
 bool weir_holding_has_news(const struct weir_holding *h);
 /* Nothing is lost when it is freed. */

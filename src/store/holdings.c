@@ -7,6 +7,7 @@ enum {
     BUCKETS_MIN = 64,
     HAND_BUCKETS = 2,        /* looked at for idle ones whenever one is made */
     HAND_BUCKETS_FULL = 256, /* and when there is no place */
+    REST_US = 5000000,       /* it knows how fast it is used: kept so long */
 };
 
 enum weir_err weir_holdings_init(struct weir_holdings *t, uint64_t max)
@@ -62,14 +63,14 @@ static void undue(struct weir_holdings *t, struct weir_holding *h)
     }
 }
 
-/* Lets idle ones go, as the hand passes them. */
-static void sweep(struct weir_holdings *t, uint32_t buckets, uint64_t now_us)
+/* Lets idle ones go, as the hand passes them, that were not asked for rest_us. */
+static void sweep(struct weir_holdings *t, uint32_t buckets, uint64_t now_us, uint64_t rest_us)
 {
     for (uint32_t i = 0; i < buckets && i < t->buckets; i++) {
         struct weir_holding **at = &t->bucket[t->hand++ & (t->buckets - 1)];
         while (*at != NULL) {
             struct weir_holding *h = *at;
-            if (!weir_holding_is_idle(h, now_us)) {
+            if (!weir_holding_is_idle(h, now_us) || now_us < h->asked_us + rest_us) {
                 at = &h->_next;
                 continue;
             }
@@ -100,10 +101,15 @@ struct weir_holding *weir_holdings_get(struct weir_holdings *t,
     for (struct weir_holding *h = t->bucket[id[0] & (t->buckets - 1)]; h != NULL; h = h->_next) {
         if (h->id[0] == id[0] && h->id[1] == id[1] && h->subjects == subjects &&
             same_plans(h, subject)) {
+            h->asked_us = now_us;
             return h;
         }
     }
-    sweep(t, t->count < t->max ? HAND_BUCKETS : HAND_BUCKETS_FULL, now_us);
+    if (t->count < t->max) {
+        sweep(t, HAND_BUCKETS, now_us, REST_US);
+    } else {
+        sweep(t, HAND_BUCKETS_FULL, now_us, 0);
+    }
     if (t->count >= t->max) {
         return NULL;
     }
@@ -115,6 +121,7 @@ struct weir_holding *weir_holdings_get(struct weir_holdings *t,
         grow(t);
     }
     struct weir_holding **at = &t->bucket[id[0] & (t->buckets - 1)];
+    h->asked_us = now_us;
     h->_next = *at;
     *at = h;
     t->count++;

@@ -134,6 +134,7 @@ static bool send_call(struct redis_store *self, struct weir_holding *h, uint64_t
     h->flying = unwait(h, lease.asks);
     h->flights = lease.asks;
     h->backs = 0;
+    h->flying_debt = h->debt;
     h->debt = (struct weir_amounts){0};
     h->in_flight = true;
     self->flights++;
@@ -322,6 +323,10 @@ static bool decide_flying(struct redis_store *self, struct weir_holding *h,
 static void land(struct redis_store *self, struct weir_holding *h, bool decided)
 {
     struct weir_call *first = h->flying;
+    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
+        weir_holding_owe(h, &h->flying_debt);
+    }
+    h->flying_debt = (struct weir_amounts){0};
     h->flying = NULL;
     self->flights--;
     /* in_flight until all are told: it must not go meanwhile */
@@ -377,9 +382,7 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     if (h == NULL || !weir_holding_give_back(h, r->at_us, &less)) {
         return false;
     }
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        h->debt.of[m] += more.of[m];
-    }
+    weir_holding_owe(h, &more);
     redis_settle_copy(self, settle);
     settle->result = WEIR_SETTLE_DONE;
     if (!weir_amounts_none(&more)) {
