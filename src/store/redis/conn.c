@@ -146,7 +146,8 @@ static void out_trim(struct weir_redis_conn *c)
 }
 
 /* The script is gone (a restart, SCRIPT FLUSH), and so the command was not executed: both are sent
- * again. False: there is no memory. */
+ * again. The bytes name the moment at which they were first sent, and that stays their time.
+ * False: there is no memory. */
 static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t now_us)
 {
     if (!c->loading) {
@@ -163,7 +164,9 @@ static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t
     if (!weir_redis_conn_end(c, s->what, s->ptr, now_us)) {
         return false;
     }
-    slot_at(c, c->in_flight - 1)->resent = true;
+    struct slot *again = slot_at(c, c->in_flight - 1);
+    again->sent_us = s->sent_us;
+    again->resent = true;
     return true;
 }
 
