@@ -93,8 +93,8 @@ static bool same_plans(const struct weir_holding *h, const struct weir_subject *
 }
 
 struct weir_holding *weir_holdings_get(struct weir_holdings *t,
-                                       const struct weir_subject *const *subject,
-                                       unsigned subjects, uint64_t now_us)
+                                       const struct weir_subject *const *subject, unsigned subjects,
+                                       uint64_t now_us)
 {
     uint64_t id[2];
     weir_holding_id(subject, subjects, id);
@@ -153,6 +153,9 @@ void weir_holdings_due(struct weir_holdings *t, struct weir_holding *h, uint64_t
 struct weir_holding *weir_holdings_next_due(struct weir_holdings *t, uint64_t now_us)
 {
     uint64_t now = now_us / WEIR_HOLDINGS_TICK_US;
+    if (now - t->tick >= WEIR_HOLDINGS_SLOTS && now > t->tick) {
+        t->tick = now - WEIR_HOLDINGS_SLOTS + 1; /* a long sleep: all are due, in any order */
+    }
     for (; t->dues > 0 && t->tick <= now; t->tick++) {
         struct weir_holding *h = t->due[t->tick % WEIR_HOLDINGS_SLOTS];
         if (h != NULL) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* holdings.h - all that one worker holds: a bounded table, and a wheel of those that have something to
- * do later. Pure but for memory. One owner. */
+/* holdings.h - all that one worker holds: a bounded table, and a wheel of those that have something
+ * to do later. Pure but for memory. One owner. */
 #ifndef WEIR_STORE_HOLDINGS_H
 #define WEIR_STORE_HOLDINGS_H
 
@@ -24,8 +24,8 @@ WEIR_MUSTCHECK enum weir_err weir_holdings_init(struct weir_holdings *t, uint64_
 void weir_holdings_deinit(struct weir_holdings *t);
 /* That of these subjects, made if it is not there. NULL: no memory, or `max` of them are in use. */
 struct weir_holding *weir_holdings_get(struct weir_holdings *t,
-                                       const struct weir_subject *const *subject,
-                                       unsigned subjects, uint64_t now_us);
+                                       const struct weir_subject *const *subject, unsigned subjects,
+                                       uint64_t now_us);
 /* It is due at at_us, or a tick later; sooner if it was due sooner. */
 void weir_holdings_due(struct weir_holdings *t, struct weir_holding *h, uint64_t now_us,
                        uint64_t at_us);
