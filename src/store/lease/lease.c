@@ -3,9 +3,10 @@
 
 enum {
     ONE = WEIR_DEMAND_ONE,
-    AVERAGE_LIVES = 4,         /* what is longer ago counts less and less */
-    USED_MAX = 1 << 28,        /* of one life, so that products fit 64 bits */
-    MORE = 3, MORE_OF = 2,     /* so that a lease seldom ends before its life does */
+    AVERAGE_LIVES = 4,  /* what is longer ago counts less and less */
+    USED_MAX = 1 << 28, /* of one life, so that products fit 64 bits */
+    MORE = 3,
+    MORE_OF = 2, /* so that a lease seldom ends before its life does */
 };
 
 unsigned weir_meters_limited(const struct weir_plan *plan)
