@@ -19,9 +19,9 @@ void weir_holding_id(const struct weir_subject *const *subject, unsigned subject
 {
     ret_id[0] = subject[0]->id[0];
     ret_id[1] = subject[0]->id[1];
-    for (unsigned i = 1; i < subjects; i++) { /* in order: each step mixes what was before */
-        ret_id[0] = weir_mix64(ret_id[0] ^ subject[i]->id[0]);
-        ret_id[1] = weir_mix64(ret_id[1] ^ subject[i]->id[1]);
+    for (unsigned i = 1; i < subjects; i++) { /* what was before is mixed, so that order counts */
+        ret_id[0] = weir_mix64(ret_id[0]) ^ subject[i]->id[0];
+        ret_id[1] = weir_mix64(ret_id[1]) ^ subject[i]->id[1];
     }
 }
 
@@ -44,7 +44,7 @@ struct weir_holding *weir_holding_new(const struct weir_subject *const *subject,
     char *name = (char *)(h->empty_us + windows);
     weir_holding_id(subject, subjects, h->id);
     h->subjects = (uint8_t)subjects;
-    h->life_us = UINT64_MAX;
+    h->life_us = WEIR_LEASE_US_MAX;
     h->waiting_end = &h->waiting;
     for (unsigned i = 0; i < subjects; i++) {
         const struct weir_plan *plan = subject[i]->plan;
@@ -122,17 +122,49 @@ void weir_holding_learn_states(struct weir_holding *h, const struct weir_decisio
     }
 }
 
-/* Whether the remembered values deny it, as the store would. */
-static bool denied_by_memory(struct weir_holding *h, uint64_t store_us,
-                             const struct weir_amounts *a, struct weir_decision *d)
+static bool reserve(struct weir_value *v, uint32_t room)
+{
+    if (v->room >= room) {
+        return true;
+    }
+    uint8_t *data = weir_realloc(v->data, room);
+    if (data == NULL) {
+        return false;
+    }
+    v->data = data;
+    v->room = room;
+    return true;
+}
+
+/* Brings subject i's value to the present. False: no memory, which only one that was made under
+ * another plan can need. */
+static bool prepare(struct weir_holding *h, unsigned i, uint64_t store_us)
+{
+    uint32_t need;
+    while ((need = weir_value_prepare(&h->value[i], h->subject[i].plan, store_us)) > 0) {
+        if (!reserve(&h->value[i], need)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t latest_us(const struct weir_holding *h, uint64_t store_us)
 {
     for (unsigned i = 0; i < h->subjects; i++) {
         store_us = weir_value_now_us(&h->value[i], h->subject[i].plan, store_us);
     }
+    return store_us;
+}
+
+bool weir_holding_denies(struct weir_holding *h, uint64_t store_us, const struct weir_amounts *a,
+                         struct weir_decision *d)
+{
+    store_us = latest_us(h, store_us);
     weir_decision_begin(d, store_us);
     for (unsigned i = 0; i < h->subjects; i++) {
         struct weir_verdict verdict;
-        if (weir_value_prepare(&h->value[i], h->subject[i].plan, store_us) != 0) {
+        if (!prepare(h, i, store_us)) {
             return false;
         }
         if (!weir_value_fits(&h->value[i], h->subject[i].plan, store_us, a, &verdict)) {
@@ -143,6 +175,47 @@ static bool denied_by_memory(struct weir_holding *h, uint64_t store_us,
         weir_value_states(&h->value[i], h->subject[i].plan, store_us, i, d);
     }
     return !d->allowed;
+}
+
+static bool copy_values(struct weir_holding *h, const struct weir_str *value)
+{
+    for (unsigned i = 0; i < h->subjects; i++) {
+        struct weir_value *v = &h->value[i];
+        if (!reserve(v, (uint32_t)value[i].len + WEIR_VALUE_SLACK)) {
+            return false;
+        }
+        memcpy(v->data, value[i].p, value[i].len);
+        memset(v->data + value[i].len, 0, WEIR_VALUE_SLACK);
+        v->len = (uint32_t)value[i].len;
+    }
+    return true;
+}
+
+bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value, uint64_t store_us,
+                           uint64_t now_us)
+{
+    uint64_t remember_us = WEIR_HOLDING_REMEMBER_US;
+    struct weir_decision states;
+    bool done = copy_values(h, value);
+    store_us = done ? latest_us(h, store_us) : 0;
+    weir_decision_begin(&states, store_us);
+    for (unsigned i = 0; done && i < h->subjects; i++) {
+        const struct weir_plan *plan = h->subject[i].plan;
+        done = prepare(h, i, store_us);
+        if (done) {
+            weir_value_states(&h->value[i], plan, store_us, i, &states);
+        }
+        if (plan->windows > 0 && plan->window[0].step_us < remember_us) {
+            remember_us = plan->window[0].step_us;
+        }
+    }
+    if (!done) {
+        forget(h);
+        return false;
+    }
+    weir_holding_learn_states(h, &states);
+    h->denied_until_us = now_us + remember_us;
+    return true;
 }
 
 enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
@@ -163,25 +236,7 @@ enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_
         }
         return WEIR_HELD_ASK_STORE;
     }
-    return denied_by_memory(h, store_us, a, d) ? WEIR_HELD_DENIED : WEIR_HELD_ASK_STORE;
-}
-
-bool weir_holding_remember(struct weir_holding *h, unsigned i, struct weir_str value)
-{
-    struct weir_value *v = &h->value[i];
-    uint32_t room = (uint32_t)value.len + WEIR_VALUE_SLACK;
-    if (v->room < room) {
-        uint8_t *data = weir_realloc(v->data, room);
-        if (data == NULL) {
-            return false;
-        }
-        v->data = data;
-        v->room = room;
-    }
-    memcpy(v->data, value.p, value.len);
-    memset(v->data + value.len, 0, WEIR_VALUE_SLACK);
-    v->len = (uint32_t)value.len;
-    return true;
+    return weir_holding_denies(h, store_us, a, d) ? WEIR_HELD_DENIED : WEIR_HELD_ASK_STORE;
 }
 
 /* ---- what the store is told ---- */
@@ -193,43 +248,52 @@ void weir_holding_wait(struct weir_holding *h, struct weir_call *call)
     h->waiting_end = &call->next;
 }
 
-bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
-                            const struct weir_amounts *less)
+/* Sums stay what a call can say. */
+static void add(struct weir_amounts *sum, const struct weir_amounts *a)
 {
-    if (weir_amounts_none(less)) {
-        return true;
+    for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
+        bool fits = a->of[m] < WEIR_AMOUNT_MAX && sum->of[m] < WEIR_AMOUNT_MAX - a->of[m];
+        sum->of[m] = fits ? sum->of[m] + a->of[m] : WEIR_AMOUNT_MAX;
     }
+    sum->of[WEIR_METER_TOTAL_TOKENS] =
+        sum->of[WEIR_METER_INPUT_TOKENS] + sum->of[WEIR_METER_OUTPUT_TOKENS];
+}
+
+/* False: there are `max` moments already. */
+static bool add_back(struct weir_holding *h, unsigned max, uint64_t store_at_us,
+                     const struct weir_amounts *less)
+{
     unsigned i = 0;
     while (i < h->backs && h->back[i].at_us != store_at_us) {
         i++;
     }
-    if (i == WEIR_HOLDING_BACK_MAX) {
-        return false;
+    if (weir_amounts_none(less) || i == max) {
+        return weir_amounts_none(less);
     }
     if (i == h->backs) {
         h->back[h->backs++] = (struct weir_return){.at_us = store_at_us};
     }
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        h->back[i].less.of[m] += less->of[m];
-    }
+    add(&h->back[i].less, less);
     return true;
+}
+
+bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
+                            const struct weir_amounts *less)
+{
+    return add_back(h, WEIR_HOLDING_BACK_MAX - 1, store_at_us, less);
 }
 
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more)
 {
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        h->debt.of[m] += more->of[m];
-    }
+    add(&h->debt, more);
 }
 
-bool weir_holding_lapse(struct weir_holding *h)
+void weir_holding_lapse(struct weir_holding *h)
 {
-    h->lease.until_us = 0;
-    if (!weir_holding_give_back(h, h->lease.at_us, &h->lease.left)) {
-        return false;
-    }
+    /* the next lease comes with a call, which takes along what goes back */
+    bool fits = add_back(h, WEIR_HOLDING_BACK_MAX, h->lease.at_us, &h->lease.left);
+    WEIR_ASSERT(fits);
     h->lease = (struct weir_lease){0};
-    return true;
 }
 
 bool weir_holding_has_news(const struct weir_holding *h)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* holding.h - what one worker holds of the subjects that requests of one kind share, and what it has
- * to tell the store: the lease, who waits for the next call, what goes back, and the memory of a
- * denial (docs/design/leases.md). Pure but for memory: no I/O, no clock; the simulation runs on it
- * too. One owner. Times are of the node's own clock unless a name says that they are the store's. */
+/* holding.h - what one worker holds of the subjects that requests of one kind share, and what it
+ * has to tell the store: the lease, who waits for the next call, what goes back, and the memory of
+ * a denial (docs/design/leases.md). Pure but for memory: no I/O, no clock; the simulation runs on
+ * it too. One owner. Times are of the node's own clock unless a name says that they are the
+ * store's. */
 #ifndef WEIR_STORE_HOLDING_H
 #define WEIR_STORE_HOLDING_H
 
@@ -11,14 +12,15 @@
 #include "store/store.h"
 
 enum {
-    WEIR_HOLDING_BACK_MAX = 8,           /* moments to which budget goes back with one call */
-    WEIR_HOLDING_REMEMBER_US = 100000,   /* a denial, and never longer than its step */
+    /* moments to which budget goes back with one call; one place is the lease's */
+    WEIR_HOLDING_BACK_MAX = 8,
+    WEIR_HOLDING_REMEMBER_US = 100000, /* a denial, and never longer than its step */
 };
 
 struct weir_holding {
-    struct weir_holding *_next;          /* in its bucket */
+    struct weir_holding *_next;                /* in its bucket */
     struct weir_holding *_due_next, **_due_at; /* in the wheel of those that have something to do */
-    struct weir_holding *_turn_next;     /* that call at the end of this turn */
+    struct weir_holding *_turn_next;           /* that call at the end of this turn */
     uint64_t id[2];
     struct weir_subject subject[WEIR_SUBJECTS_MAX]; /* names of its own */
     const struct weir_subject *named[WEIR_SUBJECTS_MAX];
@@ -31,8 +33,8 @@ struct weir_holding {
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];
     unsigned backs;
-    struct weir_amounts debt;        /* to be charged with the next call */
-    struct weir_amounts flying_debt; /* with the one under way: if that is lost, again */
+    struct weir_amounts debt;                 /* to be charged with the next call */
+    struct weir_amounts flying_debt;          /* with the one under way: if that is lost, again */
     struct weir_call *waiting, **waiting_end; /* for the next call, in order of arrival */
     struct weir_call *flying;                 /* for the answer of the one under way */
     unsigned flights;
@@ -52,8 +54,8 @@ void weir_holding_id(const struct weir_subject *const *subject, unsigned subject
                      uint64_t ret_id[static 2]);
 
 enum weir_held {
-    WEIR_HELD_ALLOWED,  /* from the lease; *d is set */
-    WEIR_HELD_DENIED,   /* as the store would; *d is set */
+    WEIR_HELD_ALLOWED, /* from the lease; *d is set */
+    WEIR_HELD_DENIED,  /* as the store would; *d is set */
     WEIR_HELD_ASK_STORE,
 };
 
@@ -66,8 +68,8 @@ void weir_holding_wait(struct weir_holding *h, struct weir_call *call);
 /* Budget of a moment goes back with the next call. False: there are too many moments already. */
 bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
                             const struct weir_amounts *less);
-/* The lease is over: what is left of it goes back. False: it has to wait for the next call. */
-bool weir_holding_lapse(struct weir_holding *h);
+/* The lease is over: what is left of it goes back with the next call. */
+void weir_holding_lapse(struct weir_holding *h);
 /* Use beyond a reservation, which the next call charges whether it fits or not. */
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
 /* Whether there is something to tell the store. */
@@ -79,7 +81,12 @@ bool weir_holding_is_idle(const struct weir_holding *h, uint64_t now_us);
 void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct weir_decision *d);
 /* Takes over what an answer says of every limit. */
 void weir_holding_learn_states(struct weir_holding *h, const struct weir_decision *d);
-/* Keeps a copy of subject i's value, all of which say who is denied until `until_us`. */
-bool weir_holding_remember(struct weir_holding *h, unsigned i, struct weir_str value);
+/* Keeps a copy of the subjects' packed windows, which stood in the store at store_us: they say who
+ * is denied, for a while. False: no memory; nothing is remembered then. */
+bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value, uint64_t store_us,
+                           uint64_t now_us);
+/* Whether what is remembered denies it at store_us, as the store would. *d is set when it does. */
+bool weir_holding_denies(struct weir_holding *h, uint64_t store_us, const struct weir_amounts *a,
+                         struct weir_decision *d);
 
 #endif

@@ -71,6 +71,8 @@ static inline uint64_t redis_store_now_us(const struct redis_store *self)
 
 /* Makes the reservation of a call that is allowed. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
+/* With a call of its own. */
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
 /* By on_store_failure. */
 void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
 void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
@@ -86,8 +88,8 @@ void redis_leases_close(struct redis_store *self);
 enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call);
 /* False: it must be settled by a call of its own. */
 bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle);
-void redis_lease_answered(struct redis_store *self, struct weir_holding *h,
-                          const redisReply *reply, uint64_t sent_us);
+void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
+                          uint64_t sent_us);
 void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_lease.c - mode: lease. Requests are answered from budget that was taken ahead; those that it
- * does not cover wait for one call of their holding, which is sent at the end of the loop's turn. */
+/* redis_lease.c - mode: lease. Requests are answered from budget that was taken ahead; those that
+ * it does not cover wait for one call of their holding, which is sent at the end of the loop's
+ * turn. */
 #include "base/mem.h"
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
@@ -9,6 +10,9 @@
 #include "store/shared.h"
 
 enum { FLIGHTS_MAX = 256 };
+
+_Static_assert((int)WEIR_HOLDING_BACK_MAX <= (int)WEIR_CALL_RETURNS_MAX,
+               "one call takes all along");
 
 static struct redis_store *self_of_turn(struct weir_turn_end *turn)
 {
@@ -63,7 +67,6 @@ static void call_this_turn(struct redis_store *self, struct weir_holding *h)
     weir_loop_at_turn_end(self->loop, &self->turn);
 }
 
-/* What it holds is looked at again at at_us. */
 static void look_again(struct redis_store *self, struct weir_holding *h, uint64_t now_us,
                        uint64_t at_us)
 {
@@ -71,6 +74,18 @@ static void look_again(struct redis_store *self, struct weir_holding *h, uint64_
     if (!uv_is_active((uv_handle_t *)&self->timer->uv)) {
         uv_timer_start(&self->timer->uv, self->timer->uv.timer_cb, WEIR_HOLDINGS_TICK_US / 1000,
                        WEIR_HOLDINGS_TICK_US / 1000);
+    }
+}
+
+/* Whatever it holds or has to tell has a moment at which it is looked at, unless a call is under
+ * way or about to be: that ends here. */
+static void watch(struct redis_store *self, struct weir_holding *h, uint64_t now_us)
+{
+    if (!weir_lease_is_empty(&h->lease)) {
+        look_again(self, h, now_us, h->lease.until_us);
+    }
+    if (weir_holding_has_news(h)) {
+        look_again(self, h, now_us, now_us + h->life_us);
     }
 }
 
@@ -88,9 +103,10 @@ static bool decide_all_without_store(struct redis_store *self, struct weir_call 
 static void lapse(struct redis_store *self, struct weir_holding *h)
 {
     struct weir_lease lease = h->lease;
-    if (weir_lease_is_empty(&lease) || !weir_holding_lapse(h)) {
+    if (weir_lease_is_empty(&lease)) {
         return;
     }
+    weir_holding_lapse(h);
     redis_count(&self->base.stats.lease_returns, 1);
     if (self->config->on_store_failure == WEIR_FAIL_LOCAL) {
         const struct weir_amounts nothing = {0};
@@ -155,8 +171,9 @@ static void run_turn(struct weir_turn_end *turn)
         if (send_call(self, h, now_us)) {
             continue;
         }
-        look_again(self, h, now_us, now_us + h->life_us); /* what goes back waits */
-        if (!decide_all_without_store(self, unwait(h, UINT32_MAX))) {
+        struct weir_call *first = unwait(h, UINT32_MAX);
+        watch(self, h, now_us); /* what goes back waits */
+        if (!decide_all_without_store(self, first)) {
             return;
         }
     }
@@ -166,15 +183,14 @@ static void on_timer(uv_timer_t *uv)
 {
     struct redis_store *self = ((struct lease_timer *)uv)->store;
     uint64_t now_us = weir_clock_us();
-    for (struct weir_holding *h;
-         (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
+    for (struct weir_holding *h; (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
         if (weir_holding_has_news(h)) {
             call_this_turn(self, h);
-        } else if (!weir_lease_is_empty(&h->lease)) {
-            look_again(self, h, now_us, h->lease.until_us);
+        } else {
+            watch(self, h, now_us);
         }
     }
     if (self->holdings.dues == 0) {
@@ -188,10 +204,8 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
 {
     struct weir_holding *h =
         weir_holdings_get(&self->holdings, call->subject, call->subjects, call->now_us);
-    if (h == NULL) {
-        call->outcome = WEIR_OUTCOME_FULL;
-        redis_count(&self->base.stats.subjects_refused, 1);
-        return WEIR_OK;
+    if (h == NULL) { /* no place, or no memory */
+        return redis_take_alone(self, call);
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
     switch (weir_holding_ask(h, call->now_us, weir_clock_rule_store_us(&self->clock, call->now_us),
@@ -231,92 +245,58 @@ static struct weir_amounts sum_granted(const struct weir_holding *h,
     return sum;
 }
 
-/* The values after the call say who is denied, for a while. False: they are not there. */
-static bool remember_denial(struct weir_holding *h, const struct weir_redis_granted *g,
-                            uint64_t now_us, struct weir_decision *ret_states)
+/* The values after the call say who is denied, for a while. */
+static void remember_denial(struct weir_holding *h, const struct weir_redis_granted *g,
+                            uint64_t now_us)
 {
-    uint64_t remember_us = WEIR_HOLDING_REMEMBER_US, store_us = g->at_us;
+    struct weir_str value[WEIR_SUBJECTS_MAX];
     for (unsigned i = 0; i < h->subjects; i++) {
-        const redisReply *value = g->value[i];
-        if (!weir_holding_remember(h, i, weir_str(value->str, (size_t)value->len))) {
-            return false;
-        }
-        store_us = weir_value_now_us(&h->value[i], h->subject[i].plan, store_us);
+        value[i] = weir_str(g->value[i]->str, (size_t)g->value[i]->len);
     }
-    weir_decision_begin(ret_states, store_us);
-    for (unsigned i = 0; i < h->subjects; i++) {
-        const struct weir_plan *plan = h->subject[i].plan;
-        if (weir_value_prepare(&h->value[i], plan, store_us) != 0) {
-            return false;
-        }
-        weir_value_states(&h->value[i], plan, store_us, i, ret_states);
-        if (plan->windows > 0 && plan->window[0].step_us < remember_us) {
-            remember_us = plan->window[0].step_us;
-        }
-    }
-    h->denied_until_us = now_us + remember_us;
-    return true;
+    (void)weir_holding_remember(h, value, g->at_us, now_us);
 }
 
+/* Redis has denied it. Where the values do not say why, nobody knows when it may pass. */
 static void decide_denied(struct weir_holding *h, struct weir_call *call,
-                          const struct weir_decision *states)
+                          const struct weir_redis_granted *g)
 {
-    call->decision = *states;
-    for (unsigned i = 0; i < h->subjects; i++) {
-        struct weir_verdict verdict;
-        if (!weir_value_fits(&h->value[i], h->subject[i].plan, states->at_us, &call->amounts,
-                             &verdict)) {
-            weir_decision_deny(&call->decision, i, &verdict);
-        }
-    }
+    bool known = h->denied_until_us != 0 &&
+                 weir_holding_denies(h, g->at_us, &call->amounts, &call->decision);
+    call->outcome = known ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_UNAVAILABLE;
 }
 
-static void decide_allowed(struct redis_store *self, struct weir_holding *h,
-                           struct weir_call *call, const struct weir_redis_granted *g)
+static void decide_allowed(struct redis_store *self, struct weir_holding *h, struct weir_call *call,
+                           const struct weir_redis_granted *g)
 {
+    call->outcome = WEIR_OUTCOME_DECIDED;
     weir_decision_begin(&call->decision, g->at_us);
     weir_holding_states(h, g->at_us, &call->decision);
     weir_demand_add(&h->demand, &call->amounts);
     redis_grant(self, call, redis_granted_epoch(self));
 }
 
-static void take_lease(struct redis_store *self, struct weir_holding *h,
-                       const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us)
-{
-    lapse(self, h); /* what had to wait for the last call */
-    if (weir_amounts_none(&g->ahead)) {
-        return;
-    }
-    h->lease = (struct weir_lease){
-        .at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
-    look_again(self, h, now_us, h->lease.until_us);
-}
-
-/* Decides what was asked. False: the answer is of no use. */
-static bool decide_flying(struct redis_store *self, struct weir_holding *h,
+/* Decides what was asked. */
+static void decide_flying(struct redis_store *self, struct weir_holding *h,
                           const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us)
 {
-    struct weir_decision states = g->states;
-    if (!g->all && !remember_denial(h, g, now_us, &states)) {
-        return false;
-    }
     if (g->all) {
         h->denied_until_us = 0;
+        weir_holding_learn_states(h, &g->states);
+    } else {
+        remember_denial(h, g, now_us);
     }
-    weir_holding_learn_states(h, &states);
     struct weir_amounts granted = sum_granted(h, g);
     redis_remember(self, h->named, h->subjects, &granted, g->at_us);
-    take_lease(self, h, g, sent_us, now_us);
+    h->lease =
+        (struct weir_lease){.at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
     unsigned i = 0;
     for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
-        call->outcome = WEIR_OUTCOME_DECIDED;
         if (g->mask[i] == '1') {
             decide_allowed(self, h, call, g);
         } else {
-            decide_denied(h, call, &states);
+            decide_denied(h, call, g);
         }
     }
-    return true;
 }
 
 /* The call is over: those that waited for it are told, and the next one goes. */
@@ -334,28 +314,29 @@ static void land(struct redis_store *self, struct weir_holding *h, bool decided)
         return;
     }
     h->in_flight = false;
-    if (h->waiting != NULL || !weir_amounts_none(&h->debt)) {
+    /* a debt that Redis does not take is not told it at once again */
+    if (h->waiting != NULL || (decided && !weir_amounts_none(&h->debt))) {
         call_this_turn(self, h);
-    } else if (h->backs > 0) {
-        uint64_t now_us = weir_clock_us();
-        look_again(self, h, now_us, now_us + h->life_us);
+    } else {
+        watch(self, h, weir_clock_us());
     }
     if (self->turn_first != NULL) {
         weir_loop_at_turn_end(self->loop, &self->turn);
     }
 }
 
-void redis_lease_answered(struct redis_store *self, struct weir_holding *h,
-                          const redisReply *reply, uint64_t sent_us)
+void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
+                          uint64_t sent_us)
 {
     struct weir_redis_granted g;
     uint64_t now_us = weir_clock_us();
     bool decided = weir_redis_answer_granted(reply, h->named, h->subjects, h->flights, &g);
     if (decided) {
         redis_answered(self, sent_us, now_us, g.clock_us);
-        decided = h->flights == 0 || decide_flying(self, h, &g, sent_us, now_us);
-    }
-    if (!decided) {
+        if (h->flights > 0) {
+            decide_flying(self, h, &g, sent_us, now_us);
+        }
+    } else {
         redis_count(&self->base.stats.errors, 1);
     }
     land(self, h, decided);
@@ -389,8 +370,8 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
         redis_count(&self->base.stats.debt_tokens,
                     more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
         call_this_turn(self, h);
-    } else if (h->backs > 0) {
-        look_again(self, h, settle->now_us, settle->now_us + h->life_us);
+    } else {
+        watch(self, h, settle->now_us);
     }
     return true;
 }

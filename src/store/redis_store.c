@@ -99,14 +99,8 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 
 /* ---- taking ---- */
 
-static enum weir_err take(struct weir_store *s, struct weir_call *call)
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
 {
-    struct redis_store *self = self_of(s);
-    call->local = false;
-    call->reservation = (struct weir_reservation){0};
-    if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
-        return redis_lease_take(self, call);
-    }
     struct weir_buf *out = weir_redis_conn_begin(self->conn);
     if (out == NULL) {
         redis_decide_without_store(self, call);
@@ -120,11 +114,22 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     };
     weir_redis_charge_command(out, self->sha, &charge);
     if (!weir_redis_conn_end(self->conn, TAKE, call, call->now_us)) {
-        redis_count(&s->stats.errors, 1);
+        redis_count(&self->base.stats.errors, 1);
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
     return WEIR_PENDING;
+}
+
+static enum weir_err take(struct weir_store *s, struct weir_call *call)
+{
+    struct redis_store *self = self_of(s);
+    call->local = false;
+    call->reservation = (struct weir_reservation){0};
+    if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
+        return redis_lease_take(self, call);
+    }
+    return redis_take_alone(self, call);
 }
 
 /* Writes down what Redis granted. A subject for which the table has no place (never a configured
