@@ -16,7 +16,7 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
 
 /* What a call with requests and a lease was answered. */
 struct weir_redis_granted {
-    bool all;         /* every request was granted */
+    bool all;         /* every request was granted, or there was none: the rest is 0 then */
     const char *mask; /* '1' or '0' for each; in the reply */
     uint64_t at_us, clock_us;
     struct weir_amounts ahead;
@@ -28,8 +28,6 @@ struct weir_redis_granted {
 bool weir_redis_answer_granted(const redisReply *reply, const struct weir_subject *const *subject,
                                unsigned subjects, unsigned asks,
                                struct weir_redis_granted *ret_granted);
-/* Whether the reply is a subject's packed windows. */
-bool weir_redis_answer_is_value(const redisReply *value);
 
 enum weir_redis_settled {
     WEIR_REDIS_SETTLED,

@@ -11,6 +11,7 @@
 -- and with LEASE
 --   {1, t, clock, '11...', ahead, sums and steps}   every request was charged, and three amounts ahead
 --   {0, t, clock, '101...', 0, 0, 0, value, ...}    not every one: which were, and the values after it
+--   {1, t, clock}   there was no request: what goes back and what is owed is written
 -- where t is the time of the decision and clock what the server's clock says.
 -- Time is in microseconds, positions count from 1, a step is the time divided by r.
 
@@ -86,8 +87,8 @@ local function decide(meter, left, asked)
         for i = 1, #meter do
             local both, most = ahead[2] + ahead[3], max(0, floor_div(left[i], 16))
             if meter[i] == 4 and both > most then
-                ahead[2] = math.floor(ahead[2] * (most / both))
-                ahead[3] = most - ahead[2]
+                ahead[2] = min(ahead[2], math.floor(ahead[2] * (most / both)))
+                ahead[3] = min(ahead[3], most - ahead[2]) -- the product may be rounded down
             end
         end
         ahead[4] = ahead[2] + ahead[3]
@@ -745,6 +746,13 @@ if leases then
     end
     for i = 1, asks do
         list[i], at = amounts_at(ARGV[1], at)
+    end
+    if asks == 0 then
+        local t = now
+        if not is_none(amounts) then
+            _, t = charge({ asks = list, debt = amounts })
+        end
+        return { 1, t, clock }
     end
     local answer, t, ahead, mask, all = charge({ asks = list, debt = amounts, want = want })
     if not all then
