@@ -56,28 +56,29 @@ end
 -- not. `left`: what remains of limit i, whose meter is meter[i]; it is used up. Returns the amounts to
 -- charge by meter, what of them was taken ahead, and '1' or '0' for each request.
 local function decide(meter, left, asked)
-    local total, mask, all = asked.debt, {}, true
+    local debt, asks, mask, all = asked.debt, asked.asks, '', true
+    local requests, input, output, both = debt[1], debt[2], debt[3], debt[4]
     for i = 1, #meter do
-        left[i] = left[i] - total[meter[i]]
+        left[i] = left[i] - debt[meter[i]]
     end
-    for k, ask in ipairs(asked.asks) do
-        local fits = true
+    for k = 1, #asks do
+        local ask, fits = asks[k], true
         for i = 1, #meter do
-            local want = ask[meter[i]]
-            fits = fits and (want == 0 or want <= left[i])
+            local amount = ask[meter[i]]
+            fits = fits and (amount == 0 or amount <= left[i])
         end
         if fits then
-            total = { total[1] + ask[1], total[2] + ask[2], total[3] + ask[3], total[4] + ask[4] }
+            requests, input, output, both = requests + ask[1], input + ask[2], output + ask[3], both + ask[4]
             for i = 1, #meter do
                 left[i] = left[i] - ask[meter[i]]
             end
         end
         all = all and fits
-        mask[k] = fits and '1' or '0'
+        mask = mask .. (fits and '1' or '0')
     end
     local ahead = { 0, 0, 0, 0 }
     if asked.want and all then -- a sixteenth of what remains, at most
-        ahead = { asked.want[1], asked.want[2], asked.want[3], 0 }
+        ahead = asked.want
         for i = 1, #meter do
             local m = meter[i]
             if m < 4 then
@@ -85,16 +86,16 @@ local function decide(meter, left, asked)
             end
         end
         for i = 1, #meter do
-            local both, most = ahead[2] + ahead[3], max(0, floor_div(left[i], 16))
-            if meter[i] == 4 and both > most then
-                ahead[2] = min(ahead[2], math.floor(ahead[2] * (most / both)))
+            local tokens, most = ahead[2] + ahead[3], max(0, floor_div(left[i], 16))
+            if meter[i] == 4 and tokens > most then
+                ahead[2] = min(ahead[2], math.floor(ahead[2] * (most / tokens)))
                 ahead[3] = min(ahead[3], most - ahead[2]) -- the product may be rounded down
             end
         end
-        ahead[4] = ahead[2] + ahead[3]
-        total = { total[1] + ahead[1], total[2] + ahead[2], total[3] + ahead[3], total[4] + ahead[4] }
+        requests, input, output = requests + ahead[1], input + ahead[2], output + ahead[3]
+        both = both + ahead[2] + ahead[3]
     end
-    return total, ahead, table.concat(mask), all
+    return { requests, input, output, both }, ahead, mask, all
 end
 
 -- Whether nothing is to be written.
@@ -144,8 +145,34 @@ local function open_block(v, at, window_s, shortest_s, mask, n, t)
              sums_format = sums_format, amounts_format = amounts_format, past = ring + room * entry }
 end
 
+-- Takes what comes back at `taken` out of its entry: the current one, whose fields the caller writes, or
+-- a closed one, which b.lowered keeps by its place. Never below 0; an entry that has left is not there.
+local function lower_block(b, v, taken, less)
+    local step, amount = floor_div(taken, b.r), nil
+    if step == b.step then
+        amount = b.current
+    elseif step < b.step then
+        for i = b.count - 1, 0, -1 do
+            local place = b.ring + (b.head + i) % b.room * b.entry
+            local is = b.step - (b.step - byte(v, place)) % 256
+            if is <= step then
+                if is == step then
+                    b.lowered = b.lowered or {}
+                    amount = b.lowered[place] or { decode(b.amounts_format, v, place + 1) }
+                    b.lowered[place] = amount
+                end
+                break
+            end
+        end
+    end
+    for i = 1, amount and b.n or 0 do
+        local take = min(less[b.meter[i]], amount[i])
+        amount[i], b.sum[i] = amount[i] - take, b.sum[i] - take
+    end
+end
+
 -- Closes the current entry if it is over; gives the edit for it. nil: its ring has no room.
-local function close_entry(b, v, t, edits, key)
+local function close_entry(b, t, edits, key)
     local ends = (b.step + 1) * b.r
     if t < ends then
         return true
@@ -153,7 +180,6 @@ local function close_entry(b, v, t, edits, key)
     b.moved = true
     for i = 1, b.n do
         b.closes = b.closes or b.current[i] > 0
-        b.current[i] = 0
     end
     b.newest = b.step
     if b.closes then
@@ -162,8 +188,11 @@ local function close_entry(b, v, t, edits, key)
         end
         edits[#edits + 1] = key
         edits[#edits + 1] = b.ring + (b.head + b.count) % b.room * b.entry - 1
-        edits[#edits + 1] = char(b.step % 256) .. sub(v, b.ring - b.entry + 1, b.ring - 1)
+        edits[#edits + 1] = char(b.step % 256) .. encode(b.amounts_format, unpack(b.current, 1, b.n))
         b.count = b.count + 1
+    end
+    for i = 1, b.n do
+        b.current[i] = 0
     end
     b.step = floor_div(t, b.r)
     return true
@@ -191,6 +220,11 @@ local function add_to_block(b, v, total, edits, key, answer)
         newest = newest - (newest - byte(v, place)) % 256
     end
     answer[#answer + 1] = newest
+    for place, amount in pairs(b.lowered or {}) do
+        edits[#edits + 1] = key
+        edits[#edits + 1] = place
+        edits[#edits + 1] = encode(b.amounts_format, unpack(amount, 1, b.n))
+    end
     edits[#edits + 1] = key
     edits[#edits + 1] = b.at - 1
     edits[#edits + 1] = encode(HEAD_FORMAT, b.shape, b.w, b.step, b.room, b.head, b.count)
@@ -200,10 +234,11 @@ end
 
 -- The answer without its head, and what was decided; or nil, and then nothing was written: a value is
 -- new, made under another plan, or has a block that is idle, whose ring is full, or whose fields are
--- too narrow.
+-- too narrow; or nothing is charged, but something comes back.
 local charge_in_place
 function charge_in_place(subjects, asked, t)
     local edits, values, blocks, meter, left = {}, {}, {}, {}, {}
+    local returns = asked.returns
     for s = 1, subjects do
         local key, plan, p, at, shortest_s = KEYS[s], ARGV[1 + s], 1, 1, nil
         local v = call('GET', key)
@@ -217,16 +252,26 @@ function charge_in_place(subjects, asked, t)
             local b = at <= #v and open_block(v, at, window_s, shortest_s, mask, n, t)
             if type(b) == 'number' then -- all go by the latest step that a value has seen
                 return charge_in_place(subjects, asked, b)
-            elseif not b or not close_entry(b, v, t, edits, key) then
+            elseif not b then
                 return nil
             end
             b.subject, b.meter = s, {}
+            local first = #left
             for i = 1, n do
                 local m, capacity
                 m, capacity, p = decode('<BI7', plan, p)
                 b.meter[i] = m + 1
-                meter[#meter + 1] = m + 1
-                left[#left + 1] = capacity - b.sum[i]
+                meter[first + i] = m + 1
+                left[first + i] = capacity
+            end
+            for i = 1, #returns do
+                lower_block(b, v, returns[i].taken, returns[i].less)
+            end
+            if not close_entry(b, t, edits, key) then
+                return nil
+            end
+            for i = 1, n do
+                left[first + i] = left[first + i] - b.sum[i]
             end
             blocks[#blocks + 1] = b
             at = b.past
@@ -237,7 +282,9 @@ function charge_in_place(subjects, asked, t)
         values[s] = v
     end
     local total, ahead, mask, all = decide(meter, left, asked)
-    if is_none(total) then
+    if is_none(total) and #returns > 0 then
+        return nil
+    elseif is_none(total) then
         return values, t, ahead, mask, false
     end
     local answer = {}
@@ -704,10 +751,13 @@ local function give_back(taken, amount)
     end
 end
 
--- Charges; the values after it where one was denied.
+-- Charges, after what comes back; the values after it where one was denied.
 local function charge(asked)
     local answer, t, ahead, mask, all = charge_in_place(subjects, asked, now)
     if not answer then
+        for _, back in ipairs(asked.returns) do
+            give_back(back.taken, back.less)
+        end
         answer, t, ahead, mask, all = charge_anew(subjects, asked, now)
     end
     return answer, t, ahead, mask, all
@@ -729,33 +779,33 @@ if claims then -- first: what gives back is done once at most
 end
 if settles then
     if not is_none(amounts) then
-        charge({ asks = {}, debt = amounts })
+        charge({ returns = {}, asks = {}, debt = amounts })
     end
     give_back(taken_at, less)
     return { 1 }
 end
 if leases then
-    -- what comes back first, then what is charged whether it fits or not, then the requests
-    local want, returns, asks, list, taken = nil, 0, 0, {}, nil
+    local want, returns, asks, back, list = nil, 0, 0, {}, {}
     want, at = amounts_at(ARGV[1], at)
     returns, asks, at = decode('<BB', ARGV[1], at)
-    for _ = 1, returns do
-        taken, at = decode('<I7', ARGV[1], at)
+    for i = 1, returns do
+        taken_at, at = decode('<I7', ARGV[1], at)
         less, at = amounts_at(ARGV[1], at)
-        give_back(taken, less)
+        back[i] = { taken = taken_at, less = less }
     end
     for i = 1, asks do
         list[i], at = amounts_at(ARGV[1], at)
     end
-    if asks == 0 then
-        local t = now
-        if not is_none(amounts) then
-            _, t = charge({ asks = list, debt = amounts })
+    if asks == 0 and is_none(amounts) then
+        for i = 1, returns do
+            give_back(back[i].taken, back[i].less)
         end
-        return { 1, t, clock }
+        return { 1, now, clock }
     end
-    local answer, t, ahead, mask, all = charge({ asks = list, debt = amounts, want = want })
-    if not all then
+    local answer, t, ahead, mask, all = charge({ returns = back, asks = list, debt = amounts, want = want })
+    if asks == 0 then
+        return { 1, t, clock }
+    elseif not all then
         answer = values_now()
     end
     return { all and 1 or 0, t, clock, mask, ahead[1], ahead[2], ahead[3], unpack(answer) }
@@ -763,5 +813,5 @@ end
 if is_none(amounts) then
     return { 0, now, clock, unpack(values_now()) }
 end
-local answer, t, _, _, all = charge({ asks = { amounts }, debt = { 0, 0, 0, 0 } })
+local answer, t, _, _, all = charge({ returns = {}, asks = { amounts }, debt = { 0, 0, 0, 0 } })
 return { all and 1 or 0, t, clock, unpack(answer) }
