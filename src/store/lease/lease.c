@@ -31,9 +31,11 @@ bool weir_lease_use(struct weir_lease *lease, unsigned meters, uint64_t now_us,
     for (unsigned m = 0; m < WEIR_METERS; m++) {
         covers &= a->of[m] <= lease->left.of[m] || !(meters >> m & 1);
     }
-    for (unsigned m = 0; covers && m < WEIR_METERS; m++) {
+    for (unsigned m = 0; covers && m < WEIR_METER_TOTAL_TOKENS; m++) {
         lease->left.of[m] -= meters >> m & 1 ? a->of[m] : 0;
     }
+    lease->left.of[WEIR_METER_TOTAL_TOKENS] =
+        lease->left.of[WEIR_METER_INPUT_TOKENS] + lease->left.of[WEIR_METER_OUTPUT_TOKENS];
     return covers;
 }
 

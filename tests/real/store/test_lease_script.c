@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* charge.lua when it is called for leases: a list of requests, what is wanted ahead, what comes back and
- * what is owed. Its decisions and its bytes against src/limit, asked one after the other. */
+/* charge.lua when it is called for leases: a list of requests, what is wanted ahead, what comes
+ * back and what is owed. Its decisions and its bytes against src/limit, asked one after the other.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,8 +61,8 @@ static void send(struct stream *s, struct asked *a)
                                              .amounts = a->debt,
                                              .lease = &a->lease};
     a->reply = call(s->f, &charge);
-    assert_true(weir_redis_answer_granted(a->reply, s->named, s->subjects, a->lease.asks,
-                                          &a->granted));
+    assert_true(
+        weir_redis_answer_granted(a->reply, s->named, s->subjects, a->lease.asks, &a->granted));
 }
 
 /* ---- the same on this side ---- */
@@ -120,8 +121,8 @@ static bool fits(const struct stream *s, uint64_t now_us, const struct weir_amou
 static void check_ahead(const struct stream *s, const struct asked *a, uint64_t now_us)
 {
     const struct weir_amounts left = remaining(s, now_us), *ahead = &a->granted.ahead;
-    bool cut_by_total = ahead->of[WEIR_METER_TOTAL_TOKENS] + 1 >=
-                        left.of[WEIR_METER_TOTAL_TOKENS] / 16;
+    bool cut_by_total =
+        ahead->of[WEIR_METER_TOTAL_TOKENS] + 1 >= left.of[WEIR_METER_TOTAL_TOKENS] / 16;
     for (unsigned m = 0; m < WEIR_METERS; m++) {
         uint64_t most = left.of[m] == UINT64_MAX ? UINT64_MAX : left.of[m] / 16;
         uint64_t want = a->lease.want.of[m] < most ? a->lease.want.of[m] : most;
@@ -226,7 +227,8 @@ static void with_copy(const struct mirror *m, const void *bytes, uint32_t len, u
     prepare(ret_copy, now_us);
 }
 
-/* The bytes in Redis, without what has left by now: a call that charges nothing writes none of that. */
+/* The bytes in Redis, without what has left by now: a call that charges nothing writes none of
+ * that. */
 static void same_bytes(struct stream *s, uint64_t now_us)
 {
     for (unsigned i = 0; i < s->subjects; i++) {
@@ -305,7 +307,8 @@ static void step(struct stream *s)
     for (unsigned i = 0; s->grants > 0 && i < weir_rand_below(&s->random, RETURNS); i++) {
         struct weir_return *back = &a.back[a.lease.returns++];
         random_return(s, back);
-        if (has_left(s, back->at_us)) { /* something is charged: the value is brought to the present */
+        if (has_left(s,
+                     back->at_us)) { /* something is charged: the value is brought to the present */
             a.debt = weir_amounts(1, 1, 1);
         }
     }
@@ -332,8 +335,8 @@ static void random_plan(struct stream *s, struct weir_plan *plan)
         for (unsigned m = 0; m < WEIR_METERS; m++) {
             if (weir_rand_below(&s->random, 3) == 0) {
                 uint64_t c = (m == 0 ? 20 : 20 * s->scale) * (1 + weir_rand_below(&s->random, 8));
-                limit[count++] = (struct weir_limit){
-                    m, lengths[k], c < WEIR_AMOUNT_MAX ? c : WEIR_AMOUNT_MAX};
+                limit[count++] =
+                    (struct weir_limit){m, lengths[k], c < WEIR_AMOUNT_MAX ? c : WEIR_AMOUNT_MAX};
             }
         }
     }
