@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker holds of its subjects: what it decides alone (guarantees 1 and 4), what it has to tell the
- * store, and that nothing of it is lost or told twice. */
+/* What a worker holds of its subjects: what it decides alone (guarantees 1 and 4), what it has to
+ * tell the store, and that nothing of it is lost or told twice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -320,6 +320,10 @@ static void random_values(struct fixture *f, struct weir_rand *random, struct pa
             uint64_t ago_us = n * weir_rand_below(random, 3000000);
             pack(&value[i], &f->plan[i], STORE_US - ago_us, &a);
         }
+        if (weir_rand_below(random, 4) == 0) { /* the store's clock has stepped back since */
+            const struct weir_amounts later = weir_amounts(1, 1, 1);
+            pack(&value[i], &f->plan[i], STORE_US + weir_rand_below(random, 2000000), &later);
+        }
     }
 }
 
@@ -386,8 +390,8 @@ static void test_memory_ends(void **state)
     assert_int_equal(ask(f, NOW_US + 7813, 1, 0, 0), WEIR_HELD_ASK_STORE);
 }
 
-/* Guarantee 1: a value that was made under another plan denies as well. It may need more room than it
- * came with. */
+/* Guarantee 1: a value that was made under another plan denies as well. It may need more room than
+ * it came with. */
 static void test_value_of_another_plan(void **state)
 {
     struct fixture *f = *state;

@@ -200,8 +200,8 @@ static void test_due_once(void **state)
     assert_ptr_equal(weir_holdings_next_due(&f->t, now_us + SLOTS * TICK), h);
 }
 
-/* A machine that slept for long: all that were due are, and what is watched anew meanwhile is not looked
- * at over and over. */
+/* A machine that slept for long: all that were due are, and what is watched anew meanwhile is not
+ * looked at over and over. */
 static void test_long_sleep(void **state)
 {
     struct fixture *f = *state;
@@ -229,8 +229,8 @@ static void test_long_sleep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_found_again), CASE(test_bounded),     CASE(test_idle_ones_go),
-        CASE(test_rest),        CASE(test_no_memory),   CASE(test_due_in_time),
+        CASE(test_found_again), CASE(test_bounded),    CASE(test_idle_ones_go),
+        CASE(test_rest),        CASE(test_no_memory),  CASE(test_due_in_time),
         CASE(test_due_once),    CASE(test_long_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
