@@ -104,6 +104,49 @@ static void test_claimed_settlement(void **state)
     weir_buf_deinit(&b);
 }
 
+static void test_lease(void **state)
+{
+    (void)state;
+    static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 1, 1}};
+    struct weir_plan plan;
+    plan_of(limits, 1, &plan);
+    const struct weir_subject subject = {.name = WEIR_STR("key:a"), .plan = &plan};
+    const struct weir_subject *named[] = {&subject};
+    const struct weir_amounts asks[] = {{{1, 2, 3, 5}}, {{4, 5, 6, 11}}};
+    const struct weir_amounts *ask[] = {&asks[0], &asks[1]};
+    const struct weir_return back[] = {{0x0708, {{9, 10, 11, 21}}}};
+    const struct weir_redis_lease lease = {
+        .ask = ask, .asks = 2, .want = {{12, 13, 14, 27}}, .back = back, .returns = 1};
+    const struct weir_redis_charge charge = {
+        .subject = named, .subjects = 1, .amounts = {{0, 15, 16, 31}}, .lease = &lease};
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_charge_command(&b, SHA, &charge);
+    same(&b, WEIR_STR("*6\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+                      "$1\r\n1\r\n$12\r\nweir:{key:a}\r\n"
+                      "$164\r\n"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x04" /* a list of requests */
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00" /* owed */
+                      "\x0f\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00"
+                      "\x0c\x00\x00\x00\x00\x00\x00" /* wanted ahead */
+                      "\x0d\x00\x00\x00\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00"
+                      "\x01\x02"                     /* one comes back, two ask */
+                      "\x08\x07\x00\x00\x00\x00\x00" /* of this moment */
+                      "\x09\x00\x00\x00\x00\x00\x00"
+                      "\x0a\x00\x00\x00\x00\x00\x00\x0b\x00\x00\x00\x00\x00\x00"
+                      "\x01\x00\x00\x00\x00\x00\x00"
+                      "\x02\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00"
+                      "\x04\x00\x00\x00\x00\x00\x00"
+                      "\x05\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00"
+                      "\r\n"
+                      "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"));
+    weir_buf_deinit(&b);
+}
+
 /* The largest plan and names: all of it is written, and in the buffer's bound or not at all. */
 static void test_largest(void **state)
 {
@@ -118,8 +161,18 @@ static void test_largest(void **state)
     plan_of(limits, WEIR_PLAN_LIMITS_MAX, &plan);
     const struct weir_subject subject = {.name = {name, sizeof(name)}, .plan = &plan};
     const struct weir_subject *named[] = {&subject, &subject, &subject, &subject};
-    const struct weir_redis_charge charge = {
-        .subject = named, .subjects = WEIR_SUBJECTS_MAX, .claim_nonce = UINT64_MAX};
+    const struct weir_amounts most = {{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    const struct weir_amounts *ask[WEIR_CALL_ASKS_MAX];
+    const struct weir_return back[WEIR_CALL_RETURNS_MAX] = {{0}};
+    for (unsigned i = 0; i < WEIR_CALL_ASKS_MAX; i++) {
+        ask[i] = &most;
+    }
+    const struct weir_redis_lease lease = {
+        .ask = ask, .asks = WEIR_CALL_ASKS_MAX, .back = back, .returns = WEIR_CALL_RETURNS_MAX};
+    const struct weir_redis_charge charge = {.subject = named,
+                                             .subjects = WEIR_SUBJECTS_MAX,
+                                             .claim_nonce = UINT64_MAX,
+                                             .lease = &lease};
     struct weir_buf b;
     weir_buf_init(&b, 1 << 20);
     weir_redis_charge_command(&b, SHA, &charge);
@@ -147,9 +200,8 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charge),
-        cmocka_unit_test(test_claimed_settlement),
-        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_charge), cmocka_unit_test(test_claimed_settlement),
+        cmocka_unit_test(test_lease),  cmocka_unit_test(test_largest),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
