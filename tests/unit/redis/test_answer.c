@@ -414,8 +414,8 @@ static void test_granted_in_part(void **state)
     struct fixture f;
     struct weir_redis_granted g;
     begin(&f);
-    const char *element[] = {":0\r\n", ":1\r\n", ":2\r\n", "$3\r\n101\r\n",
-                             ":0\r\n", ":0\r\n", ":0\r\n", "$0\r\n\r\n"};
+    const char *element[] = {":0\r\n", ":1\r\n", ":2\r\n",     "$3\r\n101\r\n", ":0\r\n",
+                             ":0\r\n", ":0\r\n", "$0\r\n\r\n", "$0\r\n\r\n"};
     assert_true(grant_of(&f, element, 8, &g));
     assert_false(g.all);
     assert_memory_equal(g.mask, "101", 3);
@@ -423,8 +423,14 @@ static void test_granted_in_part(void **state)
     assert_int_equal(g.value[0]->len, 0);
     element[3] = "$3\r\n111\r\n"; /* then it is not only a part */
     assert_false(grant_of(&f, element, 8, &g));
+    element[3] = "$3\r\n1x0\r\n";
+    assert_false(grant_of(&f, element, 8, &g));
     element[3] = "$3\r\n000\r\n";
     assert_true(grant_of(&f, element, 8, &g));
+    assert_false(grant_of(&f, element, 9, &g));
+    element[0] = ":2\r\n";
+    assert_false(grant_of(&f, element, 8, &g));
+    element[0] = ":0\r\n";
     for (unsigned i = 4; i < 7; i++) {
         element[i] = ":1\r\n";
         assert_false(grant_of(&f, element, 8, &g));
