@@ -92,15 +92,18 @@ static inline unsigned server_port(struct fixture *f)
 
 /* ---- nodes ---- */
 
+/* Of the only plan: of requests and of output tokens. */
+static const char *config_limits = "{requests: 100/2s, output_tokens: 1M/2s}";
+
 static inline struct weir_config *config_of(const char *url, const char *more)
 {
     char yaml[1024];
     struct weir_config *config;
     struct weir_config_error error;
     snprintf(yaml, sizeof(yaml),
-             "store: %s\n%s\n%s\nplans: {p: {limits: {requests: 100/2s, output_tokens: 1M/2s}}}\n"
+             "store: %s\n%s\n%s\nplans: {p: {limits: %s}}\n"
              "keys: [{id: k, secret: sk-k, plan: p}]\n",
-             url, more, strstr(more, "mode:") == NULL ? "mode: exact" : "");
+             url, more, strstr(more, "mode:") == NULL ? "mode: exact" : "", config_limits);
     if (weir_config_parse(weir_str_z(yaml), NULL, &config, &error) != WEIR_OK) {
         fail_msg("%u:%u %s", error.line, error.column, error.text);
     }
