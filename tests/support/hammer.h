@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hammer.h - nodes that ask for one key as fast as they can, and what of it was admitted when. Include after
- * cmocka.h. */
+/* hammer.h - nodes that ask for one key as fast as they can, and what of it was admitted when.
+ * Include after cmocka.h. */
 #ifndef WEIR_TESTS_SUPPORT_HAMMER_H
 #define WEIR_TESTS_SUPPORT_HAMMER_H
 
@@ -71,9 +71,9 @@ static inline void never_more_than(unsigned capacity, uint64_t window_us)
     }
 }
 
-/* Guarantees 1 and 2. Four nodes ask for one key for two and a half windows of two seconds: never more
- * than the capacity in any interval of that length, and in the three windows that have begun at least
- * `least`. */
+/* Guarantees 1 and 2. Four nodes ask for one key for two and a half windows of two seconds: never
+ * more than the capacity in any interval of that length, and in the three windows that have begun
+ * at least `least`. */
 static inline void saturate(struct fixture *f, const char *mode, unsigned capacity, unsigned least)
 {
     const uint64_t window_us = 2000000;

@@ -7,16 +7,7 @@
 #include <cmocka.h>
 
 #include "support/hammer.h"
-
-#define LEASE PATIENT "\nmode: lease"
-
-enum { LIFE_US = 234375, TICK_US = 50000, SLACK_US = 100000 };
-
-static int begin_minute(void **state)
-{
-    config_limits = "{requests: 600/min, output_tokens: 1M/min}";
-    return begin(state);
-}
+#include "support/lease_node.h"
 
 static int begin_many(void **state)
 {
@@ -30,25 +21,11 @@ static int begin_two_seconds(void **state)
     return begin(state);
 }
 
-#define MINUTE(fn) cmocka_unit_test_setup_teardown(fn, begin_minute, end)
-#define MANY(fn) cmocka_unit_test_setup_teardown(fn, begin_many, end)
+#define MANY(fn)        cmocka_unit_test_setup_teardown(fn, begin_many, end)
 #define TWO_SECONDS(fn) cmocka_unit_test_setup_teardown(fn, begin_two_seconds, end)
 
-static void node_ready(struct fixture *f, unsigned i, const char *more)
-{
-    node_open(f, &f->node[i], NULL, more);
-    until_ready(f, &f->node[i], true);
-}
-
-static void pass(struct fixture *f, uint64_t us)
-{
-    uint64_t until_us = weir_clock_us() + us;
-    while (weir_clock_us() < until_us) {
-        uv_run(&f->loop.uv, UV_RUN_ONCE);
-    }
-}
-
-/* One request after the other, as fast as the loop turns, until so many are done; all are allowed. */
+/* One request after the other, as fast as the loop turns, until so many are done; all are allowed.
+ */
 static void take_each(struct fixture *f, struct node *n, unsigned count, uint64_t output)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -59,20 +36,6 @@ static void take_each(struct fixture *f, struct node *n, unsigned count, uint64_
     }
 }
 
-/* Takes until the node has budget ahead. Returns how many requests that were. */
-static unsigned take_ahead(struct fixture *f, struct node *n, uint64_t output)
-{
-    unsigned count = 0;
-    do {
-        unsigned done = n->done;
-        assert_true(count < CALLS);
-        take(&f->one[count], n, weir_amounts(1, 0, output), on_taken);
-        until_done(f, &n->done, done + 1);
-        assert_true(f->one[count++].call.decision.allowed);
-    } while (used(f, n, WEIR_METER_REQUESTS) == count);
-    return count;
-}
-
 /* Until a look says so. */
 static void until_used(struct fixture *f, struct node *n, enum weir_meter meter, uint64_t expected,
                        uint64_t within_us)
@@ -80,8 +43,7 @@ static void until_used(struct fixture *f, struct node *n, enum weir_meter meter,
     uint64_t until_us = weir_clock_us() + within_us, last;
     while ((last = used(f, n, meter)) != expected) {
         if (weir_clock_us() > until_us) {
-            fail_msg("%llu used, not %llu", (unsigned long long)last,
-                     (unsigned long long)expected);
+            fail_msg("%llu used, not %llu", (unsigned long long)last, (unsigned long long)expected);
         }
         pass(f, 5000);
     }
@@ -91,7 +53,8 @@ static unsigned long long calls(struct fixture *f)
 {
     redisReply *r = redisCommand(f->redis, "INFO commandstats");
     const char *at = strstr(r->str, "cmdstat_evalsha:calls=");
-    unsigned long long n = at == NULL ? 0 : strtoull(at + strlen("cmdstat_evalsha:calls="), NULL, 10);
+    unsigned long long n =
+        at == NULL ? 0 : strtoull(at + strlen("cmdstat_evalsha:calls="), NULL, 10);
     freeReplyObject(r);
     return n;
 }
@@ -224,7 +187,8 @@ static void test_settled(void **state)
     assert_false(f->one[count + 1].call.decision.allowed);
 }
 
-/* A debt that Redis has no memory for is told it again, and not without end; nothing of it is lost. */
+/* A debt that Redis has no memory for is told it again, and not without end; nothing of it is lost.
+ */
 static void test_debt_without_memory(void **state)
 {
     struct fixture *f = *state;
@@ -256,7 +220,8 @@ static void test_closed(void **state)
     assert_true(weir_clock_us() - from_us < LIFE_US);
 }
 
-/* Guarantee 1: a process that was stopped, and goes on before its loop turns, spends no dead lease. */
+/* Guarantee 1: a process that was stopped, and goes on before its loop turns, spends no dead lease.
+ */
 static void test_stopped(void **state)
 {
     struct fixture *f = *state;
@@ -369,77 +334,6 @@ static void test_saturated(void **state)
     saturate(*state, LEASE, 1000, 2970);
 }
 
-/* ---- without the store ---- */
-
-/* Guarantee 5: the share of this node less what it was granted; what went back is not counted. */
-static void test_share_after_leases(void **state)
-{
-    struct fixture *f = *state;
-    struct node *n = &f->node[0];
-    node_ready(f, 0, LEASE "\nnodes: 3");
-    unsigned count = take_ahead(f, n, 0);
-    assert_true(count < 200);
-    server_end(f, SIGKILL);
-    until_ready(f, n, false);
-    pass(f, LIFE_US + 2 * TICK_US); /* the lease is over */
-    unsigned done = n->done;
-    take_many(f, n, 0, CALLS);
-    until_done(f, &n->done, done + CALLS);
-    assert_int_equal(count_where(f, true, true, WEIR_OUTCOME_DECIDED), 200 - count);
-    assert_int_equal(count_where(f, false, true, WEIR_OUTCOME_DECIDED), CALLS - 200 + count);
-}
-
-/* Guarantee 1 in an outage: what is left of a lease is used to its end, and counts as granted. */
-static void test_lease_outlives_the_store(void **state)
-{
-    struct fixture *f = *state;
-    struct node *n = &f->node[0];
-    node_ready(f, 0, LEASE "\non_store_failure: closed");
-    take_ahead(f, n, 0);
-    server_end(f, SIGKILL);
-    until_ready(f, n, false);
-    uint64_t leased = n->store->stats.lease_decisions;
-    take_many(f, n, 0, CALLS);
-    unsigned allowed = count_where(f, true, false, WEIR_OUTCOME_DECIDED);
-    assert_int_equal(n->store->stats.lease_decisions, leased + allowed);
-    assert_true(allowed <= 600 / 16);
-    assert_int_equal(count_where(f, false, true, WEIR_OUTCOME_UNAVAILABLE), CALLS - allowed);
-}
-
-/* Each of those that wait, for the call under way and for the next one, is decided once when the store is
- * lost, also those that ask again from within; nobody is after the store was closed. */
-static void lose(struct fixture *f, struct node *n, unsigned count)
-{
-    assert_true(redis_server_stop(&f->server));
-    take_many(f, n, 0, count);
-    uv_run(&f->loop.uv, UV_RUN_NOWAIT);
-    assert_int_equal(n->done, 0);
-    server_end(f, SIGKILL);
-}
-
-static void test_lost(void **state)
-{
-    struct fixture *f = *state;
-    struct node *n = &f->node[0];
-    node_ready(f, 0, LEASE "\nnodes: 4");
-    n->again = &f->one[CALLS / 2];
-    lose(f, n, CALLS / 2);
-    until_done(f, &n->done, CALLS);
-    assert_int_equal(count_where(f, true, true, WEIR_OUTCOME_DECIDED), 150);
-}
-
-static void test_closed_while_lost(void **state)
-{
-    struct fixture *f = *state;
-    struct node *n = &f->node[0];
-    node_ready(f, 0, LEASE);
-    n->close_at = 10;
-    lose(f, n, CALLS);
-    until_done(f, &n->done, 10);
-    pass(f, SLACK_US);
-    assert_int_equal(n->done, 10);
-}
-
 /* Whoever is answered may ask again, or close the store. */
 static void test_from_within(void **state)
 {
@@ -509,10 +403,6 @@ int main(void)
         MINUTE(test_many_subjects),
         cmocka_unit_test_setup_teardown(test_denied_from_memory, begin_small, end),
         TWO_SECONDS(test_saturated),
-        MINUTE(test_share_after_leases),
-        MINUTE(test_lease_outlives_the_store),
-        MINUTE(test_lost),
-        MINUTE(test_closed_while_lost),
         MINUTE(test_from_within),
         MINUTE(test_script_flush),
         MINUTE(test_another_plan),
