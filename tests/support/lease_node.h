@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease_node.h - nodes with mode: lease, and budget that one of them has ahead. Include after cmocka.h. */
+/* lease_node.h - nodes with mode: lease, and budget that one of them has ahead. Include after
+ * cmocka.h. */
 #ifndef WEIR_TESTS_SUPPORT_LEASE_NODE_H
 #define WEIR_TESTS_SUPPORT_LEASE_NODE_H
 

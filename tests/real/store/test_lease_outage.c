@@ -43,8 +43,8 @@ static void test_lease_outlives_the_store(void **state)
     assert_int_equal(count_where(f, false, true, WEIR_OUTCOME_UNAVAILABLE), CALLS - allowed);
 }
 
-/* Each of those that wait, for the call under way and for the next one, is decided once when the store is
- * lost, also those that ask again from within; nobody is after the store was closed. */
+/* Each of those that wait, for the call under way and for the next one, is decided once when the
+ * store is lost, also those that ask again from within; nobody is after the store was closed. */
 static void lose(struct fixture *f, struct node *n, unsigned count)
 {
     assert_true(redis_server_stop(&f->server));
