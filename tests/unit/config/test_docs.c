@@ -182,12 +182,15 @@ static void test_examples(void **state)
     assert_int_equal(setenv("WEIR_SERVICE_TOKEN", "sk-service", 1), 0);
     assert_true(check_blocks("docs/configuration.md") >= 5);
     assert_true(check_blocks("README.md") >= 1);
-    struct weir_buf demo;
-    read_page("examples/demo.yaml", &demo);
-    struct weir_config *c = taken_bytes(weir_buf_view(&demo));
-    assert_int_equal(c->keys, 3);
-    weir_config_free(c);
-    weir_buf_deinit(&demo);
+    static const char *const files[] = {"examples/demo.yaml", "examples/teams.yaml"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        struct weir_buf file;
+        read_page(files[i], &file);
+        struct weir_config *c = taken_bytes(weir_buf_view(&file));
+        assert_true(c->keys >= 3);
+        weir_config_free(c);
+        weir_buf_deinit(&file);
+    }
 }
 
 /* The last block of the page has every field of the table and of the top level. */

@@ -93,7 +93,9 @@ static void test_which_entry(void **state)
                                        "  \"gpt-4o-free-*\": {}\n"
                                        "  \"*-a\": {plan: p}\n"
                                        "  \"b-*\": {plan: p}\n"
-                                       "  \"b-?\": {plan: p}\n");
+                                       "  \"b-?\": {plan: p}\n"
+                                       "  \"c-*\": {plan: p}\n"
+                                       "  \"c-?*\": {plan: p}\n");
     limited_by(c, "gpt-4o", "model:gpt-4o");
     limited_by(c, "gpt-4o-mini", "model:gpt-4*");
     limited_by(c, "gpt-4", "model:gpt-4*");
@@ -103,7 +105,8 @@ static void test_which_entry(void **state)
     limited_by(c, "gpt-4o-freed", "model:gpt-4*");
     limited_by(c, "gpt-4*", "model:gpt-4*");
     limited_by(c, "b-?", "model:b-?");
-    limited_by(c, "b-a", "model:b-?"); /* of equal length: fewest stars, then by bytes */
+    limited_by(c, "c-*", "model:c-?*"); /* a glob is no name */
+    limited_by(c, "b-a", "model:b-?");  /* of equal length: fewest stars, then by bytes */
     limited_by(c, "b-xx-a", "model:*-a");
     weir_config_free(c);
 }
