@@ -202,6 +202,9 @@ static void test_scopes(void **state)
         assert_true(weir_str_eq(id, WEIR_STR("a:b")));
         size_t len = strlen(names[i]);
         assert_int_equal(weir_scope_split(weir_str(text, len), &scope, &id), WEIR_ERR_INVALID);
+        text[len] = 's';
+        assert_int_equal(weir_scope_split(weir_str_z(text), &scope, &id), WEIR_ERR_INVALID);
+        text[len] = ':';
         assert_int_equal(weir_scope_split(weir_str(text, len + 1), &scope, &id), WEIR_OK);
         assert_int_equal(id.len, 0);
     }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "config/scope.h"
 #include "service/reservation.h"
@@ -140,6 +141,49 @@ static void test_scopes_ascend(void **state)
     }
 }
 
+/* The text of these bytes as names behind zeros, with the right check sum: what the
+ * writer would not write. */
+static enum weir_err read_crafted(uint8_t version, const char *names, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    enum { FIXED = 49 };
+    uint8_t bytes[1024] = {version};
+    memcpy(bytes + FIXED, names, len);
+    uint32_t check = (uint32_t)XXH3_64bits(bytes, FIXED + len);
+    memcpy(bytes + FIXED + len, &check, sizeof(check));
+    char text[2048] = "rsv_";
+    size_t at = 4, total = FIXED + len + sizeof(check);
+    for (size_t bit = 0; bit < total * 8; bit += 6) {
+        unsigned two =
+            (unsigned)bytes[bit / 8] << 8 | bytes[bit / 8 + 1]; /* zeros behind the end */
+        text[at++] = digits[two >> (10 - bit % 8) & 63];
+    }
+    return read_text(weir_str(text, at));
+}
+
+static void test_crafted_names(void **state)
+{
+    (void)state;
+#define CRAFTED(version, names) read_crafted(version, names, sizeof(names) - 1)
+    assert_int_equal(CRAFTED(2, "\5key:a"), WEIR_OK);
+    assert_int_equal(CRAFTED(2, "\5key:a\6team:b\5org:c\7model:d"), WEIR_OK);
+    assert_int_equal(CRAFTED(1, "\5key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(3, "\5key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(2, ""), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(2, "\6key:a"), WEIR_ERR_INVALID); /* into the check sum */
+    assert_int_equal(CRAFTED(2, "\377key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(2, "\5key:a\4"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(2, "\5key:a\0"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(2, "\5key:a\6team:b\5org:c\7model:d\7model:e"), WEIR_ERR_INVALID);
+    char longest[2 + WEIR_SUBJECT_NAME_MAX] = "xkey:";
+    for (unsigned len = WEIR_SUBJECT_NAME_MAX; len <= WEIR_SUBJECT_NAME_MAX + 1; len++) {
+        longest[0] = (char)len;
+        assert_int_equal(read_crafted(2, longest, 1 + len),
+                         len == WEIR_SUBJECT_NAME_MAX ? WEIR_OK : WEIR_ERR_INVALID);
+    }
+#undef CRAFTED
+}
+
 /* Whoever could write one may also ask for more; but no number leaves its bounds. */
 static void test_amounts_are_bounded(void **state)
 {
@@ -272,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_several_subjects),
         cmocka_unit_test(test_scopes_ascend),
+        cmocka_unit_test(test_crafted_names),
         cmocka_unit_test(test_amounts_are_bounded),
         cmocka_unit_test(test_every_flipped_bit_is_seen),
         cmocka_unit_test(test_a_text_has_one_spelling),
