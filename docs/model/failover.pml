@@ -13,9 +13,10 @@
  * than the rule says. Returns run at once or are lost; leases.pml has them late.
  *
  * FORKS: how many failovers. CUT: nodes die, start again, are cut off. BUDGET: checks how much is
- * charged again. Taken out one at a time: NO_BARRIER, NO_BEAT_NONE (without beats, nothing is
+ * charged again. QUIET: checks
+ * that no budget is lost for good. Taken out one at a time: NO_BARRIER, NO_BEAT_NONE (without beats, nothing is
  * charged again), NO_BEAT_ALL (all of it is; with BUDGET), BEAT_AT_ANSWER, BEAT_EARLY, MEMORY_W,
- * STALE_ANSWERS, KEEP_RETURNS, KEEP_REST (with CUT), GO_BACK, ID_OF_PROCESS (with FORKS=2: the
+ * STALE_ANSWERS, KEEP_RETURNS, KEEP_REST (with CUT), GO_BACK, CHARGE_NOW (with QUIET), ID_OF_PROCESS (with FORKS=2: the
  * second failover goes back to the process that was primary first). */
 #include "common.inc"
 #ifndef N
@@ -82,6 +83,13 @@ byte gone[KEEP]; /* the part of it that exception (c) allows */
 #endif
 #ifdef BUDGET
 byte again; /* charged again by rights */
+#endif
+#ifdef QUIET
+bool quiet; /* nobody asks any more, nothing fails any more */
+byte calm;  /* ticks since then */
+#define BUSY !quiet
+#else
+#define BUSY true
 #endif
 hidden byte i, x, m;
 
@@ -217,7 +225,7 @@ inline give_back(a) {
 
 inline take(a, amount) {
     d_step {
-        node[a].at != NOBODY && node[a].granted == 0 && TAKES(node[a].at) ->
+        node[a].at != NOBODY && node[a].granted == 0 && TAKES(node[a].at) && BUSY ->
         sum(store[node[a].at].log, KEEP);
         if
         :: n + amount <= C ->
@@ -424,7 +432,7 @@ inline go_over(a, s, late) {
 
 inline start(a, s) {
     d_step {
-        node[a].at == NOBODY && s <= newest && !MISSED(a, s) ->
+        node[a].at == NOBODY && s <= newest && !MISSED(a, s) && BUSY ->
         node[a].at = s;
         meet(s);
         printf("node %d starts at primary %d\n", a, s)
@@ -433,7 +441,7 @@ inline start(a, s) {
 
 inline fork() {
     d_step {
-        newest < FORKS ->
+        newest < FORKS && BUSY ->
         add(store[newest + 1].log, store[newest].log);
         store[newest + 1].accepted = store[newest].accepted;
         newest++;
@@ -444,7 +452,7 @@ inline fork() {
 #ifdef CUT
 inline die(a) {
     d_step {
-        node[a].at != NOBODY ->
+        node[a].at != NOBODY && BUSY ->
         node[a].cut = true;
         forgive(a);
         node[a].at = NOBODY;
@@ -460,16 +468,22 @@ inline die(a) {
 
 inline cut_off(a) {
     d_step {
-        node[a].at < newest && !node[a].cut ->
+        node[a].at < newest && !node[a].cut && BUSY ->
         node[a].cut = true;
         printf("node %d is cut off\n", a)
     }
 }
 #endif
 
+#ifdef QUIET
+/* Every node beats, so somebody meets a new primary within a tick. */
+#define GOES_ON (!quiet || (calm < KEEP && (TAKES(newest) || store[newest].met)))
+#else
+#define GOES_ON true
+#endif
 inline tick() {
     d_step {
-        ALL_IN_TIME ->
+        ALL_IN_TIME && GOES_ON ->
         shift(used, W);
 #ifdef CUT
         shift(gone, W);
@@ -504,14 +518,38 @@ inline tick() {
             :: else -> skip
             fi
         }
+#ifdef QUIET
+        calm = calm + quiet;
+        if
+        :: calm == KEEP -> /* all of C can be had again */
+            sum(store[newest].log, KEEP);
+            assert(n == 0 && TAKES(newest))
+        :: else -> skip
+        fi;
+#endif
         printf("a tick\n")
     }
 }
 
+#ifdef QUIET
+inline quiet_now() {
+    d_step {
+        !quiet -> quiet = true;
+        printf("nobody asks any more\n")
+    }
+}
+#endif
+
+/* With QUIET, what is charged again is charged at the moments of the grants. */
+#if defined(QUIET) && !defined(CHARGE_NOW)
+#define GO(a, s) :: go_over(a, s, 0)
+#else
+#define GO(a, s) :: go_over(a, s, 0) :: go_over(a, s, 1)
+#endif
 #define NODE(a)                                                                                    \
     :: use(a) :: lapse(a, 0) :: lapse(a, 1) :: take(a, 1) :: take(a, 2) :: answer(a)               \
     :: lose_answer(a) :: send_beat(a) :: run_beat(a) :: lose_beat(a)                               \
-    :: go_over(a, 1, 0) :: go_over(a, 1, 1)
+    GO(a, 1)
 
 active proctype weir() {
     node[1].at = NOBODY;
@@ -524,12 +562,13 @@ end:
     :: notice(1)
     :: fork()
 #if FORKS > 1
-    :: go_over(0, 2, 0)
-    :: go_over(0, 2, 1)
-    :: go_over(1, 2, 0)
-    :: go_over(1, 2, 1)
+    GO(0, 2)
+    GO(1, 2)
     :: start(1, 2)
     :: notice(2)
+#endif
+#ifdef QUIET
+    :: quiet_now()
 #endif
 #ifdef CUT
     :: die(0)
