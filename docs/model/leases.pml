@@ -3,7 +3,7 @@
  * again. One store that does not fail, N nodes, one window. Each line of the loop at the end is
  * something that can happen at any time; only the rules' guards hold it back.
  *
- * Taken out one at a time: NO_RETENTION, USE_AFTER_LIFE, LIFE_FROM_ANSWER, BLIND_RETURN,
+ * QUIET: checks that no budget is lost for good. Taken out one at a time: NO_RETENTION, USE_AFTER_LIFE, LIFE_FROM_ANSWER, BLIND_RETURN,
  * RETURN_STILL_USED, RETURN_ELSEWHERE. */
 #include "common.inc"
 #ifndef N
@@ -63,7 +63,8 @@ inline use(i) {
         node[i].rest--;
         used[0]++;
         sum(used, W);
-        assert(n <= C) /* never over */
+        assert(n <= C); /* never over */
+        printf("node %d uses one\n", i)
     }
 }
 
@@ -80,6 +81,7 @@ inline drop_rest(i) {
 inline lapse(i) {
     d_step {
         node[i].rest > 0 ->
+        printf("node %d will give back %d\n", i, node[i].rest);
 #ifdef RETURN_STILL_USED
         give_back(i, node[i].rest, node[i].moment)
 #else
@@ -98,7 +100,8 @@ inline send(i, what) {
             node[i].now.stage = CALL;
             node[i].now.ask = what;
             add(node[i].now.back, node[i].back);
-            clear(node[i].back)
+            clear(node[i].back);
+            printf("node %d gives back %d and asks for %d\n", i, n, what)
         :: else -> skip
         fi
     }
@@ -120,6 +123,7 @@ inline execute(c, ahead) {
         :: else -> c.granted = 0
         fi;
         log[0] = log[0] + c.granted;
+        printf("the call runs: %d granted\n", c.granted);
         if
         :: c.granted > 0 ->
             c.stage = ANSWER;
@@ -151,7 +155,8 @@ inline answer(i) {
 #endif
         :: else -> skip
         fi;
-        reset(node[i].now)
+        reset(node[i].now);
+        printf("node %d has the answer\n", i)
     }
 }
 
@@ -168,7 +173,8 @@ inline give_up(i) {
         add(node[i].old.back, node[i].now.back);
         node[i].old.granted = node[i].now.granted;
         node[i].old.moment = node[i].now.moment;
-        reset(node[i].now)
+        reset(node[i].now);
+        printf("node %d has no answer in time\n", i)
     }
 }
 
@@ -179,12 +185,16 @@ inline late_answer(i) {
         :: node[i].old.granted > 0 -> give_back(i, node[i].old.granted, node[i].old.moment)
         :: else -> skip
         fi;
-        reset(node[i].old)
+        reset(node[i].old);
+        printf("a late answer: node %d will give the grant back\n", i)
     }
 }
 
 inline lost(c) {
-    d_step { c.stage != FREE -> reset(c) }
+    d_step {
+        c.stage != FREE -> reset(c);
+        printf("a call or its answer is lost\n")
+    }
 }
 
 /* `sent` is kept only where it is needed later: less states. */
@@ -203,23 +213,23 @@ inline call_tick(c) {
 /* Once nobody asks, a call in flight runs or is lost within a tick. */
 #define SETTLED(i) (node[i].now.stage != CALL && node[i].old.stage != CALL)
 
-hidden byte i;
+hidden byte x;
 inline tick() {
     d_step {
         !quiet || (calm <= KEEP && SETTLED(0) && SETTLED(1)) ->
         shift(used, W);
         forget(log);
-        for (i : 0 .. N - 1) {
-            shift(node[i].back, KEEP);
+        for (x : 0 .. N - 1) {
+            shift(node[x].back, KEEP);
             if
-            :: node[i].rest > 0 ->
-                older(node[i].sent, LIFE + 1);
-                older(node[i].moment, KEEP);
+            :: node[x].rest > 0 ->
+                older(node[x].sent, LIFE + 1);
+                older(node[x].moment, KEEP);
             :: else -> skip
             fi;
-            call_tick(node[i].now);
-            call_tick(node[i].old);
-            node[i].old.sent = 0
+            call_tick(node[x].now);
+            call_tick(node[x].old);
+            node[x].old.sent = 0
         }
         if
         :: quiet ->
@@ -228,15 +238,16 @@ inline tick() {
             :: calm == KEEP + 1 -> /* nothing is lost for good */
                 sum(log, KEEP);
                 assert(n == 0);
-                for (i : 0 .. N - 1) {
-                    assert(node[i].rest == 0 || node[i].sent > LIFE);
-                    sum(node[i].back, KEEP);
+                for (x : 0 .. N - 1) {
+                    assert(node[x].rest == 0 || node[x].sent > LIFE);
+                    sum(node[x].back, KEEP);
                     assert(n == 0)
                 }
             :: else -> skip
             fi
         :: else -> skip
-        fi
+        fi;
+        printf("a tick\n")
     }
 }
 
@@ -246,7 +257,10 @@ inline tick() {
     :: answer(i) :: give_up(i) :: late_answer(i) :: lost(node[i].old)
 
 inline quiet_now() {
-    d_step { !quiet -> quiet = true }
+    d_step {
+        !quiet -> quiet = true;
+        printf("nobody asks any more\n")
+    }
 }
 
 active proctype weir() {
