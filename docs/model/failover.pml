@@ -14,9 +14,10 @@
  *
  * FORKS: how many failovers. CUT: nodes die, start again, are cut off. BUDGET: checks how much is
  * charged again. QUIET: checks
- * that no budget is lost for good. Taken out one at a time: NO_BARRIER, NO_BEAT_NONE (without beats, nothing is
+ * that no budget is lost for good. SHARES: until the barrier is over nodes go on with their share.
+ * Taken out one at a time: NO_BARRIER, NO_BEAT_NONE (without beats, nothing is
  * charged again), NO_BEAT_ALL (all of it is; with BUDGET), BEAT_AT_ANSWER, BEAT_EARLY, MEMORY_W,
- * STALE_ANSWERS, KEEP_RETURNS, KEEP_REST (with CUT), GO_BACK, CHARGE_NOW (with QUIET), ID_OF_PROCESS (with FORKS=2: the
+ * STALE_ANSWERS, KEEP_RETURNS, KEEP_REST (with CUT), GO_BACK, CHARGE_NOW (with QUIET), NO_REPORT (with SHARES), ID_OF_PROCESS (with FORKS=2: the
  * second failover goes back to the process that was primary first). */
 #include "common.inc"
 #ifndef N
@@ -39,6 +40,11 @@
 #endif
 #define TAKES(s) (store[s].accepted == ID(s))
 
+#if defined(BUDGET) || defined(SHARES)
+#define ROW_KEPT
+#endif
+#define SHARE (C / N)
+
 mtype = { KEPT_ROW, MID, SINCE };
 
 typedef Store {
@@ -57,8 +63,14 @@ typedef Node {
     mtype row = SINCE; /* where that grant is recorded */
     byte granted;      /* the answer in flight */
     byte granted_at;   /* age of the grant */
-#ifdef BUDGET
+#ifdef ROW_KEPT
     byte kept[KEEP];
+#endif
+#ifdef SHARES
+    bool alone;         /* it goes on with its share */
+    byte unsaid[KEEP];  /* used by its share and not reported */
+    bool fresh;         /* `rest` is of the last primary (the checks only) */
+    byte touched;       /* ticks since it went on with its share, up to W (the checks only) */
 #endif
 #ifdef BEAT_AT_ANSWER
     bool beat_ran;
@@ -91,7 +103,7 @@ byte calm;  /* ticks since then */
 #else
 #define BUSY true
 #endif
-hidden byte i, x, m;
+hidden byte i, x, m, more;
 
 #ifdef CUT
 #define allow()                                                                                    \
@@ -124,7 +136,19 @@ hidden byte i, x, m;
 #define set_granted_lost(a, v) skip
 #define forgive(a) skip
 #endif
-#ifdef BUDGET
+#ifdef SHARES
+/* What the last primary grants fits beside all; before that, exception (b). */
+#define allow_share(a)                                                                             \
+    more = 0;                                                                                      \
+    for (x : 0 .. N - 1) {                                                                         \
+        more = more + (node[x].touched < W && !node[a].fresh -> SHARE : 0)                         \
+    }
+#define set_fresh(a, v) node[a].fresh = v
+#else
+#define allow_share(a) more = 0
+#define set_fresh(a, v) skip
+#endif
+#ifdef ROW_KEPT
 #define kept_add(a, row_from) add(node[a].kept, row_from)
 #define kept_less(a) node[a].kept[node[a].moment] = node[a].kept[node[a].moment] - node[a].rest
 #else
@@ -146,14 +170,19 @@ hidden byte i, x, m;
 #endif
 
 /* Nothing that is recorded after the last failover matters. */
+#ifdef SHARES
+#define RECORDS(a) true
+#else
 #define RECORDS(a) (node[a].at < FORKS)
+#endif
 
 inline tidy(a) {
     if
     :: node[a].rest == 0 ->
         node[a].moment = 0;
         node[a].row = SINCE;
-        set_lost(a, false)
+        set_lost(a, false);
+        set_fresh(a, false)
     :: else -> skip
     fi
 }
@@ -167,7 +196,8 @@ inline use(a) {
         sum(used, W);
         m = n;
         allow();
-        assert(m <= C); /* never over */
+        allow_share(a);
+        assert(m <= C + more); /* never over */
         tidy(a);
         printf("node %d uses one\n", a)
     }
@@ -189,6 +219,64 @@ inline drop_rest(a) {
     node[a].rest = 0;
     tidy(a)
 }
+
+#ifdef SHARES
+#define IS_LOCAL(a) node[a].alone
+inline go_local(a) {
+    d_step {
+        node[a].at < newest && !node[a].alone ->
+        node[a].alone = true;
+        printf("node %d goes on with its share\n", a)
+    }
+}
+
+/* m = what it was granted and what it used by its share */
+#define recorded(a)                                                                                \
+    m = 0;                                                                                         \
+    for (x : 0 .. MEMORY - 1) {                                                                    \
+        m = m + node[a].kept[x] + node[a].mid[x] + node[a].since[x] + node[a].unsaid[x]            \
+    }
+#define count_share(a)                                                                             \
+    used[0]++;                                                                                     \
+    sum(used, W);                                                                                  \
+    m = n;                                                                                         \
+    allow_share(a);                                                                                \
+    assert(m <= C + more)
+
+inline use_share(a) {
+    d_step {
+        node[a].alone && node[a].at < newest && node[a].rest == 0 ->
+        recorded(a);
+        if
+        :: m + 1 <= SHARE ->
+            node[a].unsaid[0]++;
+            node[a].touched = 0;
+            count_share(a);
+            printf("node %d uses one of its share\n", a)
+        :: else -> skip
+        fi
+    }
+}
+
+/* It has gone over and waits for the barrier: what fits its share and the store. */
+inline take_share(a) {
+    d_step {
+        node[a].alone && node[a].at == newest && node[a].rest == 0 ->
+        recorded(a);
+        sum(store[node[a].at].log, KEEP);
+        if
+        :: m + 1 <= SHARE && n + 1 <= C ->
+            store[node[a].at].log[0]++;
+            node[a].since[0]++;
+            count_share(a);
+            printf("node %d, waiting, takes and uses one of its share\n", a)
+        :: else -> skip
+        fi
+    }
+}
+#else
+#define IS_LOCAL(a) false
+#endif
 
 #define LOG(a) store[node[a].at].log[node[a].moment]
 
@@ -225,7 +313,7 @@ inline give_back(a) {
 
 inline take(a, amount) {
     d_step {
-        node[a].at != NOBODY && node[a].granted == 0 && TAKES(node[a].at) && BUSY ->
+        node[a].at != NOBODY && node[a].granted == 0 && TAKES(node[a].at) && BUSY && !IS_LOCAL(a) ->
         sum(store[node[a].at].log, KEEP);
         if
         :: n + amount <= C ->
@@ -250,6 +338,7 @@ inline answer(a) {
         node[a].rest = node[a].granted;
         node[a].moment = node[a].granted_at;
         set_lost(a, node[a].granted_lost);
+        set_fresh(a, node[a].at == FORKS);
         if
         :: RECORDS(a) && node[a].moment < MEMORY ->
             node[a].since[node[a].moment] = node[a].since[node[a].moment] + node[a].rest
@@ -395,6 +484,14 @@ inline go_over(a, s, late) {
             drop_answer(a);
 #endif
             mid_to_since(a);
+#ifdef SHARES
+#ifndef NO_REPORT
+            add(node[a].since, node[a].unsaid);
+#endif
+            clear(node[a].unsaid);
+            node[a].touched = 0;
+            node[a].alone = true;
+#endif
             sum(node[a].since, KEEP);
             m = n;
 #ifdef BUDGET
@@ -500,8 +597,17 @@ inline tick() {
         for (i : 0 .. N - 1) {
             shift(node[i].mid, MEMORY);
             shift(node[i].since, MEMORY);
-#ifdef BUDGET
+#ifdef ROW_KEPT
             shift(node[i].kept, MEMORY);
+#endif
+#ifdef SHARES
+            shift(node[i].unsaid, MEMORY);
+            older(node[i].touched, W);
+            if
+            :: node[i].at < newest && node[i].alone -> node[i].touched = 0
+            :: node[i].at == newest && TAKES(newest) -> node[i].alone = false
+            :: else -> skip
+            fi;
 #endif
 #ifdef KEEP_RETURNS
             shift(node[i].back, KEEP);
@@ -543,6 +649,8 @@ inline quiet_now() {
 /* With QUIET, what is charged again is charged at the moments of the grants. */
 #if defined(QUIET) && !defined(CHARGE_NOW)
 #define GO(a, s) :: go_over(a, s, 0)
+#elif defined(SHARES)
+#define GO(a, s) :: go_over(a, s, 0) :: use_share(a) :: take_share(a) :: go_local(a)
 #else
 #define GO(a, s) :: go_over(a, s, 0) :: go_over(a, s, 1)
 #endif
@@ -553,6 +661,10 @@ inline quiet_now() {
 
 active proctype weir() {
     node[1].at = NOBODY;
+#ifdef SHARES
+    node[0].touched = W;
+    node[1].touched = W;
+#endif
 end:
     do
     NODE(0)
