@@ -3,7 +3,7 @@
  * that does not fail; takes run at once, settlements are in flight, late or lost.
  *
  * Each reservation was taken from a grant at its moment and is used within LIFE of it. Its node
- * settles it; the client may settle it as well with another node (a retry behind a balancer), which
+ * settles it; the client may settle one of them as well with another node (a retry behind a balancer), which
  * then claims it in the store. A settlement below makes its use count less from the beginning.
  *
  * Taken out one at a time: OWNER_NO_CLAIM, CLAIM_SHORT, NO_CLAIM, DEBT_IF_FITS, NO_RETENTION. */
@@ -193,8 +193,7 @@ inline tick() {
 }
 
 #define RESERVATION(a)                                                                             \
-    :: take(a) :: use(a) :: settle(a) :: settle_elsewhere(a) :: settle_higher(a) :: run_own(a)     \
-    :: run_other(a) :: end_own(a) :: end_other(a)
+    :: take(a) :: use(a) :: settle(a) :: settle_higher(a) :: run_own(a) :: end_own(a)
 
 active proctype weir() {
 end:
@@ -202,6 +201,7 @@ end:
     RESERVATION(0)
     RESERVATION(1)
     RESERVATION(2)
+    :: settle_elsewhere(0) :: run_other(0) :: end_other(0)
     :: tick()
     od
 }
