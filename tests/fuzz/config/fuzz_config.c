@@ -7,11 +7,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* {file: PATH} would read what stands on this machine, or wait for a pipe. And libfyaml 0.7.12
- * leaks up to 4 KB for a text in single quotes that has nine quotes in a row: that is not what is
+ * leaks up to 4 KB for a text in single quotes with several quotes inside: that is not what is
  * tested. */
 static bool passed_over(struct weir_str s)
 {
-    return memmem(s.p, s.len, "file", 4) != NULL || memmem(s.p, s.len, "''''''''", 8) != NULL;
+    unsigned quotes = 0;
+    for (size_t i = 1; i < s.len; i++) {
+        quotes += s.p[i] == '\'' && s.p[i - 1] == '\'';
+    }
+    return memmem(s.p, s.len, "file", 4) != NULL || quotes > 4;
 }
 
 static void check_error(const struct weir_config_error *e, struct weir_str yaml)
@@ -25,11 +29,11 @@ static void check_error(const struct weir_config_error *e, struct weir_str yaml)
             abort();
         }
     }
-    size_t lines = 2; /* a mistake may be that the text ends */
+    size_t lines = 2; /* a mistake may be that the text ends, or stand behind its end */
     for (size_t i = 0; i < yaml.len; i++) {
         lines += yaml.p[i] == '\n' || yaml.p[i] == '\r';
     }
-    if (e->line > lines || e->column > yaml.len + 1 || e->in_flag) {
+    if (e->line > lines || e->column > yaml.len + 2 || e->in_flag) {
         abort();
     }
 }
