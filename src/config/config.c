@@ -84,6 +84,7 @@ static enum weir_err finish(struct parse *p)
         return weir_parse_fail(p, NULL, "max_subjects: expected at least the number of keys, %zu",
                                config->keys);
     }
+    WEIR_TRY(weir_store_tls_finish(p));
     if (config->models == 0) {
         config->model = weir_zalloc(sizeof(*config->model));
         if (config->model == NULL) {

@@ -59,6 +59,7 @@ static const char *section_of(struct weir_str heading)
     static const struct {
         const char *heading, *section;
     } known[] = {{"## Top level", ""},
+                 {"### TLS", "store_tls"},
                  {"## http", "http"},
                  {"## mock", "mock"},
                  {"### mock.output_tokens", "mock.output_tokens"}};
