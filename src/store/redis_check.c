@@ -55,7 +55,8 @@ enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret
         snprintf(ret_text, text_size, "store: the kernel gives no event loop");
         return WEIR_ERR_IO;
     }
-    enum weir_err err = weir_redis_conn_open(&check.loop, &config->redis, &owner, &check.conn);
+    enum weir_err err =
+        weir_redis_conn_open(&check.loop, &config->redis, NULL, &owner, &check.conn);
     if (err == WEIR_OK) {
         weir_loop_run(&check.loop);
     }

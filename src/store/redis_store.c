@@ -443,7 +443,7 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     self->config = config;
     self->shared = shared;
     self->was_up = true;
-    enum weir_err err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+    enum weir_err err = weir_redis_conn_open(loop, &config->redis, NULL, &owner, &self->conn);
     if (err != WEIR_OK) {
         weir_free(self);
         return err;

@@ -92,7 +92,7 @@ static void test_roles(void **state)
             "is a replica: expected the primary");
     refused(
         check_info("redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\ncluster_enabled:1\r\n"),
-        "is a node of a Redis Cluster: expected a single server");
+        "is a node of a Redis Cluster: expected redis+cluster://HOST");
 }
 
 static void test_other_answers(void **state)

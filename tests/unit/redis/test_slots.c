@@ -121,11 +121,15 @@ static void serves(unsigned slot, const char *name, unsigned port)
 static void test_shards(void **state)
 {
     (void)state;
-    assert_true(shards("[" SHARD("0,99,200,16383", NODE("replica", "'r'", 5, "online") ","
-                                 NODE("master", "'a'", 1, "online")) ","
-                       SHARD("100,199", NODE("master", "'2001:db8::1'", 2, "online")) ","
-                       SHARD("", NODE("master", "'idle'", 3, "online")) "]",
-                       false));
+    assert_true(shards(
+        "[" SHARD("0,99,200,16383",
+                  NODE("replica", "'r'", 5, "online") "," NODE(
+                      "master", "'a'", 1,
+                      "online")) "," SHARD("100,199",
+                                           NODE("master", "'2001:db8::1'", 2,
+                                                "online")) "," SHARD("", NODE("master", "'idle'", 3,
+                                                                              "online")) "]",
+        false));
     assert_int_equal(map.shards, 2); /* one that serves nothing is none */
     serves(0, "a", 1);
     serves(99, "a", 1);
@@ -138,11 +142,13 @@ static void test_shards(void **state)
 static void test_shards_of_two_primaries(void **state)
 {
     (void)state;
-    assert_true(shards("[" SHARD("0,1", NODE("master", "'dead'", 1, "fail") ","
-                                 NODE("master", "'new'", 2, "online")) "]", false));
+    assert_true(shards("[" SHARD("0,1", NODE("master", "'dead'", 1,
+                                             "fail") "," NODE("master", "'new'", 2, "online")) "]",
+                       false));
     serves(1, "new", 2);
-    assert_true(shards("[" SHARD("0,1", NODE("master", "'new'", 2, "online") ","
-                                 NODE("master", "'dead'", 1, "fail")) "]", false));
+    assert_true(shards("[" SHARD("0,1", NODE("master", "'new'", 2,
+                                             "online") "," NODE("master", "'dead'", 1, "fail")) "]",
+                       false));
     serves(1, "new", 2);
     /* none is well yet: slots that nobody serves would be worse */
     assert_true(shards("[" SHARD("0,1", NODE("master", "'dead'", 1, "fail")) "]", false));
@@ -281,9 +287,9 @@ static void test_primary(void **state)
     assert_int_equal(map.shards, 1);
     serves(0, "10.0.0.1", 6379);
     serves(16383, "10.0.0.1", 6379);
-    static const char *const wrong[] = {"~",           "[]",           "['h']",      "['h','0']",
-                                        "['h','x']",   "['h','65536']", "['h',6379]", "'h:6379'",
-                                        "['h','1','2']", "['a b','1']"};
+    static const char *const wrong[] = {
+        "~",          "[]",       "['h']",         "['h','0']",  "['h','x']", "['h','65536']",
+        "['h',6379]", "'h:6379'", "['h','1','2']", "['a b','1']"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         if (primary(wrong[i])) {
             fail_msg("taken: %s", wrong[i]);
@@ -329,10 +335,9 @@ static void test_redirects(void **state)
         assert_int_equal(to.port, good[i].port);
     }
     static const char *const wrong[] = {
-        "-MOVED ",          "-MOVED 1",       "-MOVED 1 h",     "-MOVED 16384 h:1",
-        "-MOVED x h:1",     "-MOVED 1 h:0",   "-MOVED 1 h:",    "-MOVED 1 h:65536",
-        "-MOVED 1 a b:1",   "-MOVED h:1 2",   "-ASK 1",         "-ASK -1 h:1",
-        "-MOVED 1 h:1 more"};
+        "-MOVED ",      "-MOVED 1",    "-MOVED 1 h",       "-MOVED 16384 h:1", "-MOVED x h:1",
+        "-MOVED 1 h:0", "-MOVED 1 h:", "-MOVED 1 h:65536", "-MOVED 1 a b:1",   "-MOVED h:1 2",
+        "-ASK 1",       "-ASK -1 h:1", "-MOVED 1 h:1 more"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(redirect(wrong[i]), WEIR_REDIS_WRONG_WORDS);
     }
