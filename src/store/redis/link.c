@@ -121,8 +121,7 @@ static const char *send_outgoing(struct redis_link *l)
     return why;
 }
 
-const char *redis_link_write(struct redis_link *l, const char *bytes, size_t len,
-                             size_t *ret_taken)
+const char *redis_link_write(struct redis_link *l, const char *bytes, size_t len, size_t *ret_taken)
 {
     *ret_taken = len;
     if (l->tls == NULL) {
@@ -192,7 +191,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     }
     if (got == UV_EOF) {
         broken(l, WEIR_REDIS_OUT_OF_REACH,
-               l->open ? "closed the connection" : "closed the connection instead of agreeing on TLS");
+               l->open ? "closed the connection"
+                       : "closed the connection instead of agreeing on TLS");
     } else if (got < 0) {
         broken(l, WEIR_REDIS_OUT_OF_REACH, uv_strerror((int)got));
     } else if (l->tls == NULL) {

@@ -28,8 +28,8 @@ struct weir_redis_tls_stream {
 static const char *reason(void)
 {
     unsigned long code = ERR_peek_last_error();
-    const char *text = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code))
-                                              : ERR_reason_error_string(code);
+    const char *text =
+        ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
     return text == NULL ? "no reason given" : text;
 }
 
