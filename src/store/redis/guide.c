@@ -204,8 +204,7 @@ enum weir_err weir_redis_guide_new(struct weir_loop *loop, const struct weir_con
     g->owner = *owner;
     g->target = config->redis;
     g->target.db = 0;
-    g->target.part =
-        seeds->kind == WEIR_REDIS_CLUSTER ? WEIR_REDIS_NODE : WEIR_REDIS_SENTINEL;
+    g->target.part = seeds->kind == WEIR_REDIS_CLUSTER ? WEIR_REDIS_NODE : WEIR_REDIS_SENTINEL;
     memcpy(g->host, seeds->host, seeds->hosts * sizeof(seeds->host[0]));
     g->next = (unsigned)seeds->hosts - 1; /* the first one first */
     *ret_guide = g;

@@ -12,8 +12,7 @@ bool weir_redis_park_add(struct weir_redis_park *park, unsigned shard,
                          const struct weir_redis_asked *asked, uint64_t due_us, uint64_t until_us)
 {
     size_t len = asked->bytes.len;
-    if (park->count == WEIR_REDIS_PARKED_MAX ||
-        len > WEIR_REDIS_PARKED_BYTES_MAX - park->_bytes) {
+    if (park->count == WEIR_REDIS_PARKED_MAX || len > WEIR_REDIS_PARKED_BYTES_MAX - park->_bytes) {
         return false;
     }
     struct weir_redis_parked *p = weir_zalloc(sizeof(*p) + len);

@@ -21,8 +21,8 @@ struct shard {
     struct weir_redis_conn *conn;
     struct weir_redis_target target;
     struct weir_clock_rule clock;
-    unsigned number; /* its place in `shard` */
-    unsigned slots;  /* that it serves */
+    unsigned number;   /* its place in `shard` */
+    unsigned slots;    /* that it serves */
     uint64_t asked_us; /* the last time that another sent a command on to it; 0: never */
 };
 
@@ -321,8 +321,7 @@ static bool park(struct weir_redis_shards *s, struct shard *to,
 {
     uint64_t due_us = weir_clock_us() + pause_us;
     uint64_t until_us = asked->sent_us + (uint64_t)s->config->redis.timeout_ms * 1000;
-    if (due_us > until_us ||
-        !weir_redis_park_add(&s->park, to->number, asked, due_us, until_us)) {
+    if (due_us > until_us || !weir_redis_park_add(&s->park, to->number, asked, due_us, until_us)) {
         return false;
     }
     if (!uv_is_active((uv_handle_t *)&s->tick)) {
