@@ -16,7 +16,7 @@ struct shards_owner {
     struct weir_redis_shards *shards;
     unsigned ups, downs, answered, lost;
     enum weir_redis_why why;
-    char text[512]; /* of the last that was down; then why a store cannot be opened */
+    char text[512];   /* of the last that was down; then why a store cannot be opened */
     char answer[256]; /* the last one */
     bool close_on_lost;
     /* called for each answer and each loss; NULL: nobody */

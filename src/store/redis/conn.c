@@ -371,7 +371,9 @@ static void on_timer(uv_timer_t *timer)
         try_connect(c);
         break;
     case WEIR_REDIS_CONNECTING:
-        down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be connected to: nobody answers");
+        down(c, WEIR_REDIS_OUT_OF_REACH,
+             redis_link_is_connected(c->link) ? "does not answer with TLS"
+                                              : "cannot be connected to: nobody answers");
         break;
     case WEIR_REDIS_GREETING:
         down(c, WEIR_REDIS_OUT_OF_REACH, "is silent");

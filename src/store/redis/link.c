@@ -26,7 +26,7 @@ struct redis_link {
     struct weir_redis_tls_stream *tls; /* NULL: in clear */
     struct weir_buf sending;           /* what the kernel did not take at once */
     unsigned users;                    /* of this memory: the handle, a resolution under way */
-    bool writing, open;
+    bool writing, connected, open, heard;
     char read[READ_BYTES];
 };
 
@@ -53,9 +53,23 @@ void redis_link_close(struct redis_link *l)
     }
 }
 
+/* What a failed read or write means. */
+static const char *end_text(const struct redis_link *l, int err)
+{
+    if (l->tls != NULL && l->open && !l->heard) { /* the end of its handshake comes after ours */
+        return "broke the connection after agreeing on TLS: it may want store_tls.cert";
+    }
+    return err != UV_EOF ? uv_strerror(err) : "closed the connection";
+}
+
 static void broken(struct redis_link *l, enum weir_redis_why why, const char *text)
 {
     l->owner.on_broken(l->owner.ctx, why, text);
+}
+
+bool redis_link_is_connected(const struct redis_link *l)
+{
+    return l->connected;
 }
 
 /* ---- writing ---- */
@@ -74,7 +88,7 @@ static void on_written(uv_write_t *req, int status)
     if (l->closed) {
         return;
     }
-    const char *why = status != 0 ? uv_strerror(status) : send_outgoing(l);
+    const char *why = status != 0 ? end_text(l, status) : send_outgoing(l);
     if (why != NULL) {
         broken(l, WEIR_REDIS_OUT_OF_REACH, why);
     } else if (l->open && !l->writing) {
@@ -88,7 +102,7 @@ static const char *send_bytes(struct redis_link *l, const char *bytes, size_t le
     uv_buf_t buf = {.base = (char *)(uintptr_t)bytes, .len = len};
     int wrote = uv_try_write(&l->uv.stream, &buf, 1);
     if (wrote < 0 && wrote != UV_EAGAIN) {
-        return uv_strerror(wrote);
+        return end_text(l, wrote);
     }
     size_t took = wrote > 0 ? (size_t)wrote : 0;
     if (took == len) {
@@ -167,6 +181,7 @@ static void tls_go_on(struct redis_link *l)
         struct weir_str bytes;
         state = weir_redis_tls_read(l->tls, &bytes);
         if (state == WEIR_REDIS_TLS_HAS) {
+            l->heard = true;
             l->owner.on_bytes(l->owner.ctx, bytes.p, bytes.len);
         }
     }
@@ -189,12 +204,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     if (l->closed || got == 0) {
         return;
     }
-    if (got == UV_EOF) {
-        broken(l, WEIR_REDIS_OUT_OF_REACH,
-               l->open ? "closed the connection"
-                       : "closed the connection instead of agreeing on TLS");
-    } else if (got < 0) {
-        broken(l, WEIR_REDIS_OUT_OF_REACH, uv_strerror((int)got));
+    if (got < 0) {
+        broken(l, WEIR_REDIS_OUT_OF_REACH, end_text(l, (int)got));
     } else if (l->tls == NULL) {
         l->owner.on_bytes(l->owner.ctx, buf->base, (size_t)got);
     } else if (!weir_redis_tls_feed(l->tls, buf->base, (size_t)got)) {
@@ -217,7 +228,10 @@ static void on_connected(uv_connect_t *req, int status)
     }
     if (status != 0) {
         broken(l, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
-    } else if (l->tls != NULL) {
+        return;
+    }
+    l->connected = true;
+    if (l->tls != NULL) {
         tls_go_on(l);
     } else {
         l->open = true;

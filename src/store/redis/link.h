@@ -28,6 +28,8 @@ WEIR_MUSTCHECK const char *redis_link_open(struct weir_loop *loop,
 /* NULL is allowed. No further callbacks; its memory goes when libuv lets it. */
 void redis_link_close(struct redis_link *l);
 
+/* It may still have to agree on TLS. */
+bool redis_link_is_connected(const struct redis_link *l);
 /* The kernel's buffer is full and bytes wait for it: nothing may be written. */
 bool redis_link_busy(const struct redis_link *l);
 /* Not when busy. Takes *ret_taken of the bytes, at least one. NULL, or why it is broken. */

@@ -24,12 +24,18 @@ struct weir_redis_tls_stream {
 
 /* ---- certificates ---- */
 
-/* The last reason is the most telling one, as "no such file" behind "system lib". */
+/* What the kernel said is the most telling reason ("No such file"), then what came last. Empties
+ * the queue. */
 static const char *reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *text =
-        ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    const char *text = NULL;
+    unsigned long code;
+    bool system = false;
+    while ((code = ERR_get_error()) != 0 && !system) {
+        system = ERR_SYSTEM_ERROR(code);
+        text = system ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    }
+    ERR_clear_error();
     return text == NULL ? "no reason given" : text;
 }
 
@@ -88,7 +94,6 @@ enum weir_err weir_redis_tls_new(const struct weir_store_tls *files,
     const char *wrong = load(ctx, files);
     if (wrong != NULL) {
         snprintf(ret_text, WEIR_REDIS_TLS_TEXT, "%s cannot be used: %s", wrong, reason());
-        ERR_clear_error();
         weir_redis_tls_free(tls);
         return WEIR_ERR_INVALID;
     }
