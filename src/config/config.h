@@ -30,7 +30,11 @@ enum {
     WEIR_CONFIG_WORKERS_MAX = 256,
     WEIR_CONFIG_BYTES_MAX = 256 << 20,
     WEIR_REDIS_PORT = 6379,
+    WEIR_SENTINEL_PORT = 26379,
     WEIR_REDIS_DB_MAX = 1000000,
+    WEIR_REDIS_HOSTS_MAX = 16, /* that one URL names */
+    WEIR_REDIS_SERVICE_MAX = 127,
+    WEIR_TLS_PATH_MAX = 1023,
 };
 
 struct weir_listen {
@@ -38,8 +42,18 @@ struct weir_listen {
     uint16_t port;
 };
 
-/* Where Redis is. Strings are empty when not given. */
+/* What a server must be, so that it is used for what it was asked for. */
+enum weir_redis_part {
+    WEIR_REDIS_SERVER,   /* the only one that the URL names: keeps all windows */
+    WEIR_REDIS_PRIMARY,  /* named by a sentinel: keeps all windows */
+    WEIR_REDIS_SHARD,    /* named by a cluster's map: keeps the windows of some slots */
+    WEIR_REDIS_NODE,     /* of a cluster, whichever: knows the map */
+    WEIR_REDIS_SENTINEL, /* knows the primary */
+};
+
+/* A server, and how one talks to it. Strings are empty when not given. */
 struct weir_redis_target {
+    enum weir_redis_part part;
     char host[256];
     uint16_t port;
     char unix_path[108]; /* instead of host and port */
@@ -48,6 +62,30 @@ struct weir_redis_target {
     uint32_t db;
     uint32_t timeout_ms;         /* silence that means failure: store_timeout_ms, default 50 */
     uint32_t connect_timeout_ms; /* default 250 */
+};
+
+struct weir_redis_host {
+    char name[256]; /* or a numeric address */
+    uint16_t port;
+};
+
+/* Who knows where the windows are. */
+enum weir_redis_kind { WEIR_REDIS_SINGLE, WEIR_REDIS_CLUSTER, WEIR_REDIS_SENTINELS };
+
+struct weir_redis_seeds {
+    enum weir_redis_kind kind;
+    size_t hosts; /* nodes of the cluster, or sentinels; 0 for a single server */
+    struct weir_redis_host host[WEIR_REDIS_HOSTS_MAX];
+    char service[WEIR_REDIS_SERVICE_MAX + 1]; /* what the sentinels call it */
+};
+
+/* TLS to Redis. Strings are empty when not given; what is there is read when the store opens. */
+struct weir_store_tls {
+    bool on;                          /* a rediss URL */
+    char ca[WEIR_TLS_PATH_MAX + 1];   /* certificates of authorities; else the system's */
+    char cert[WEIR_TLS_PATH_MAX + 1]; /* ours, and what leads to its authority */
+    char key[WEIR_TLS_PATH_MAX + 1];
+    char server_name[256]; /* what the server's certificate must name; else the host's name */
 };
 
 /* A team or an org: what keys belong to. */
@@ -86,7 +124,9 @@ struct weir_config {
     struct weir_listen listen;
     uint32_t workers; /* resolved: at least 1 */
     enum weir_store_kind store;
-    struct weir_redis_target redis;
+    struct weir_redis_target redis; /* without host where redis_seeds has some */
+    struct weir_redis_seeds redis_seeds;
+    struct weir_store_tls store_tls;
     enum weir_on_store_failure on_store_failure;
     uint32_t nodes;
     uint64_t max_subjects;

@@ -176,6 +176,9 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         weir_str_eq(key, WEIR_STR("on_store_failure"))) {
         return text_field(p, value);
     }
+    if (weir_str_eq(key, WEIR_STR("store_tls"))) {
+        return weir_parse_store_tls(p, value);
+    }
     if (weir_str_eq(key, WEIR_STR("service_token"))) {
         return service_token(p, value);
     }

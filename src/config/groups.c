@@ -77,6 +77,7 @@ static enum weir_err group_item(struct parse *p, const struct node *n, enum weir
     struct weir_group *group = team ? &config->team[config->teams++] : &config->org[config->orgs++];
     weir_subject_set(&group->subject, group->name, scope, d.id, d.plan);
     group->org = d.org;
+    weir_subject_belongs(&group->subject, d.org);
     weir_index_add(team ? &config->_index->team : &config->_index->org, d.id,
                    (uint32_t)(team ? config->teams : config->orgs));
     return WEIR_OK;

@@ -137,6 +137,7 @@ static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
     memcpy(key->secret_sha256, d.sha256, sizeof(key->secret_sha256));
     weir_subject_set(&key->subject, key->name, WEIR_SCOPE_KEY, d.id, d.plan);
     key->group = d.group;
+    weir_subject_belongs(&key->subject, d.group);
     weir_index_add(&config->_index->key, d.id, (uint32_t)config->keys);
     weir_index_add(&config->_index->secret, digest_of(key->secret_sha256), (uint32_t)config->keys);
     return WEIR_OK;

@@ -87,6 +87,11 @@ bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
 /* Two hexadecimal digits for each of `bytes` bytes. */
 bool weir_parse_hex(struct weir_str hex, size_t bytes, uint8_t *ret_bytes);
 
+/* inet_pton's view of a numeric address. */
+bool weir_parse_is_address(int family, const char *host);
+/* "[...]" without its brackets; false when it has none. */
+bool weir_parse_take_brackets(struct weir_str *s);
+
 /* fields.c: the top level and its sections. */
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
@@ -95,6 +100,11 @@ enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *fie
 /* listen, store or on_store_failure. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
+/* store_url.c: the store's kind, and how to reach it. */
+bool weir_parse_store(struct weir_str text, struct weir_config *config);
+/* store_tls.c; and what it must not be beside the store's URL, when all is read. */
+enum weir_err weir_parse_store_tls(struct parse *p, const struct node *n);
+enum weir_err weir_store_tls_finish(struct parse *p);
 /* plans.c, groups.c, keys.c, models.c: the sections of their names. */
 enum weir_err weir_parse_plans(struct parse *p, const struct node *n);
 enum weir_err weir_parse_orgs(struct parse *p, const struct node *n);
@@ -113,5 +123,7 @@ bool weir_glob_matches(struct weir_str glob, struct weir_str text);
 /* Sets the subject's name, "<scope>:<id>" in `room`, and its plan. */
 void weir_subject_set(struct weir_subject *s, char *room, enum weir_scope scope, struct weir_str id,
                       const struct weir_plan *plan);
+/* Its root is that of the group that it belongs to: the org, else the team; NULL: none. */
+void weir_subject_belongs(struct weir_subject *s, const struct weir_group *group);
 
 #endif

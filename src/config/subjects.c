@@ -15,6 +15,13 @@ void weir_subject_set(struct weir_subject *s, char *room, enum weir_scope scope,
     weir_subject_id(s->name, s->id);
 }
 
+void weir_subject_belongs(struct weir_subject *s, const struct weir_group *group)
+{
+    for (; group != NULL; group = group->org) {
+        s->root = group->subject.name;
+    }
+}
+
 unsigned weir_key_subjects(const struct weir_key *key,
                            const struct weir_subject *ret_subject[static WEIR_SCOPE_MODEL])
 {

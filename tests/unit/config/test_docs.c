@@ -67,6 +67,7 @@ static const struct section *section_of(struct weir_str heading)
         {"## Teams and orgs", "teams", "teams: [{", "}]"},
         {"## Keys", "keys", "keys: [{", "}]"},
         {"## Models", "models", "models: {m: {", "}}"},
+        {"### TLS", "store_tls", "store_tls: {", "}"},
         {"## http", "http", "http: {", "}"},
         {"## mock", "mock", "mock: {", "}"},
         {"### mock.output_tokens", "mock.output_tokens", "mock: {output_tokens: {", "}}"},

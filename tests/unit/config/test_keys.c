@@ -259,7 +259,7 @@ static void test_no_error_tells_a_secret(void **state)
         "reservation_ttl: " CANARY "\n",
         "on_store_failure: " CANARY "\n",
         "store: redis://:" CANARY "@\n",
-        "store: rediss://:" CANARY "@h\n",
+        "store: redis+tls://:" CANARY "@h\n",
         "store: redis://:" CANARY "@h:0\n",
         "store: redis://" CANARY "@h\n",
         "store: redis+unix://:" CANARY "@h\n",
