@@ -214,6 +214,12 @@ WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *
 WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_meter meter,
                                              struct weir_limit *ret_limit);
 
+/* A plan's limits as one line of the file writes them, without the braces: "requests: 100/min,
+ * output_tokens: [10k/min, 1M/day]"; at least one. On failure ret_error's text says why; it has no
+ * place. */
+WEIR_MUSTCHECK enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
+                                               struct weir_config_error *ret_error);
+
 /* SHA-256 of a secret. */
 void weir_sha256(struct weir_str secret, uint8_t ret_digest[static 32]);
 

@@ -17,6 +17,8 @@ local call, max, min = redis.call, math.max, math.min
 local SETTLE, CLAIM = 1, 2
 local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
 local RING_MAX, SUM_MAX = 130, 2 ^ 52
+-- Keys go so much later than needed: Redis lets them go by a clock that may be stepped.
+local SPARE_MS = 65000
 
 local function floor_div(a, b)
     return (a - a % b) / b
@@ -39,9 +41,9 @@ local function layout(class, requests, meters)
     return '<' .. rep('I7', meters), '<' .. rep('I7', meters), 7 * meters, 7 * meters + 1
 end
 
--- How long a key must live: it goes min(W, 60 s) later than needed.
-local function life_ms(needed_us, longest_us)
-    return math.ceil((needed_us + min(longest_us, 60000000)) / 1000)
+-- How long a key must live.
+local function life_ms(needed_us)
+    return math.ceil(needed_us / 1000) + SPARE_MS
 end
 
 -- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
@@ -57,7 +59,7 @@ function charge_in_place(subjects, amounts, t, clock)
         if not v then
             return nil
         end
-        local past_us, longest, moved = t, 0, false
+        local past_us, moved = t, false
         while p <= #plan do
             local window_s, mask, n
             window_s, mask, n, p = decode('<I3BB', plan, p)
@@ -138,7 +140,7 @@ function charge_in_place(subjects, amounts, t, clock)
             edits[#edits + 1] = at - 1
             edits[#edits + 1] = encode(HEAD_FORMAT, shape, w, step, room, head, count)
                 .. encode(sums_format, unpack(sum, 1, n)) .. encode(amounts_format, unpack(current, 1, n))
-            past_us, longest = max(past_us, (step + 1) * r + length), max(longest, length)
+            past_us = max(past_us, (step + 1) * r + length)
             at = ring + room * entry
         end
         if at <= #v then
@@ -146,7 +148,7 @@ function charge_in_place(subjects, amounts, t, clock)
         end
         if moved then
             edits[#edits + 1] = key
-            edits[#edits + 1] = life_ms(past_us - t, longest)
+            edits[#edits + 1] = life_ms(past_us - t)
             edits[#edits + 1] = false
         end
         values[s] = v
@@ -465,19 +467,18 @@ local function charge_anew(subjects, amounts, always, t, clock)
     end
 
     local function write_value(key, blocks, t)
-        local resized, moved, until_us, longest = false, false, t, 0
+        local resized, moved, until_us = false, false, t
         for _, b in ipairs(blocks) do
             resized = resized or b.resized
             moved = moved or b.moved
             until_us = max(until_us, leaves_at(b, b.step))
-            longest = max(longest, b.w)
         end
         if resized then
             local parts = {}
             for _, b in ipairs(blocks) do
                 parts[#parts + 1] = head_of(b) .. ring_of(b)
             end
-            call('SET', key, table.concat(parts), 'PX', life_ms(until_us - t, longest))
+            call('SET', key, table.concat(parts), 'PX', life_ms(until_us - t))
             return
         end
         for _, b in ipairs(blocks) do
@@ -487,7 +488,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
             end
         end
         if moved then
-            call('PEXPIRE', key, life_ms(until_us - t, longest))
+            call('PEXPIRE', key, life_ms(until_us - t))
         end
     end
 
@@ -601,7 +602,7 @@ if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
     return { 2 }
 end
 if claims then -- first: what gives back is done once at most
-    call('SET', KEYS[subjects + 1], '', 'PX', claim_ms)
+    call('SET', KEYS[subjects + 1], '', 'PX', claim_ms + SPARE_MS)
 end
 local answer
 if asks then
