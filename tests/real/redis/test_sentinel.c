@@ -178,6 +178,7 @@ static void test_failover(void **state)
     OWNER_UNTIL(o, o->ups > 0);
     assert_string_equal(owner_ask(o, "SET", "weir:{a}", "1"), "OK");
     assert_int_equal(o->downs, 0);
+    until(f.replica.port, "GET weir:{a}", "1"); /* replication is not waited for */
     redis_server_end(&f.primary, SIGKILL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_false(owner_say(o, "GET", "weir:{a}", NULL));

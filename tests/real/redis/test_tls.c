@@ -223,7 +223,7 @@ static void on_echoed(struct shards_owner *o, uint8_t what, void *ptr, bool answ
 static void test_many_bytes(void **state)
 {
     (void)state;
-    enum { CALLS = 2000, BYTES = 8000 };
+    enum { CALLS = 400, BYTES = 8000 };
     struct shards_owner *o = &f.owner;
     char *text = weir_zalloc(BYTES);
     assert_int_equal(try_open("127.0.0.1", f.server.port, "ca.pem", "weir.pem", "weir.key", NULL),
