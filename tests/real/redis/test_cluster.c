@@ -445,6 +445,21 @@ static void test_close_by_a_loss(void **state)
     }
 }
 
+/* Replication is not waited for by whoever writes. */
+static void until_replicated(unsigned port, const char *key, const char *value)
+{
+    redisContext *c = redisConnect("127.0.0.1", (int)port);
+    freeReplyObject(redisCommand(c, "READONLY"));
+    uint64_t until_us = weir_clock_us() + 10000000;
+    for (bool there = false; !there;) {
+        redisReply *r = redisCommand(c, "GET %s", key);
+        there = r != NULL && r->type == REDIS_REPLY_STRING && strcmp(r->str, value) == 0;
+        freeReplyObject(r);
+        assert_true(weir_clock_us() < until_us);
+    }
+    redisFree(c);
+}
+
 /* A primary dies, its replica takes over: found without anybody being asked twice. Replicas that
  * live get nothing. The last test: it leaves a cluster of two. */
 static void test_failover(void **state)
@@ -457,6 +472,7 @@ static void test_failover(void **state)
     open_all(NULL);
     OWNER_UNTIL(o, o->ups > 0);
     assert_string_equal(owner_ask(o, "SET", key, "1"), "OK");
+    until_replicated(replica->server.port, key, "1");
     redis_server_end(&f.cluster.node[0].server, SIGKILL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_false(owner_say(o, "GET", key, NULL));
