@@ -15,10 +15,10 @@ die() {
     exit 1
 }
 
-# Configures and builds one preset; quiet unless something is built or fails.
+# build_preset PRESET [TARGET]: configures and builds; quiet unless something is built or fails.
 build_preset() {
     cmake --preset "$1" >/dev/null
-    cmake --build --preset "$1" >&2
+    cmake --build --preset "$1" --target "${2:-all}" >&2
 }
 
 # Everything in pids ends with the script, however the script ends.

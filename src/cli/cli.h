@@ -3,13 +3,14 @@
 #ifndef WEIR_CLI_CLI_H
 #define WEIR_CLI_CLI_H
 
-/* Exit codes of every command. */
+/* Exit codes of every command; verify has a further one. */
 enum { WEIR_EXIT_OK = 0, WEIR_EXIT_FAILED = 1, WEIR_EXIT_USAGE = 2 };
 
 /* argv[0] is the command's own name. Errors go to stderr as "weir <command>: ..." and name what was
  * expected; on an error nothing is printed on stdout. */
 int weir_cmd_serve(int argc, char **argv);
 int weir_cmd_load(int argc, char **argv);
+int weir_cmd_verify(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
 
 #endif

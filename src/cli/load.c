@@ -27,20 +27,38 @@ struct report {
     void (*write)(const struct weir_load_tally *t, FILE *out);
 };
 
+static bool cannot_write(const char *path)
+{
+    fprintf(stderr, "weir load: cannot write %s: %s\n", path, strerror(errno));
+    return false;
+}
+
+/* Others may not read it: reports hold API keys. NULL: said why. */
+static FILE *open_private(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL) {
+        cannot_write(path);
+    }
+    return file;
+}
+
+/* EINVAL: a pipe or a terminal. */
+static bool truncate_file(FILE *file)
+{
+    return ftruncate(fileno(file), 0) == 0 || errno == EINVAL;
+}
+
 /* Before the run, so that a long one does not end without a place for its report; what stood there
- * is overwritten after the run. It holds API keys: others may not read it. False: said why. */
+ * is overwritten after the run. False: said why. */
 static bool report_open(struct report *r)
 {
     if (r->path == NULL || r->file != NULL) {
         return true;
     }
-    int fd = open(r->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    r->file = fd < 0 ? NULL : fdopen(fd, "w");
-    if (r->file == NULL) {
-        fprintf(stderr, "weir load: cannot write %s: %s\n", r->path, strerror(errno));
-        return false;
-    }
-    return true;
+    r->file = open_private(r->path);
+    return r->file != NULL;
 }
 
 static bool report_write(struct report *r, const struct weir_load_tally *t)
@@ -48,13 +66,46 @@ static bool report_write(struct report *r, const struct weir_load_tally *t)
     if (r->file == NULL) {
         return true;
     }
-    /* EINVAL: a pipe or a terminal */
-    bool good = r->file == stdout || ftruncate(fileno(r->file), 0) == 0 || errno == EINVAL;
+    bool good = r->file == stdout || truncate_file(r->file);
     r->write(t, r->file);
     good = fflush(r->file) == 0 && ferror(r->file) == 0 && good;
-    if (!good) {
-        fprintf(stderr, "weir load: cannot write %s: %s\n", r->path, strerror(errno));
+    return good || cannot_write(r->path);
+}
+
+static bool run(const struct weir_load_options *o, struct weir_load_tally *t,
+                struct weir_load_record *record)
+{
+    char error[WEIR_LOAD_RUN_ERROR_BYTES];
+    if (!weir_load_run(o, t, record, isatty(STDERR_FILENO) == 1, error)) {
+        fprintf(stderr, "weir load: %s\n", error);
+        return false;
     }
+    return true;
+}
+
+static bool run_and_record(const struct weir_load_options *o, struct weir_load_tally *t,
+                           bool *ret_ran)
+{
+    enum { BUFFER_BYTES = 1 << 20 };
+    struct weir_load_record record;
+    FILE *file = open_private(o->record);
+    if (file == NULL) {
+        return false;
+    }
+    setvbuf(file, NULL, _IOFBF, BUFFER_BYTES);
+    bool good = truncate_file(file) || cannot_write(o->record);
+    weir_load_record_init(&record, o, file);
+    *ret_ran = good && run(o, t, &record);
+    if (fflush(file) != 0 || ferror(file) != 0) {
+        good = cannot_write(o->record);
+    }
+    if (record.without_usage > 0) {
+        fprintf(stderr, "weir load: %llu answers without usage are not in %s\n",
+                (unsigned long long)record.without_usage, o->record);
+        good = false;
+    }
+    weir_load_record_deinit(&record);
+    fclose(file);
     return good;
 }
 
@@ -70,16 +121,16 @@ static int run_and_report(const struct weir_load_options *o, struct weir_load_ta
     for (int i = 0; i < REPORTS; i++) {
         good = good && report_open(&report[i]);
     }
-    char error[WEIR_LOAD_RUN_ERROR_BYTES];
-    if (good && !weir_load_run(o, t, isatty(STDERR_FILENO) == 1, error)) {
-        fprintf(stderr, "weir load: %s\n", error);
-        good = false;
+    bool ran = false;
+    if (good && o->record != NULL) {
+        good = run_and_record(o, t, &ran);
     } else if (good) {
-        for (int i = 0; i < REPORTS; i++) {
-            good = report_write(&report[i], t) && good;
-        }
-        good = good && t->all.allowed + t->all.denied > 0;
+        ran = run(o, t, NULL);
     }
+    for (int i = 0; ran && i < REPORTS; i++) {
+        good = report_write(&report[i], t) && good;
+    }
+    good = good && ran && t->all.allowed + t->all.denied > 0;
     for (int i = 1; i < REPORTS; i++) {
         if (report[i].file != NULL) {
             fclose(report[i].file);

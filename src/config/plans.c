@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plans.c - the `plans` section. */
+#include "base/buf.h"
 #include "base/mem.h"
 #include "config/parse.h"
 
@@ -20,6 +21,19 @@ const struct weir_plan *weir_plan_by_name(const struct weir_config *config, stru
         }
     }
     return NULL;
+}
+
+enum weir_err weir_parse_plan(struct parse *p, const struct node *n,
+                              const struct weir_plan **ret_plan)
+{
+    struct weir_str name;
+    WEIR_TRY(weir_parse_scalar(p, n, "the name of a plan", &name));
+    const struct weir_plan *plan = weir_plan_by_name(p->config, name);
+    if (plan == NULL) {
+        return weir_parse_fail(p, n, "plan: expected the name of a plan");
+    }
+    *ret_plan = plan;
+    return WEIR_OK;
 }
 
 static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
@@ -76,6 +90,16 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     return weir_parse_unknown(p, value, "a plan; expected limits or default_output_tokens");
 }
 
+static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
+                             struct weir_plan *ret_plan)
+{
+    if (weir_plan_compile(d->limit, d->limits, ret_plan) != WEIR_OK) {
+        return weir_parse_fail(p, n, "limits: a plan has at most %d lengths of time",
+                               WEIR_PLAN_WINDOWS_MAX);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err plan_entry(struct parse *p, struct weir_str key, const struct node *value,
                                 void *ctx)
 {
@@ -90,10 +114,7 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     const struct node entry = {.at = value->at, .key = value->key, .name = "a plan"};
     WEIR_TRY(weir_parse_mapping(p, &entry, plan_field, &d));
     struct weir_plan *plan = &config->plan[config->plans];
-    if (weir_plan_compile(d.limit, d.limits, plan) != WEIR_OK) {
-        return weir_parse_fail(p, value, "limits: a plan has at most %d lengths of time",
-                               WEIR_PLAN_WINDOWS_MAX);
-    }
+    WEIR_TRY(compile(p, value, &d, plan));
     plan->default_output_tokens = d.default_output_tokens;
     memcpy(plan->name, key.p, key.len);
     config->plans++;
@@ -111,4 +132,40 @@ enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
         return WEIR_ERR_NOMEM;
     }
     return weir_parse_mapping(p, n, plan_entry, NULL);
+}
+
+/* The mapping in braces that is the text's one value. */
+static enum weir_err limits_alone(struct parse *p, struct weir_str text, struct weir_plan *ret_plan)
+{
+    struct plan_draft d = {0};
+    struct weir_yaml yaml;
+    enum weir_err err = weir_yaml_build(p, text, &yaml);
+    if (err == WEIR_OK) {
+        const struct node root = {.at = &yaml.node[0], .name = "limits"};
+        err = weir_parse_mapping(p, &root, limit_field, &d);
+        if (err == WEIR_OK && d.limits == 0) {
+            err = weir_parse_fail(p, NULL, "expected at least one limit, as requests: 100/min");
+        }
+        err = err == WEIR_OK ? compile(p, NULL, &d, ret_plan) : err;
+    }
+    weir_yaml_deinit(&yaml);
+    return err;
+}
+
+enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
+                                struct weir_config_error *ret_error)
+{
+    struct parse p = {.error = ret_error};
+    struct weir_buf b;
+    *ret_error = (struct weir_config_error){0};
+    weir_buf_init(&b, WEIR_YAML_SCALAR_MAX);
+    weir_buf_char(&b, '{');
+    weir_buf_str(&b, text);
+    weir_buf_char(&b, '}');
+    enum weir_err err =
+        b.failed ? weir_parse_fail(&p, NULL, "expected at most %d bytes", WEIR_YAML_SCALAR_MAX - 2)
+                 : limits_alone(&p, weir_buf_view(&b), ret_plan);
+    ret_error->line = ret_error->column = 0; /* the brace is ours */
+    weir_buf_deinit(&b);
+    return err;
 }

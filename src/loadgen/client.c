@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - connections (libuv) and answers (llhttp). Bodies are walked over, never kept. */
+/* client.c - connections (libuv) and answers (llhttp). Bodies are walked over, and kept only for a
+ * record. */
 #include "loadgen/client.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { READ_BYTES = 65536 };
@@ -121,6 +123,33 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
+/* Whether what comes belongs into a record. */
+static bool is_recorded(const llhttp_t *parser)
+{
+    const struct weir_load_conn *conn = parser->data;
+    return parser->status_code == 200 && conn->_client->_all->options->record != NULL &&
+           conn->_client->_busy == conn;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct weir_load_conn *conn = parser->data;
+    if (is_recorded(parser)) {
+        conn->_client->_head_ns = weir_clock_ns();
+        weir_load_usage_begin(&conn->_client->_usage);
+    }
+    return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct weir_load_conn *conn = parser->data;
+    if (is_recorded(parser)) {
+        weir_load_usage_add(&conn->_client->_usage, &conn->_client->_all->_json, weir_str(at, len));
+    }
+    return 0;
+}
+
 /* Pauses: the next request is not sent from inside the parser. */
 static int on_message_complete(llhttp_t *parser)
 {
@@ -139,9 +168,22 @@ static const llhttp_settings_t *parser_settings(void)
         .on_header_field = on_header_field,
         .on_header_value = on_header_value,
         .on_header_value_complete = on_header_value_complete,
+        .on_headers_complete = on_headers_complete,
+        .on_body = on_body,
         .on_message_complete = on_message_complete,
     };
     return &settings;
+}
+
+static void add_usage(struct weir_load_client *client, struct weir_load_answer *answer)
+{
+    struct weir_load_usage *usage = &client->_usage;
+    weir_load_usage_end(usage, &client->_all->_json);
+    answer->sent_ns = client->_sent_ns;
+    answer->head_ns = client->_head_ns;
+    answer->has_usage = usage->found;
+    answer->input_tokens = usage->input_tokens;
+    answer->output_tokens = usage->output_tokens;
 }
 
 /* The answer is whole: `used` when all that came belongs to it. */
@@ -151,6 +193,9 @@ static void conn_answered(struct weir_load_conn *conn, bool used)
     struct weir_load_answer answer = {.meter = WEIR_LOAD_NO_METER};
     if (status == 200) {
         answer.outcome = WEIR_LOAD_ALLOWED;
+        if (conn->_client->_all->options->record != NULL) {
+            add_usage(conn->_client, &answer);
+        }
     } else if (status == 429) {
         answer.outcome = WEIR_LOAD_DENIED;
         answer.meter = denied_by(conn);
@@ -244,6 +289,7 @@ static void write_request(struct weir_load_conn *conn)
     struct weir_load_client *client = conn->_client;
     struct weir_str data =
         weir_load_request_make(&client->_all->_request, conn->_target, client->_key);
+    client->_sent_ns = weir_clock_ns();
     /* uv_buf_t has no const; libuv only reads from it */
     uv_buf_t buf = {.base = client->_all->_request._out.data, .len = data.len};
     int n = uv_try_write((uv_stream_t *)&conn->_tcp, &buf, 1);
@@ -336,6 +382,9 @@ enum weir_err weir_load_clients_open(struct weir_load_clients *c)
     if (c->_read == NULL || c->_client == NULL || c->_conn == NULL) {
         return WEIR_ERR_NOMEM;
     }
+    for (uint32_t i = 0; i < o->clients; i++) {
+        weir_load_usage_init(&c->_client[i]._usage);
+    }
     /* one more than there are, so that on_open never comes out of this function's loop */
     c->_opening = conns + 1;
     for (size_t i = 0; i < conns; i++) {
@@ -396,6 +445,10 @@ void weir_load_clients_close(struct weir_load_clients *c)
 void weir_load_clients_deinit(struct weir_load_clients *c)
 {
     weir_load_request_deinit(&c->_request);
+    weir_json_deinit(&c->_json);
+    for (uint32_t i = 0; c->_client != NULL && i < c->options->clients; i++) {
+        weir_load_usage_deinit(&c->_client[i]._usage);
+    }
     weir_free(c->_read);
     weir_free(c->_client);
     weir_free(c->_conn);

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "loadgen/request.h"
+#include "loadgen/usage.h"
 
 enum weir_load_outcome { WEIR_LOAD_ALLOWED, WEIR_LOAD_DENIED, WEIR_LOAD_ERROR };
 
@@ -40,6 +41,10 @@ struct weir_load_answer {
     uint32_t target;
     uint32_t key;
     uint64_t due_ns;
+    /* for a record only, of an allowed request */
+    uint64_t sent_ns, head_ns; /* when it was written, when the answer's head had come */
+    bool has_usage;
+    uint64_t input_tokens, output_tokens;
 };
 
 struct weir_load_clients;
@@ -62,8 +67,9 @@ struct weir_load_client {
     struct weir_load_clients *_all;
     struct weir_load_conn *_conns; /* one for each target */
     struct weir_load_conn *_busy;  /* that has the request; NULL: none */
-    uint64_t _due_ns;
+    uint64_t _due_ns, _sent_ns, _head_ns;
     uint64_t _active_ms;
+    struct weir_load_usage _usage;
     uint32_t _key;
     bool _resting; /* after a failure, until the next tick: no hot loop of refused connects */
 };
@@ -80,6 +86,7 @@ struct weir_load_clients {
 
     struct weir_load_request _request;
     struct weir_rand _rand; /* targets and keys */
+    struct weir_json _json; /* reads the usage of answers */
     struct weir_load_client *_client;
     struct weir_load_conn *_conn;
     uint64_t _opening;

@@ -26,6 +26,7 @@ static const char help_text[] =
     "  --rate R              requests per second; 0: as fast as it goes (100)\n"
     "  --duration S          seconds (10)\n"
     "  --keys a,b,c          API keys, at random per request\n"
+    "  --key-ids a,b,c       what --record calls the keys (1, 2, ...)\n"
     "  --key-count N         N keys: the prefix and a number from 1 to N\n"
     "  --key-prefix P        what these begin with (sk-load-)\n"
     "  --prompt-tokens A-B   tokens of the prompt, about (50-150)\n"
@@ -35,6 +36,7 @@ static const char help_text[] =
     "  --seed N              the same seed gives the same requests (1)\n"
     "  --json FILE           also write the report as JSON\n"
     "  --html FILE           also write the report as one HTML page\n"
+    "  --record FILE         also write each admitted request, for weir verify\n"
     "  --help                this text\n";
 
 const char *weir_load_options_help(void)
@@ -198,36 +200,52 @@ static bool set_duration(struct parse *p)
 }
 
 /* What may stand in a header field without ending it or being trimmed away. */
-static bool is_key(struct weir_str key)
+static bool is_key(struct weir_str key, size_t bytes_max)
 {
     for (size_t i = 0; i < key.len; i++) {
         if (key.p[i] <= ' ' || key.p[i] > '~') {
             return false;
         }
     }
-    return key.len > 0 && key.len <= WEIR_LOAD_KEY_BYTES_MAX;
+    return key.len > 0 && key.len <= bytes_max;
 }
 
-static bool set_keys(struct parse *p)
+/* The parts between commas; *list was one before, or NULL. */
+static bool read_list(struct parse *p, size_t bytes_max, const char *expected,
+                      struct weir_str **list, uint32_t *ret_count)
 {
     size_t count = 1;
     for (const char *c = p->value; *c != '\0'; c++) {
         count += *c == ',';
     }
-    weir_free(p->o->key_list);
-    p->o->keys = 0;
-    p->o->key_list = weir_zalloc_array(count, sizeof(*p->o->key_list));
-    if (p->o->key_list == NULL) {
-        return refuse(p, "a list of keys that fits into memory");
+    weir_free(*list);
+    *ret_count = 0;
+    *list = weir_zalloc_array(count, sizeof(**list));
+    if (*list == NULL) {
+        return refuse(p, "a list that fits into memory");
     }
-    struct weir_str rest = weir_str_z(p->value), key;
-    while (next_part(&rest, &key)) {
-        if (!is_key(key)) {
-            return refuse(p, "keys of 1 to 512 visible ASCII characters, with commas between");
+    struct weir_str rest = weir_str_z(p->value), part;
+    while (next_part(&rest, &part)) {
+        if (!is_key(part, bytes_max)) {
+            return refuse(p, expected);
         }
-        p->o->key_list[p->o->keys++] = key;
+        (*list)[(*ret_count)++] = part;
     }
     return true;
+}
+
+static bool set_keys(struct parse *p)
+{
+    return read_list(p, WEIR_LOAD_KEY_BYTES_MAX,
+                     "keys of 1 to 512 visible ASCII characters, with commas between",
+                     &p->o->key_list, &p->o->keys);
+}
+
+static bool set_key_ids(struct parse *p)
+{
+    return read_list(p, WEIR_LOAD_KEY_ID_MAX,
+                     "ids of 1 to 100 visible ASCII characters, with commas between",
+                     &p->o->key_ids, &p->o->ids);
 }
 
 static bool set_key_count(struct parse *p)
@@ -244,7 +262,8 @@ static bool set_key_prefix(struct parse *p)
 {
     p->o->key_prefix = weir_str_z(p->value);
     p->has_prefix = true;
-    return is_key(p->o->key_prefix) || refuse(p, "1 to 512 visible ASCII characters");
+    return is_key(p->o->key_prefix, WEIR_LOAD_KEY_BYTES_MAX) ||
+           refuse(p, "1 to 512 visible ASCII characters");
 }
 
 /* "A-B", or "A" for the same at both ends. */
@@ -293,6 +312,12 @@ static bool set_html(struct parse *p)
     return *p->value != '\0' || refuse(p, "the name of a file");
 }
 
+static bool set_record(struct parse *p)
+{
+    p->o->record = p->value;
+    return *p->value != '\0' || refuse(p, "the name of a file");
+}
+
 static bool set_stream(struct parse *p)
 {
     p->o->stream = true;
@@ -315,6 +340,7 @@ static const struct flag {
     {"--rate", set_rate, false},
     {"--duration", set_duration, false},
     {"--keys", set_keys, false},
+    {"--key-ids", set_key_ids, false},
     {"--key-count", set_key_count, false},
     {"--key-prefix", set_key_prefix, false},
     {"--prompt-tokens", set_prompt_tokens, false},
@@ -324,6 +350,7 @@ static const struct flag {
     {"--model", set_model, false},
     {"--json", set_json, false},
     {"--html", set_html, false},
+    {"--record", set_record, false},
     {"--help", set_help, true},
     {"-h", set_help, true},
 };
@@ -371,6 +398,8 @@ static bool check_together(struct parse *p, bool counted)
         wrong = "--keys: expected the API keys to use (or --key-count N --key-prefix P)";
     } else if (p->o->key_list != NULL && (counted || p->has_prefix)) {
         wrong = "--keys: expected either this or --key-count with --key-prefix, not both";
+    } else if (p->o->key_ids != NULL && p->o->ids != p->o->keys) {
+        wrong = "--key-ids: expected as many as there are keys";
     }
     if (wrong != NULL) {
         snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
@@ -409,7 +438,8 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
 void weir_load_options_deinit(struct weir_load_options *o)
 {
     weir_free(o->key_list);
-    o->key_list = NULL;
+    weir_free(o->key_ids);
+    o->key_list = o->key_ids = NULL;
 }
 
 void weir_load_key(const struct weir_load_options *o, uint32_t key, struct weir_buf *out)
@@ -419,5 +449,15 @@ void weir_load_key(const struct weir_load_options *o, uint32_t key, struct weir_
         return;
     }
     weir_buf_str(out, o->key_prefix);
+    weir_buf_u64(out, (uint64_t)key + 1);
+}
+
+void weir_load_subject(const struct weir_load_options *o, uint32_t key, struct weir_buf *out)
+{
+    WEIR_BUF_LIT(out, "key:");
+    if (o->key_ids != NULL) {
+        weir_buf_str(out, o->key_ids[key]);
+        return;
+    }
     weir_buf_u64(out, (uint64_t)key + 1);
 }

@@ -15,6 +15,7 @@ enum {
     WEIR_LOAD_CLIENTS_MAX = 65536,
     WEIR_LOAD_KEYS_MAX = 10000000,
     WEIR_LOAD_KEY_BYTES_MAX = 512,
+    WEIR_LOAD_KEY_ID_MAX = 100,
     WEIR_LOAD_RATE_MAX = 10000000,
     WEIR_LOAD_DURATION_MAX_S = 86400,
     WEIR_LOAD_PROMPT_TOKENS_MAX = 1000000,
@@ -41,12 +42,15 @@ struct weir_load_options {
     struct weir_str *key_list; /* NULL: key_prefix and a number from 1 to keys */
     uint32_t keys;
     struct weir_str key_prefix;
+    struct weir_str *key_ids; /* what the record calls them; NULL: by number */
+    uint32_t ids;
     struct weir_load_range prompt_tokens;
     struct weir_load_range max_tokens;
     uint64_t seed;
     struct weir_str model;
     const char *json; /* NULL: not asked for */
     const char *html;
+    const char *record;
     bool stream;
     bool help;
 };
@@ -58,6 +62,9 @@ WEIR_MUSTCHECK bool weir_load_options_parse(int argc, char **argv, struct weir_l
                                             char error[WEIR_LOAD_ERROR_BYTES]);
 void weir_load_options_deinit(struct weir_load_options *o);
 const char *weir_load_options_help(void);
+/* Appends what a record calls a key, never the key itself: "key:" and its id, or its number from 1.
+ */
+void weir_load_subject(const struct weir_load_options *o, uint32_t key, struct weir_buf *out);
 /* Appends the name of a key, 0 to keys - 1. */
 void weir_load_key(const struct weir_load_options *o, uint32_t key, struct weir_buf *out);
 

@@ -81,6 +81,17 @@ static size_t digits(uint64_t n)
     return count;
 }
 
+/* What follows max_tokens. A record needs the usage of streams, too. */
+static struct weir_str end_of(const struct weir_load_options *o)
+{
+    if (!o->stream) {
+        return WEIR_STR("}");
+    }
+    return o->record == NULL
+               ? WEIR_STR(",\"stream\":true}")
+               : WEIR_STR(",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+}
+
 struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key)
 {
     const struct weir_load_options *o = r->_o;
@@ -89,7 +100,7 @@ struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t tar
     const char *text = r->_text + weir_rand_below(&r->_rand, r->_text_len - text_len + 1);
     uint64_t max_tokens = pick(r, o->max_tokens);
     const struct weir_str after_text = WEIR_STR("\"}],\"max_tokens\":");
-    const struct weir_str end = o->stream ? WEIR_STR(",\"stream\":true}") : WEIR_STR("}");
+    const struct weir_str end = end_of(o);
 
     weir_buf_reset(out);
     WEIR_BUF_LIT(out, "POST /v1/chat/completions HTTP/1.1\r\nHost: ");

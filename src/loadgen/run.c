@@ -25,6 +25,7 @@ enum {
 struct run {
     const struct weir_load_options *o;
     struct weir_load_tally *tally;
+    struct weir_load_record *record; /* NULL: none */
     struct weir_load_clients clients;
     bool progress;
     struct weir_load_client **free; /* a ring: all clients get their turn */
@@ -164,6 +165,9 @@ static void on_answer(void *ctx, const struct weir_load_answer *answer)
     struct run *r = ctx;
     r->answered++;
     weir_load_tally_add(r->tally, answer, weir_clock_ns());
+    if (r->record != NULL && answer->outcome == WEIR_LOAD_ALLOWED) {
+        weir_load_record_add(r->record, answer);
+    }
 }
 
 static void cannot_connect(struct run *r, uint32_t target, int err)
@@ -264,12 +268,14 @@ static bool start(struct run *r)
     return false;
 }
 
-bool weir_load_run(const struct weir_load_options *o, struct weir_load_tally *t, bool progress,
+bool weir_load_run(const struct weir_load_options *o, struct weir_load_tally *t,
+                   struct weir_load_record *record, bool progress,
                    char error[WEIR_LOAD_RUN_ERROR_BYTES])
 {
     struct run r = {
         .o = o,
         .tally = t,
+        .record = record,
         .progress = progress,
         .total = count_due(o),
         .early_ns = o->rate <= EARLY_RATE_MAX ? EARLY_NS : 0,

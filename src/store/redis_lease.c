@@ -56,13 +56,18 @@ static bool finish(struct redis_store *self, struct weir_call *first)
     return alive;
 }
 
+static void append_turn(struct redis_store *self, struct weir_holding *h)
+{
+    h->in_turn = true;
+    h->_turn_next = NULL;
+    *self->turn_last = h;
+    self->turn_last = &h->_turn_next;
+}
+
 static void call_this_turn(struct redis_store *self, struct weir_holding *h)
 {
     if (!h->in_turn && !h->in_flight) {
-        h->in_turn = true;
-        h->_turn_next = NULL;
-        *self->turn_last = h;
-        self->turn_last = &h->_turn_next;
+        append_turn(self, h);
     }
     weir_loop_at_turn_end(self->loop, &self->turn);
 }
@@ -111,17 +116,18 @@ static void lapse(struct redis_store *self, struct weir_holding *h)
     if (self->config->on_store_failure == WEIR_FAIL_LOCAL) {
         const struct weir_amounts nothing = {0};
         uint64_t debt;
-        enum weir_err err =
-            weir_embedded_settle(self->shared->table, h->named, h->subjects, lease.at_us,
-                                 &lease.left, &nothing, redis_store_now_us(self), &debt);
+        enum weir_err err = weir_embedded_settle(self->shared->table, h->named, h->subjects,
+                                                 lease.at_us, &lease.left, &nothing,
+                                                 redis_store_now_us(self, h->named[0]), &debt);
         (void)err; /* lower only: needs no memory */
     }
 }
 
 /* False: nothing was sent. */
-static bool send_call(struct redis_store *self, struct weir_holding *h, uint64_t now_us)
+static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
+                      struct weir_holding *h, uint64_t now_us)
 {
-    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    struct weir_buf *out = weir_redis_conn_begin(conn);
     const struct weir_amounts *ask[WEIR_CALL_ASKS_MAX];
     struct weir_redis_lease lease = {.ask = ask, .back = h->back};
     if (out == NULL) {
@@ -139,12 +145,12 @@ static bool send_call(struct redis_store *self, struct weir_holding *h, uint64_t
     const struct weir_redis_charge charge = {
         .subject = h->named,
         .subjects = h->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, now_us),
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, h->named[0]), now_us),
         .amounts = h->debt,
         .lease = &lease,
     };
     weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(self->conn, LEASE, h, now_us)) {
+    if (!weir_redis_conn_end(conn, LEASE, h, now_us)) {
         return false;
     }
     h->flying = unwait(h, lease.asks);
@@ -153,28 +159,29 @@ static bool send_call(struct redis_store *self, struct weir_holding *h, uint64_t
     h->flying_debt = h->debt;
     h->debt = (struct weir_amounts){0};
     h->in_flight = true;
-    self->flights++;
     return true;
 }
 
+/* Those of a shard that has enough under way wait for its answers, and hold up no other. */
 static void run_turn(struct weir_turn_end *turn)
 {
     struct redis_store *self = self_of_turn(turn);
-    while (self->turn_first != NULL && self->flights < FLIGHTS_MAX) {
-        struct weir_holding *h = self->turn_first;
-        self->turn_first = h->_turn_next;
-        if (self->turn_first == NULL) {
-            self->turn_last = &self->turn_first;
-        }
-        h->in_turn = false;
+    struct weir_holding *all = self->turn_first, *h;
+    self->turn_first = NULL;
+    self->turn_last = &self->turn_first;
+    while ((h = all) != NULL) {
         uint64_t now_us = weir_clock_us();
-        if (send_call(self, h, now_us)) {
-            continue;
-        }
-        struct weir_call *first = unwait(h, UINT32_MAX);
-        watch(self, h, now_us); /* what goes back waits */
-        if (!decide_all_without_store(self, first)) {
-            return;
+        struct weir_redis_conn *conn = redis_conn_of(self, h->named, h->subjects);
+        all = h->_turn_next;
+        h->in_turn = false;
+        if (conn != NULL && weir_redis_conn_in_flight(conn) >= FLIGHTS_MAX) {
+            append_turn(self, h);
+        } else if (!send_call(self, conn, h, now_us)) {
+            struct weir_call *first = unwait(h, UINT32_MAX);
+            watch(self, h, now_us); /* what goes back waits */
+            if (!decide_all_without_store(self, first)) {
+                return;
+            }
         }
     }
 }
@@ -208,8 +215,10 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
         return redis_take_alone(self, call);
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    switch (weir_holding_ask(h, call->now_us, weir_clock_rule_store_us(&self->clock, call->now_us),
-                             &call->amounts, &call->decision)) {
+    switch (weir_holding_ask(
+        h, call->now_us,
+        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us),
+        &call->amounts, &call->decision)) {
     case WEIR_HELD_ALLOWED:
         redis_grant(self, call, redis_granted_epoch(self));
         redis_count(&self->base.stats.lease_decisions, 1);
@@ -220,7 +229,8 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     case WEIR_HELD_ASK_STORE:
         break;
     }
-    if (!weir_redis_conn_is_up(self->conn)) {
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
+    if (conn == NULL || !weir_redis_conn_is_up(conn)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
@@ -308,7 +318,6 @@ static void land(struct redis_store *self, struct weir_holding *h, bool decided)
     }
     h->flying_debt = (struct weir_amounts){0};
     h->flying = NULL;
-    self->flights--;
     /* in_flight until all are told: it must not go meanwhile */
     if (!(decided ? finish(self, first) : decide_all_without_store(self, first))) {
         return;
@@ -320,6 +329,10 @@ static void land(struct redis_store *self, struct weir_holding *h, bool decided)
     } else {
         watch(self, h, weir_clock_us());
     }
+}
+
+void redis_leases_go_on(struct redis_store *self)
+{
     if (self->turn_first != NULL) {
         weir_loop_at_turn_end(self->loop, &self->turn);
     }
@@ -332,7 +345,7 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
     uint64_t now_us = weir_clock_us();
     bool decided = weir_redis_answer_granted(reply, h->named, h->subjects, h->flights, &g);
     if (decided) {
-        redis_answered(self, sent_us, now_us, g.clock_us);
+        redis_answered(self, h->named[0], sent_us, now_us, g.clock_us);
         if (h->flights > 0) {
             decide_flying(self, h, &g, sent_us, now_us);
         }
@@ -405,8 +418,9 @@ static void give_all_back(struct redis_store *self)
         for (struct weir_holding *h = self->holdings.bucket[i]; h != NULL; h = h->_next) {
             (void)unwait(h, UINT32_MAX); /* dropped: nobody is called */
             lapse(self, h);
-            if (weir_holding_has_news(h) && !send_call(self, h, now_us)) {
-                return;
+            if (weir_holding_has_news(h)) {
+                /* as far as its connection takes it: else it counts until its window is over */
+                (void)send_call(self, redis_conn_of(self, h->named, h->subjects), h, now_us);
             }
         }
     }
@@ -420,7 +434,7 @@ void redis_leases_close(struct redis_store *self)
     if (self->timer == NULL) {
         return;
     }
-    if (self->conn != NULL && weir_redis_conn_is_up(self->conn)) {
+    if (self->shards != NULL) {
         give_all_back(self);
     }
     weir_loop_turn_end_cancel(self->loop, &self->turn);

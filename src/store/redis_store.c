@@ -19,6 +19,39 @@ static struct redis_store *self_of(struct weir_store *s)
     return (struct redis_store *)s;
 }
 
+/* ---- where a subject is ---- */
+
+struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
+{
+    char key[WEIR_REDIS_KEY_MAX];
+    return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
+}
+
+uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
+{
+    return weir_clock_rule_store_us(redis_clock_of(self, subject), weir_clock_us());
+}
+
+struct weir_redis_conn *redis_conn_of(struct redis_store *self,
+                                      const struct weir_subject *const *subject, unsigned subjects)
+{
+    char first[WEIR_REDIS_KEY_MAX], other[WEIR_REDIS_KEY_MAX];
+    struct weir_str key = weir_redis_key(subject[0], first);
+    for (unsigned i = 1; i < subjects; i++) {
+        uint32_t held;
+        if (!weir_redis_shards_apart(self->shards, key, weir_redis_key(subject[i], other))) {
+            continue;
+        }
+        redis_count(&self->base.stats.errors, 1);
+        if (weir_log_gate_pass(&self->error_log, 1, weir_clock_us(), &held)) {
+            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in several slots of the "
+                                    "Redis Cluster: not charged there");
+        }
+        return NULL;
+    }
+    return weir_redis_shards_conn(self->shards, key);
+}
+
 /* ---- without the store ---- */
 
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
@@ -63,7 +96,7 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
     }
     enum weir_err err =
         weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
-                           redis_store_now_us(self), &call->decision);
+                           redis_store_now_us(self, subject[0]), &call->decision);
     if (err != WEIR_OK) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
@@ -90,7 +123,7 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
         redis_count(&self->base.stats.closed_decisions, 1);
         break;
     case WEIR_FAIL_OPEN:
-        weir_decision_begin(&call->decision, redis_store_now_us(self));
+        weir_decision_begin(&call->decision, redis_store_now_us(self, call->subject[0]));
         call->outcome = WEIR_OUTCOME_DECIDED;
         redis_count(&self->base.stats.open_decisions, 1);
         break;
@@ -101,7 +134,8 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
 {
-    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
+    struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
@@ -109,11 +143,11 @@ enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
     const struct weir_redis_charge charge = {
         .subject = call->subject,
         .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, call->now_us),
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, call->subject[0]), call->now_us),
         .amounts = call->amounts,
     };
     weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(self->conn, TAKE, call, call->now_us)) {
+    if (!weir_redis_conn_end(conn, TAKE, call, call->now_us)) {
         redis_count(&self->base.stats.errors, 1);
         redis_decide_without_store(self, call);
         return WEIR_OK;
@@ -146,9 +180,10 @@ void redis_remember(struct redis_store *self, const struct weir_subject *const *
 }
 
 /* What an answer says of the store's clock, and that there was one. */
-void redis_answered(struct redis_store *self, uint64_t sent_us, uint64_t now_us, uint64_t clock_us)
+void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
+                    uint64_t now_us, uint64_t clock_us)
 {
-    if (!weir_clock_rule_learn(&self->clock, sent_us, now_us, clock_us)) {
+    if (!weir_clock_rule_learn(redis_clock_of(self, subject), sent_us, now_us, clock_us)) {
         redis_count(&self->base.stats.clock_refusals, 1);
     }
     redis_count(&self->base.stats.round_trips, 1);
@@ -164,7 +199,7 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
         redis_count(&self->base.stats.errors, 1);
         redis_decide_without_store(self, call);
     } else {
-        redis_answered(self, sent_us, now_us, clock_us);
+        redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
         call->outcome = WEIR_OUTCOME_DECIDED;
         redis_grant(self, call, redis_granted_epoch(self));
         if (call->decision.allowed) {
@@ -184,9 +219,9 @@ void redis_settle_copy(struct redis_store *self, const struct weir_settle *settl
     uint64_t debt;
     if (self->config->on_store_failure == WEIR_FAIL_LOCAL &&
         r->epoch == redis_granted_epoch(self)) {
-        enum weir_err err =
-            weir_embedded_settle(self->shared->table, settle->subject, settle->subjects, r->at_us,
-                                 &r->reserved, &settle->used, redis_store_now_us(self), &debt);
+        enum weir_err err = weir_embedded_settle(
+            self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
+            &settle->used, redis_store_now_us(self, settle->subject[0]), &debt);
         (void)err; /* without room the reservation stands, in the copy only */
     }
 }
@@ -205,14 +240,15 @@ static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settl
 static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
-    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects);
+    struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return settle_not_sent(self, settle);
     }
     struct weir_redis_charge charge = {
         .subject = settle->subject,
         .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, settle->now_us),
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, settle->subject[0]), settle->now_us),
         .settles = true,
         .taken_at_us = r->at_us,
         .claim_nonce = settle->claim ? r->nonce : 0,
@@ -221,8 +257,8 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
     weir_redis_charge_command(out, self->sha, &charge);
     bool watched = settle->done != NULL;
-    if (!weir_redis_conn_end(self->conn, watched ? SETTLE : SETTLE_UNWATCHED,
-                             watched ? settle : NULL, settle->now_us)) {
+    if (!weir_redis_conn_end(conn, watched ? SETTLE : SETTLE_UNWATCHED, watched ? settle : NULL,
+                             settle->now_us)) {
         return settle_not_sent(self, settle);
     }
     if (watched) {
@@ -244,16 +280,17 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
         return WEIR_OK;
     }
     if (r->epoch == self->shared->epoch) {
-        settle->result = weir_embedded_settle_call(self->shared->table, self->shared->settled,
-                                                   settle, redis_store_now_us(self), &s->stats);
+        settle->result =
+            weir_embedded_settle_call(self->shared->table, self->shared->settled, settle,
+                                      redis_store_now_us(self, settle->subject[0]), &s->stats);
         return WEIR_OK;
     }
     if (r->epoch % 2 == 1) {
         settle->result = WEIR_SETTLE_ELSEWHERE;
         return WEIR_OK;
     }
-    if (settle->claim &&
-        redis_store_now_us(self) > r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
+    if (settle->claim && redis_store_now_us(self, settle->subject[0]) >
+                             r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
         settle->result = WEIR_SETTLE_EXPIRED;
         return WEIR_OK;
     }
@@ -319,6 +356,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
 {
     struct redis_store *self = ctx;
     bool breaks = weir_redis_answer_breaks(reply);
+    redis_leases_go_on(self);
     if (reply->type == REDIS_REPLY_ERROR && !breaks) {
         on_error(self, reply);
     }
@@ -346,6 +384,7 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
 {
     struct redis_store *self = ctx;
     redis_count(&self->base.stats.errors, 1);
+    redis_leases_go_on(self);
     if (what == TAKE) {
         struct weir_call *call = ptr;
         redis_decide_without_store(self, call);
@@ -389,7 +428,7 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 static bool ready(const struct weir_store *s)
 {
     const struct redis_store *self = (const struct redis_store *)s;
-    return weir_redis_conn_is_up(self->conn) && weir_clock_us() >= self->refused_until_us;
+    return weir_redis_shards_are_up(self->shards) && weir_clock_us() >= self->refused_until_us;
 }
 
 static uint64_t subjects(const struct weir_store *s)
@@ -401,7 +440,7 @@ static void close_store(struct weir_store *s)
 {
     struct redis_store *self = self_of(s);
     redis_leases_close(self);
-    weir_redis_conn_close(self->conn);
+    weir_redis_shards_close(self->shards);
     weir_free(self);
 }
 
@@ -431,16 +470,19 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     weir_random_bytes(&seed, sizeof(seed));
     weir_rand_init(&self->nonces, seed);
     weir_redis_script_sha(self->sha);
-    weir_clock_rule_init(&self->clock, weir_clock_us(), weir_clock_wall_us());
     self->base.ops = &ops;
     self->config = config;
     self->shared = shared;
     self->was_up = true;
+    char text[WEIR_REDIS_TLS_TEXT];
     enum weir_err err = redis_leases_open(self, loop);
     if (err == WEIR_OK) {
-        err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+        err = weir_redis_shards_open(loop, config, &owner, &self->shards, text);
     }
     if (err != WEIR_OK) {
+        if (err == WEIR_ERR_INVALID) {
+            weir_log(WEIR_LOG_ERROR, "store: %s", text);
+        }
         redis_leases_close(self);
         weir_free(self);
         return err;

@@ -21,6 +21,8 @@ local call, max, min = redis.call, math.max, math.min
 local SETTLE, CLAIM, LEASE = 1, 2, 4
 local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
 local RING_MAX, SUM_MAX = 130, 2 ^ 52
+-- Keys go so much later than needed: Redis lets them go by a clock that may be stepped.
+local SPARE_MS = 65000
 
 local function floor_div(a, b)
     return (a - a % b) / b
@@ -45,9 +47,9 @@ local function layout(class, requests, meters)
     return '<' .. rep('I7', meters), '<' .. rep('I7', meters), 7 * meters, 7 * meters + 1
 end
 
--- How long a key must live: it goes min(W, 60 s) later than needed.
-local function life_ms(needed_us, longest_us)
-    return math.ceil((needed_us + min(longest_us, 60000000)) / 1000)
+-- How long a key must live.
+local function life_ms(needed_us)
+    return math.ceil(needed_us / 1000) + SPARE_MS
 end
 
 -- ---- the decision ----
@@ -288,14 +290,13 @@ function charge_in_place(subjects, asked, t)
         return values, t, ahead, mask, false
     end
     local answer = {}
-    local past_us, longest, moved = {}, {}, {}
+    local past_us, moved = {}, {}
     for _, b in ipairs(blocks) do
         local s = b.subject
         if not add_to_block(b, values[s], total, edits, KEYS[s], answer) then
             return nil
         end
         past_us[s] = max(past_us[s] or t, (b.step + 1) * b.r + b.length)
-        longest[s] = max(longest[s] or 0, b.length)
         moved[s] = moved[s] or b.moved
     end
     for i = 1, #edits, 3 do
@@ -303,7 +304,7 @@ function charge_in_place(subjects, asked, t)
     end
     for s = 1, subjects do
         if moved[s] then
-            call('PEXPIRE', KEYS[s], life_ms(past_us[s] - t, longest[s]))
+            call('PEXPIRE', KEYS[s], life_ms(past_us[s] - t))
         end
     end
     return answer, t, ahead, mask, all
@@ -602,19 +603,18 @@ local function charge_anew(subjects, asked, t)
     end
 
     local function write_value(key, blocks, t)
-        local resized, moved, until_us, longest = false, false, t, 0
+        local resized, moved, until_us = false, false, t
         for _, b in ipairs(blocks) do
             resized = resized or b.resized
             moved = moved or b.moved
             until_us = max(until_us, leaves_at(b, b.step))
-            longest = max(longest, b.w)
         end
         if resized then
             local parts = {}
             for _, b in ipairs(blocks) do
                 parts[#parts + 1] = head_of(b) .. ring_of(b)
             end
-            call('SET', key, table.concat(parts), 'PX', life_ms(until_us - t, longest))
+            call('SET', key, table.concat(parts), 'PX', life_ms(until_us - t))
             return
         end
         for _, b in ipairs(blocks) do
@@ -624,7 +624,7 @@ local function charge_anew(subjects, asked, t)
             end
         end
         if moved then
-            call('PEXPIRE', key, life_ms(until_us - t, longest))
+            call('PEXPIRE', key, life_ms(until_us - t))
         end
     end
 
@@ -775,7 +775,7 @@ if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
     return { 2 }
 end
 if claims then -- first: what gives back is done once at most
-    call('SET', KEYS[subjects + 1], '', 'PX', claim_ms)
+    call('SET', KEYS[subjects + 1], '', 'PX', claim_ms + SPARE_MS)
 end
 if settles then
     if not is_none(amounts) then

@@ -73,7 +73,7 @@ static void granted(const redisReply *r, const struct weir_subject *const *named
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct weir_amounts amounts[] = {{{0}}, {{1, 10, 20, 30}}, {{6, 0, 0, 0}}};
-    if (size == 0 || promises_much(data, size)) {
+    if (size == 0 || resp_promises_much(data, size)) {
         return 0;
     }
     struct weir_plan plan;

@@ -48,7 +48,7 @@ struct asked {
     struct weir_redis_granted granted;
 };
 
-static void send(struct stream *s, struct asked *a)
+static void send_ask(struct stream *s, struct asked *a)
 {
     for (unsigned i = 0; i < a->lease.asks; i++) {
         a->ask[i] = &a->amount[i];
@@ -316,7 +316,7 @@ static void step(struct stream *s)
         a.debt = random_amounts(s);
         a.debt.of[WEIR_METER_REQUESTS]++;
     }
-    send(s, &a);
+    send_ask(s, &a);
     follow(s, &a);
     same_bytes(s, s->now_us > a.granted.at_us ? s->now_us : a.granted.at_us);
     if (!weir_amounts_none(&a.granted.ahead) && s->grants < GRANTS) {
@@ -398,7 +398,7 @@ static struct asked ask(struct stream *s, const struct weir_amounts *amount, uns
 {
     struct asked a = {.lease = {.asks = asks, .want = want}};
     memcpy(a.amount, amount, asks * sizeof(amount[0]));
-    send(s, &a);
+    send_ask(s, &a);
     return a;
 }
 
@@ -440,14 +440,14 @@ static void test_passed_over(void **state)
     struct asked back = {.lease = {.asks = 1, .returns = 1}};
     back.back[0] = (struct weir_return){s.now_us, {{1, 300, 0, 300}}};
     back.amount[0] = weir_amounts(1, 300, 0);
-    send(&s, &back);
+    send_ask(&s, &back);
     assert_true(back.granted.all);
     freeReplyObject(back.reply);
     /* what is owed comes before what is asked, and is charged whether it fits or not */
     struct asked debt = {.lease = {.asks = 1, .returns = 1}, .debt = {{0, 50, 0, 50}}};
     debt.back[0] = (struct weir_return){s.now_us, {{1, 49, 0, 49}}};
     debt.amount[0] = weir_amounts(1, 1, 0);
-    send(&s, &debt);
+    send_ask(&s, &debt);
     assert_memory_equal(debt.granted.mask, "0", 1);
     freeReplyObject(debt.reply);
     const struct weir_redis_charge look = {

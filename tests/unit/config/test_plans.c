@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rates, plans, and what unknown keys get. */
 #include "base/buf.h"
+#include "base/mem.h"
 #include "support/configs.h"
 
 enum { DAY_S = 86400 };
@@ -220,13 +221,50 @@ static void test_unknown_keys(void **state)
     refused(PLAN "unknown_keys: x\n", 2, 15, "unknown_keys: expected reject or the name of a plan");
 }
 
+static void limits_refused(const char *text, const char *begin)
+{
+    struct weir_plan plan;
+    struct weir_config_error error;
+    assert_int_equal(weir_limits_parse(weir_str_z(text), &plan, &error), WEIR_ERR_INVALID);
+    if (strncmp(error.text, begin, strlen(begin)) != 0) {
+        fail_msg("%s: %s", text, error.text);
+    }
+}
+
+/* Limits without a file around them. */
+static void test_limits_alone(void **state)
+{
+    (void)state;
+    struct weir_plan plan;
+    struct weir_config_error error;
+    struct weir_str text = WEIR_STR("requests: 5/7s, output_tokens: [10k/min, 1M/day]");
+    assert_int_equal(weir_limits_parse(text, &plan, &error), WEIR_OK);
+    assert_int_equal(plan.limits, 3);
+    assert_int_equal(plan.windows, 3);
+    assert_int_equal(plan.window[0].window_us, 7000000);
+    assert_int_equal(plan.window[0].capacity[0], 5);
+    assert_int_equal(plan.window[2].meter[0], WEIR_METER_OUTPUT_TOKENS);
+    assert_int_equal(plan.window[2].capacity[0], 1000000);
+    limits_refused("", "expected at least one limit");
+    limits_refused("requests", "requests: expected a rate");
+    limits_refused("cost: 1/s", "cost: unknown field of limits");
+    limits_refused("requests: 1/s}, {requests: 1/s", "not valid YAML");
+    limits_refused("requests: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s,1/9s]",
+                   "limits: a plan has at most 8 lengths");
+    char *longest = weir_zalloc(5001);
+    assert_non_null(longest);
+    memset(longest, ' ', 5000);
+    limits_refused(longest, "expected at most 4094 bytes");
+    weir_free(longest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
         cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
-        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_limits_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,8 @@ static void test_extras(void **state)
     refused("models: !a [b]\n", 1, 9, why);
     refused("workers: *a\n", 1, 11, why);
     refused("<<: *a\n", 1, 6, why);
-    struct weir_config *c = taken("models: [\"&a\", '*b', \"!c\", '%d']\n");
-    assert_string_equal(c->model[2], "!c");
+    struct weir_config *c = taken("models: {\"&a\": {}, '*b': {}, \"!c\": {}, '%d': {}}\n");
+    assert_string_equal(c->model[2].name, "model:!c");
     weir_config_free(c);
 }
 
@@ -202,8 +202,9 @@ static void test_no_memory(void **state)
     (void)state;
     const struct weir_str yaml =
         WEIR_STR("plans: {p: {limits: {requests: 1/s}}, q: {}}\n"
-                 "keys: [{id: \"\\x61\", secret: b, plan: p}, {id: b, secret: c, plan: q}]\n"
-                 "models: [a, b, c]\nservice_token: \"\\x61\"\n");
+                 "orgs: [{id: o, plan: p}]\nteams: [{id: t, org: o}]\n"
+                 "keys: [{id: \"\\x61\", secret: b, plan: p}, {id: b, secret: c, team: t}]\n"
+                 "models: {a: {plan: p}, \"b*\": {}}\nservice_token: \"\\x61\"\n");
     uint64_t n = 0;
     for (enum weir_err err = WEIR_ERR_NOMEM; err != WEIR_OK; n++) {
         struct weir_config *c = NULL;
@@ -221,7 +222,7 @@ static void test_no_memory(void **state)
         }
         assert_true(n < 100);
     }
-    assert_true(n > 8);
+    assert_true(n > 14);
 }
 
 static void test_load(void **state)

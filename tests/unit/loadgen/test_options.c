@@ -176,6 +176,36 @@ static void test_keys(void **state)
     weir_load_options_deinit(&o);
 }
 
+static void test_key_ids(void **state)
+{
+    (void)state;
+    struct weir_load_options o;
+    char error[WEIR_LOAD_ERROR_BYTES], longest[WEIR_LOAD_KEY_ID_MAX + 2];
+    struct weir_buf name;
+    weir_buf_init(&name, 64);
+    assert_true(PARSE(&o, error, TARGET, "--keys", "sk-1,sk-2", "--key-ids", "a,b"));
+    weir_load_subject(&o, 1, &name);
+    assert_true(weir_str_eq(weir_buf_view(&name), WEIR_STR("key:b")));
+    weir_load_options_deinit(&o);
+    assert_true(PARSE(&o, error, TARGET, "--keys", "sk-1,sk-2"));
+    weir_buf_reset(&name);
+    weir_load_subject(&o, 1, &name);
+    assert_true(weir_str_eq(weir_buf_view(&name), WEIR_STR("key:2")));
+    weir_load_options_deinit(&o);
+    weir_buf_deinit(&name);
+
+    assert_false(PARSE(&o, error, TARGET, "--keys", "sk-1,sk-2", "--key-ids", "a"));
+    assert_non_null(strstr(error, "as many as there are keys"));
+    weir_load_options_deinit(&o);
+    refuses("--key-ids", "a,", "ids of 1 to 100");
+    memset(longest, 'i', sizeof(longest));
+    longest[WEIR_LOAD_KEY_ID_MAX + 1] = '\0';
+    refuses("--key-ids", longest, "ids of 1 to 100");
+    longest[WEIR_LOAD_KEY_ID_MAX] = '\0';
+    accepts("--key-ids", longest, &o);
+    refuses("--record", "", "file");
+}
+
 static void test_key_names(void **state)
 {
     (void)state;
@@ -196,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_forms),    cmocka_unit_test(test_targets),
         cmocka_unit_test(test_keys),     cmocka_unit_test(test_key_names),
+        cmocka_unit_test(test_key_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

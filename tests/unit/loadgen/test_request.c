@@ -76,6 +76,11 @@ static void test_bytes(void **state)
     check_request(weir_load_request_make(&r, 1, 0), "[::1]:81", "sk-a", "}");
     o.stream = true;
     check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a", ",\"stream\":true}");
+    o.record = "file";
+    check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a",
+                  ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    o.stream = false;
+    check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a", "}");
     weir_load_request_deinit(&r);
 }
 
