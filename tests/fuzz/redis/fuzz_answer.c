@@ -32,18 +32,6 @@ static void check(const struct weir_decision *d, unsigned limits, const struct w
     }
 }
 
-/* hiredis makes room for as many elements as an array promises: that is not what is tested. */
-static bool promises_much(const uint8_t *data, size_t size)
-{
-    unsigned digits = 0;
-    bool length = false;
-    for (size_t i = 0; i < size && digits < 5; i++) {
-        length = data[i] == '*' || (length && data[i] >= '0' && data[i] <= '9');
-        digits = length && data[i] != '*' ? digits + 1 : 0;
-    }
-    return digits >= 5;
-}
-
 /* What a list of requests is answered: all of it can be used as it says. */
 static void granted(const redisReply *r, const struct weir_subject *const *named, unsigned subjects,
                     const struct weir_plan *plan)
