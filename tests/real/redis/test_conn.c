@@ -18,7 +18,9 @@
 
 enum { CALLS_MAX = 4096, KIND = 7 };
 
-static const char GOOD_INFO[] = "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n";
+static const char GOOD_INFO[] = "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n"
+                                "run_id:0123456789abcdef0123456789abcdef01234567\r\n"
+                                "master_replid:fedcba9876543210fedcba9876543210fedcba98\r\n";
 
 struct fixture;
 

@@ -28,11 +28,16 @@ static struct verdict check(const struct weir_redis_target *target, enum redis_g
     return v;
 }
 
+#define RUN_ID      "0123456789abcdef0123456789abcdef01234567"
+#define REPLICATION "fedcba9876543210fedcba9876543210fedcba98"
+
+/* `info` says nothing of who the server is. */
 static struct verdict check_info_of(enum weir_redis_part part, const char *info)
 {
+    static const char who[] = "\r\nrun_id:" RUN_ID "\r\nmaster_replid:" REPLICATION "\r\n";
     const struct weir_redis_target target = {.part = part, .port = 6379};
     char text[2048];
-    snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(info), info);
+    snprintf(text, sizeof(text), "$%zu\r\n%s%s\r\n", strlen(info) + strlen(who), info, who);
     return check(&target, REDIS_INFO, text);
 }
 
