@@ -181,8 +181,8 @@ bool weir_redis_answer_enter(const redisReply *reply, struct weir_redis_entered 
         .beat = reply->element[BEAT]->integer,
         .clock_us = (uint64_t)reply->element[ENTER_CLOCK]->integer,
     };
-    return accepted->len == 0 || take_identity(weir_str(accepted->str, (size_t)accepted->len),
-                                               &ret_entered->accepted);
+    return accepted->len == 0 ||
+           take_identity(weir_str(accepted->str, (size_t)accepted->len), &ret_entered->accepted);
 }
 
 bool weir_redis_answer_beat(const redisReply *reply, struct weir_redis_beaten *ret_beaten)

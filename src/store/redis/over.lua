@@ -240,6 +240,7 @@ local function merge(key, low, high, since_us, plan, record)
             local y = j <= #b and full_step(more, b[j]) or NEVER
             step = min(x, y)
             out[o + 1] = step % 256
+            local total = 0
             for m = 1, n do
                 local amount = x == step and a[i + m] or 0
                 if y == step then
@@ -247,11 +248,13 @@ local function merge(key, low, high, since_us, plan, record)
                     amount, sum[m] = amount + add, sum[m] + add
                     class = max(class, class_of(w.requests and m == 1, sum[m], amount))
                 end
-                out[o + 1 + m] = amount
+                out[o + 1 + m], total = amount, total + amount
             end
-            o = o + n + 1
             i = x == step and i + n + 1 or i
             j = y == step and j + n + 1 or j
+            if total > 0 or i > #a and j > #b then -- a closed entry of nothing is left out
+                o = o + n + 1
+            end
         end
         local count = o / (n + 1) - 1
         assert(count <= RING_MAX, 'weir: too many entries')
