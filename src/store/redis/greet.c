@@ -131,7 +131,10 @@ static const char *info_problem(const redisReply *info, const struct weir_redis_
                "it is ";
     }
     *ret_value = weir_str(info->str, 0);
-    return NULL;
+    struct weir_redis_identity identity;
+    return weir_redis_identity_read(info, &identity)
+               ? NULL
+               : "does not say which primary it is: expected run_id and master_replid in INFO";
 }
 
 /* One that was named a moment ago may have been replaced meanwhile: whoever named it is asked
@@ -179,11 +182,6 @@ static bool check_info(const struct weir_redis_target *target, const redisReply 
                                                             : "does not answer INFO as Redis does";
     if (problem == NULL && is_replica(reply, target, ret_why)) {
         problem = "is a replica: expected the primary";
-    }
-    struct weir_redis_identity identity;
-    if (problem == NULL && redis_keeps_windows(target) &&
-        !weir_redis_identity_read(reply, &identity)) {
-        problem = "does not say which primary it is: expected run_id and master_replid in INFO";
     }
     if (problem != NULL) {
         say(ret_text, problem, value);

@@ -21,7 +21,7 @@ local seconds, clock = tonumber(time[1]), time[1] * 1000000 + time[2]
 
 -- ---- beats ----
 
-local LIVING_S, KEPT_S, KEPT_FEW_S, FIELDS_MAX, PIECE = 3, 3600, 10, 2000, 1000
+local LIVING_S, KEPT_S, KEPT_FEW_S, FIELDS_MAX, PIECE = 3, 3600, 10, 1000, 1000
 
 local function two_numbers(text)
     local first, second = string.match(text or '', '^(%d+) (%d+)$')
@@ -35,8 +35,8 @@ local function count_living(beats)
     local all, living, gone = call('HGETALL', beats), 0, {}
     local kept_s = #all > 2 * FIELDS_MAX and KEPT_FEW_S or KEPT_S
     for i = 1, #all, 2 do
-        local _, at = two_numbers(all[i + 1])
-        local age_s = math.abs(seconds - (at or 0)) -- another primary's clock may have been ahead
+        -- ten digits of seconds; another primary's clock may have been ahead
+        local age_s = math.abs(seconds - (tonumber(string.sub(all[i + 1], -10)) or 0))
         if all[i] ~= 'living' and age_s > kept_s then
             gone[#gone + 1] = all[i]
         elseif all[i] ~= 'living' and age_s <= LIVING_S then
@@ -80,7 +80,7 @@ end
 local function merge(key, low, high, since_us, plan, record)
     local decode, encode = struct.unpack, struct.pack
     local byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
-    local HEAD, HEAD_FORMAT, NEVER = 12, '<BI3I5BBB', 2 ^ 53
+    local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
     local RING_MAX, SUM_MAX, SPARE_MS = 130, 2 ^ 52, 65000 -- as in charge.lua
 
     local function floor_div(a, b)
@@ -230,31 +230,68 @@ local function merge(key, low, high, since_us, plan, record)
             .. rep('\0', sum_bytes + entry - 1)
     end
 
-    -- Both blocks in one, and its step.
-    local function block_of_both(w, old, more)
-        local n, class, sum = w.n, max(old.class, more.class), old.sum
-        local a, b, out = entries(old), entries(more), {}
-        local i, j, o, step = 1, 1, 0, 0
-        while i <= #a or j <= #b do
-            local x = i <= #a and full_step(old, a[i]) or NEVER
-            local y = j <= #b and full_step(more, b[j]) or NEVER
-            step = min(x, y)
-            out[o + 1] = step % 256
-            local total = 0
-            for m = 1, n do
-                local amount = x == step and a[i + m] or 0
-                if y == step then
-                    local add = min(b[j + m], SUM_MAX - sum[m])
-                    amount, sum[m] = amount + add, sum[m] + add
-                    class = max(class, class_of(w.requests and m == 1, sum[m], amount))
+    -- Cuts the amounts of a block so that sums stay within what a field holds.
+    local function cut(list, sum, room, n)
+        for m = 1, n do
+            if sum[m] > room[m] then
+                sum[m] = room[m]
+                for i = m + 1, #list, n + 1 do
+                    list[i] = min(list[i], room[m])
+                    room[m] = room[m] - list[i]
                 end
-                out[o + 1 + m], total = amount, total + amount
             end
-            i = x == step and i + n + 1 or i
-            j = y == step and j + n + 1 or j
-            if total > 0 or i > #a and j > #b then -- a closed entry of nothing is left out
+        end
+    end
+
+    -- The entries of both lists in the order of their steps, one of each step, and the class that
+    -- they need at least. Steps are compared by their age behind the latest.
+    local function interleave(a, b, latest, n, requests, class)
+        local out, i, j, o, past_a, past_b = {}, 1, 1, 0, #a + 1, #b + 1
+        while i < past_a or j < past_b do
+            local x = i < past_a and (latest - a[i]) % 256 or -1
+            local y = j < past_b and (latest - b[j]) % 256 or -1
+            local any = false
+            if x ~= y then
+                local from, at = x > y and a or b, x > y and i or j
+                out[o + 1] = from[at]
+                for m = 1, n do
+                    local amount = from[at + m]
+                    out[o + 1 + m] = amount
+                    any = any or amount > 0
+                end
+            else
+                out[o + 1] = a[i]
+                for m = 1, n do
+                    local amount = a[i + m] + b[j + m]
+                    out[o + 1 + m] = amount
+                    any = any or amount > 0
+                    if class < 2 and amount >= 2 ^ 8 then
+                        class = max(class, class_of(requests and m == 1, 0, amount))
+                    end
+                end
+            end
+            i = x >= y and i + n + 1 or i
+            j = y >= x and j + n + 1 or j
+            if any or i == past_a and j == past_b then -- a closed entry of nothing is left out
                 o = o + n + 1
             end
+        end
+        return out, o, class
+    end
+
+    -- Both blocks in one, and its step.
+    local function block_of_both(w, old, more)
+        local n, sum, room = w.n, {}, {}
+        local a, b = entries(old), entries(more)
+        for m = 1, n do
+            room[m] = SUM_MAX - old.sum[m]
+        end
+        cut(b, more.sum, room, n)
+        local step = max(old.step, more.step)
+        local out, o, class = interleave(a, b, step, n, w.requests, max(old.class, more.class))
+        for m = 1, n do
+            sum[m] = old.sum[m] + more.sum[m]
+            class = max(class, class_of(w.requests and m == 1, sum[m], 0))
         end
         local count = o / (n + 1) - 1
         assert(count <= RING_MAX, 'weir: too many entries')

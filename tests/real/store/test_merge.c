@@ -76,9 +76,9 @@ static void random_event(struct stream *s, unsigned where)
     *e = (struct event){
         .at_us = s->now_us,
         .where = where,
-        .amounts = weir_amounts(weir_rand_below(&s->random, burst ? 300 : 3),
-                                weir_rand_below(&s->random, most),
-                                weir_rand_below(&s->random, most)),
+        .amounts =
+            weir_amounts(weir_rand_below(&s->random, burst ? 300 : 3),
+                         weir_rand_below(&s->random, most), weir_rand_below(&s->random, most)),
     };
     record(s->table[where], s, &e->amounts);
     record(s->both, s, &e->amounts);
@@ -456,9 +456,8 @@ static void test_other_plans(void **state)
     memcpy(twice, v.data, v.len);
     memcpy(twice + v.len, v.data, v.len);
     const struct weir_str wrong[] = {
-        bytes_of(&of_length),         bytes_of(&of_meter),
-        weir_str(twice, 2 * v.len),   weir_str(twice, v.len + 1),
-        weir_str(twice, v.len - 1),   weir_str(twice, 3),
+        bytes_of(&of_length),         bytes_of(&of_meter),        weir_str(twice, 2 * v.len),
+        weir_str(twice, v.len + 1),   weir_str(twice, v.len - 1), weir_str(twice, 3),
         WEIR_STR("what is not ours"),
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
