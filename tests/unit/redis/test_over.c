@@ -202,10 +202,10 @@ static void test_leave(void **state)
     static const struct {
         const char *text;
         bool good;
-    } answers[] = {{"*1\r\n:1\r\n", true},          {"*1\r\n:0\r\n", false},
-                   {"*2\r\n:1\r\n:1\r\n", false},   {"*1\r\n$1\r\n1\r\n", false},
-                   {":1\r\n", false},               {"*0\r\n", false},
-                   {"-LOADING it is\r\n", false}};
+    } answers[] = {
+        {"*1\r\n:1\r\n", true},       {"*1\r\n:0\r\n", false}, {"*2\r\n:1\r\n:1\r\n", false},
+        {"*1\r\n$1\r\n1\r\n", false}, {":1\r\n", false},       {"*0\r\n", false},
+        {"-LOADING it is\r\n", false}};
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         redisReply *r = reply_of(answers[i].text);
         assert_int_equal(weir_redis_answer_leave(r), answers[i].good);
@@ -257,9 +257,14 @@ static void test_merge(void **state)
     bytes[len - 3] ^= 1; /* an amount that is not in the sum */
     assert_false(merge_says(bytes, len, &m));
     static const char *const wrong[] = {
-        "*2\r\n:0\r\n:12\r\n",      "*2\r\n:1\r\n:12\r\n",           "*3\r\n:2\r\n:12\r\n:1\r\n",
-        "*3\r\n:1\r\n:12\r\n:1\r\n", "*3\r\n:1\r\n:12\r\n$1\r\nx\r\n", "*3\r\n:1\r\n:12\r\n$-1\r\n",
-        "*3\r\n:1\r\n:-1\r\n$0\r\n\r\n", "-ERR no\r\n",
+        "*2\r\n:0\r\n:12\r\n",
+        "*2\r\n:1\r\n:12\r\n",
+        "*3\r\n:2\r\n:12\r\n:1\r\n",
+        "*3\r\n:1\r\n:12\r\n:1\r\n",
+        "*3\r\n:1\r\n:12\r\n$1\r\nx\r\n",
+        "*3\r\n:1\r\n:12\r\n$-1\r\n",
+        "*3\r\n:1\r\n:-1\r\n$0\r\n\r\n",
+        "-ERR no\r\n",
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_false(merge_says(wrong[i], strlen(wrong[i]), &m));
@@ -318,9 +323,9 @@ static void test_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls), cmocka_unit_test(test_merge_call),
-        cmocka_unit_test(test_enter), cmocka_unit_test(test_beat),
-        cmocka_unit_test(test_leave), cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_calls),    cmocka_unit_test(test_merge_call),
+        cmocka_unit_test(test_enter),    cmocka_unit_test(test_beat),
+        cmocka_unit_test(test_leave),    cmocka_unit_test(test_merge),
         cmocka_unit_test(test_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
