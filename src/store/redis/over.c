@@ -134,7 +134,20 @@ bool weir_redis_identity_read(const redisReply *info, struct weir_redis_identity
     memcpy(text, run.p, run.len);
     text[run.len] = ':';
     memcpy(text + run.len + 1, replication.p, replication.len);
+    struct weir_str former = redis_info_field(info, "master_replid2");
+    static const char none[] = "0000000000000000000000000000000000000000";
+    bool has_former = former.len == WEIR_REDIS_ID_DIGITS && is_hex(former.p) &&
+                      memcmp(former.p, none, WEIR_REDIS_ID_DIGITS) != 0;
+    snprintf(ret_identity->former, sizeof(ret_identity->former), "%.*s",
+             has_former ? (int)former.len : 0, former.p);
     return take_identity(weir_str(text, sizeof(text) - 1), ret_identity);
+}
+
+bool weir_redis_identity_is_told(const char *identity, const redisReply *info)
+{
+    return info->type == REDIS_REPLY_STRING && strlen(identity) > WEIR_REDIS_ID_DIGITS + 1 &&
+           weir_str_eq(redis_info_field(info, "master_replid"),
+                       weir_str_z(identity + WEIR_REDIS_ID_DIGITS + 1));
 }
 
 bool weir_redis_identity_eq(const struct weir_redis_identity *a,

@@ -17,10 +17,14 @@
 enum { WEIR_REDIS_ID_DIGITS = 40 };
 struct weir_redis_identity {
     char text[2 * WEIR_REDIS_ID_DIGITS + 2];
+    /* the replication id of the primary whose replica it was before; empty: it was none's */
+    char former[WEIR_REDIS_ID_DIGITS + 1];
 };
 
 /* From an answer to INFO. False: it does not say. */
 bool weir_redis_identity_read(const redisReply *info, struct weir_redis_identity *ret_identity);
+/* Whether the answer to INFO has the identity's replication id. */
+bool weir_redis_identity_is_told(const char *identity, const redisReply *info);
 bool weir_redis_identity_eq(const struct weir_redis_identity *a,
                             const struct weir_redis_identity *b);
 

@@ -99,9 +99,12 @@ local function merge(key, low, high, since_us, plan, record)
         return rep('I7', n), rep('I7', n), 7 * n, 7 * n + 1
     end
 
-    -- The class that holds an amount, and then the sum of as many as a block can have.
-    local function class_of(amount, requests)
-        return amount < (requests and 2 ^ 8 or 2 ^ 16) and 0 or amount < 2 ^ 32 and 1 or 2
+    -- What a class must hold; `requests`: of that meter.
+    local function class_of(requests, sum, amount)
+        if sum < (requests and 2 ^ 16 or 2 ^ 24) and amount < (requests and 2 ^ 8 or 2 ^ 16) then
+            return 0
+        end
+        return sum < 2 ^ 40 and amount < 2 ^ 32 and 1 or 2
     end
 
     -- The windows of the plan, with the step's length and how long an entry is kept behind its end.
@@ -263,7 +266,7 @@ local function merge(key, low, high, since_us, plan, record)
                     out[o + 1 + m] = amount
                     any = any or amount > 0
                     if class < 2 and amount >= 2 ^ 8 then
-                        class = max(class, class_of(amount, requests and m == 1))
+                        class = max(class, class_of(requests and m == 1, 0, amount))
                     end
                 end
             end
@@ -288,6 +291,7 @@ local function merge(key, low, high, since_us, plan, record)
         local out, o, class = interleave(a, b, step, n, w.requests, max(old.class, more.class))
         for m = 1, n do
             sum[m] = old.sum[m] + more.sum[m]
+            class = max(class, class_of(w.requests and m == 1, sum[m], 0))
         end
         local count = o / (n + 1) - 1
         assert(count <= RING_MAX, 'weir: too many entries')
@@ -322,7 +326,7 @@ local function merge(key, low, high, since_us, plan, record)
         if not holds(more) then
             parts[k] = old and sub(value, old.at, old.past - 1) or block_empty(w, t)
             step = old and old.step or 0
-        elseif not old then
+        elseif not old or old.gone then
             parts[k], step = block_alone(w, more), more.step
         else
             parts[k], step = block_of_both(w, old, more)
