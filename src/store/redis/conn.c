@@ -457,6 +457,11 @@ uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c)
     return c->in_flight;
 }
 
+void weir_redis_conn_break(struct weir_redis_conn *c, const char *why)
+{
+    down(c, WEIR_REDIS_OUT_OF_REACH, why);
+}
+
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c)
 {
     return c->in_flight == 0;

@@ -67,6 +67,8 @@ bool weir_redis_conn_is_up(const struct weir_redis_conn *c);
 const struct weir_redis_identity *weir_redis_conn_identity(const struct weir_redis_conn *c);
 /* How many commands wait for their answers. */
 uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c);
+/* Gives the connection up, as when it broke: a new one follows. */
+void weir_redis_conn_break(struct weir_redis_conn *c, const char *why);
 /* No answer is awaited: closing loses nothing. */
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c);
 /* Where to append one command; weir_redis_conn_end follows at once. NULL: not up, or

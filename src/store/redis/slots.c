@@ -3,12 +3,12 @@
 
 /* ---- slots ---- */
 
-/* Of what `crc` is of, followed by s. */
-static uint16_t crc16(uint16_t crc, struct weir_str s)
+static uint16_t crc16(struct weir_str s)
 {
     static const uint16_t of_nibble[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5,
                                            0x60c6, 0x70e7, 0x8108, 0x9129, 0xa14a, 0xb16b,
                                            0xc18c, 0xd1ad, 0xe1ce, 0xf1ef};
+    uint16_t crc = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned byte = (unsigned char)s.p[i];
         crc = (uint16_t)(crc << 4 ^ of_nibble[crc >> 12 ^ byte >> 4]);
@@ -27,10 +27,10 @@ uint16_t weir_redis_slot(struct weir_str key)
             key = weir_str(open + 1, (size_t)(close - open - 1));
         }
     }
-    return crc16(0, key) % WEIR_REDIS_SLOTS;
+    return crc16(key) % WEIR_REDIS_SLOTS;
 }
 
-/* Adds one to a number's decimal text; nothing counts as 0. Its new length. */
+/* Adds one to a number's decimal text. */
 static size_t count_up(char *text, size_t len)
 {
     size_t i = len;
@@ -41,26 +41,21 @@ static size_t count_up(char *text, size_t len)
         text[i - 1]++;
         return len;
     }
-    text[len] = '0';
     text[0] = '1';
+    text[len] = '0';
     return len + 1;
 }
 
-/* Ten numbers at a time, which differ in the last digit. Six digits do for every slot. */
 void weir_redis_slot_tag(unsigned slot, char ret_tag[static WEIR_REDIS_TAG_BYTES])
 {
+    size_t len = 1;
     WEIR_ASSERT(slot < WEIR_REDIS_SLOTS);
-    for (size_t len = 0;; len = count_up(ret_tag, len)) {
-        WEIR_ASSERT(len + 1 < WEIR_REDIS_TAG_BYTES);
-        uint16_t crc = crc16(0, weir_str(ret_tag, len));
-        for (char digit = '0'; digit <= '9'; digit++) {
-            if (crc16(crc, weir_str(&digit, 1)) % WEIR_REDIS_SLOTS == slot) {
-                ret_tag[len] = digit;
-                ret_tag[len + 1] = '\0';
-                return;
-            }
-        }
+    ret_tag[0] = '0';
+    while (crc16(weir_str(ret_tag, len)) % WEIR_REDIS_SLOTS != slot) {
+        len = count_up(ret_tag, len); /* six digits do for every slot */
+        WEIR_ASSERT(len < WEIR_REDIS_TAG_BYTES);
     }
+    ret_tag[len] = '\0';
 }
 
 /* ---- addresses ---- */
