@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_internal.h - one worker's handle on Redis, as its parts share it. Private to store.
  *   redis_store.c   one request to a call, settlements, the connection's news
- *   redis_lease.c   mode: lease (docs/design/leases.md) */
+ *   redis_lease.c   mode: lease (docs/design/leases.md)
+ *   redis_spread.c  requests whose subjects are in two slots of a cluster */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
 #define WEIR_STORE_REDIS_INTERNAL_H
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "store/holdings.h"
+#include "store/redis/command.h"
 #include "store/redis/shards.h"
 #include "store/redis_store.h"
 
@@ -18,6 +20,13 @@ enum what {
     SETTLE,           /* struct weir_settle; somebody waits for it */
     SETTLE_UNWATCHED, /* nobody does */
     LEASE,            /* struct weir_holding */
+    /* Of redis_spread.c: struct weir_call, then struct weir_settle. */
+    TAKE_OWN,
+    TAKE_SHARED,
+    LOOK_OWN,
+    LOOK_SHARED,
+    SETTLE_OWN,
+    SETTLE_SHARED,
 };
 
 /* Looks at what is due; its handle outlives the store until libuv has closed it. */
@@ -71,6 +80,12 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
                                       const struct weir_subject *const *subject, unsigned subjects);
 /* Makes the reservation of a call that is allowed. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
+/* One call of the script, about `ptr`, sent at now_us; the clock's bounds are set here. False:
+ * nothing was sent. */
+bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
+                void *ptr, uint64_t now_us);
+bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
+                       void *ptr);
 /* With a call of its own. */
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
 /* By on_store_failure. */
@@ -78,6 +93,12 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
                     unsigned subjects, const struct weir_amounts *a, uint64_t at_us);
 void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
+/* Of a settlement that was sent. The copy follows, the debt is the caller's to count. */
+enum weir_settle_result redis_settle_answered(struct redis_store *self,
+                                              const struct weir_settle *settle,
+                                              const redisReply *reply, uint64_t sent_us);
+/* What it charges beyond the reservation. */
+void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
 /* What an answer says of the shard's clock, and that there was one. */
 void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
                     uint64_t now_us, uint64_t clock_us);
@@ -95,5 +116,18 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle);
 void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
                           uint64_t sent_us);
 void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
+
+/* ---- redis_spread.c ---- */
+
+/* How many subjects, from the first on, are in the slot of the first: all, but for a cluster. */
+unsigned redis_own_subjects(const struct redis_store *self,
+                            const struct weir_subject *const *subject, unsigned subjects);
+/* Those behind the `own` first are in another slot. */
+enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call, unsigned own);
+enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle,
+                                  unsigned own);
+void redis_spread_answered(struct redis_store *self, enum what what, void *ptr,
+                           const redisReply *reply, uint64_t sent_us);
+void redis_spread_lost(struct redis_store *self, enum what what, void *ptr);
 
 #endif

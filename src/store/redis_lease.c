@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
-#include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
 
@@ -380,8 +379,7 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     redis_settle_copy(self, settle);
     settle->result = WEIR_SETTLE_DONE;
     if (!weir_amounts_none(&more)) {
-        redis_count(&self->base.stats.debt_tokens,
-                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        redis_count_debt(self, settle);
         call_this_turn(self, h);
     } else {
         watch(self, h, settle->now_us);

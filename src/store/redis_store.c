@@ -8,7 +8,6 @@
 #include "base/rand.h"
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
-#include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
 
@@ -44,8 +43,8 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
         }
         redis_count(&self->base.stats.errors, 1);
         if (weir_log_gate_pass(&self->error_log, 1, weir_clock_us(), &held)) {
-            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in several slots of the "
-                                    "Redis Cluster: not charged there");
+            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in more than two slots of "
+                                    "the Redis Cluster: not charged there");
         }
         return NULL;
     }
@@ -132,23 +131,24 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 
 /* ---- taking ---- */
 
-enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
+bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
+                void *ptr, uint64_t now_us)
 {
-    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
+    struct weir_redis_conn *conn = redis_conn_of(self, charge->subject, charge->subjects);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
-        redis_decide_without_store(self, call);
-        return WEIR_OK;
+        return false;
     }
-    const struct weir_redis_charge charge = {
-        .subject = call->subject,
-        .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(redis_clock_of(self, call->subject[0]), call->now_us),
-        .amounts = call->amounts,
-    };
-    weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(conn, TAKE, call, call->now_us)) {
-        redis_count(&self->base.stats.errors, 1);
+    charge->clock = weir_clock_rule_bounds(redis_clock_of(self, charge->subject[0]), now_us);
+    weir_redis_charge_command(out, self->sha, charge);
+    return weir_redis_conn_end(conn, (uint8_t)what, ptr, now_us);
+}
+
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
+{
+    struct weir_redis_charge charge = {
+        .subject = call->subject, .subjects = call->subjects, .amounts = call->amounts};
+    if (!redis_send(self, &charge, TAKE, call, call->now_us)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
@@ -160,6 +160,10 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
+    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
+    if (own < call->subjects) {
+        return redis_spread_take(self, call, own);
+    }
     if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);
     }
@@ -226,6 +230,14 @@ void redis_settle_copy(struct redis_store *self, const struct weir_settle *settl
     }
 }
 
+void redis_count_debt(struct redis_store *self, const struct weir_settle *settle)
+{
+    struct weir_amounts less, more;
+    weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
+    redis_count(&self->base.stats.debt_tokens,
+                more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+}
+
 /* Where nobody waits nobody tries again either: this node's share may follow what was used. */
 static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
 {
@@ -237,28 +249,27 @@ static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settl
     return WEIR_OK;
 }
 
-static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
+bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
+                       void *ptr)
 {
     const struct weir_reservation *r = &settle->reservation;
-    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects);
-    struct weir_buf *out = weir_redis_conn_begin(conn);
-    if (out == NULL) {
-        return settle_not_sent(self, settle);
-    }
     struct weir_redis_charge charge = {
         .subject = settle->subject,
         .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(redis_clock_of(self, settle->subject[0]), settle->now_us),
         .settles = true,
         .taken_at_us = r->at_us,
         .claim_nonce = settle->claim ? r->nonce : 0,
         .claim_ms = (uint64_t)self->config->reservation_ttl_s * 1000,
     };
     weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
-    weir_redis_charge_command(out, self->sha, &charge);
+    return redis_send(self, &charge, what, ptr, settle->now_us);
+}
+
+static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
+{
     bool watched = settle->done != NULL;
-    if (!weir_redis_conn_end(conn, watched ? SETTLE : SETTLE_UNWATCHED, watched ? settle : NULL,
-                             settle->now_us)) {
+    if (!redis_send_settle(self, settle, watched ? SETTLE : SETTLE_UNWATCHED,
+                           watched ? settle : NULL)) {
         return settle_not_sent(self, settle);
     }
     if (watched) {
@@ -266,8 +277,7 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     }
     settle->result = WEIR_SETTLE_DONE;
     redis_settle_copy(self, settle);
-    redis_count(&self->base.stats.debt_tokens, charge.amounts.of[WEIR_METER_INPUT_TOKENS] +
-                                                   charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
+    redis_count_debt(self, settle);
     return WEIR_OK;
 }
 
@@ -294,34 +304,41 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
         settle->result = WEIR_SETTLE_EXPIRED;
         return WEIR_OK;
     }
+    unsigned own = redis_own_subjects(self, settle->subject, settle->subjects);
+    if (own < settle->subjects) {
+        return redis_spread_settle(self, settle, own);
+    }
     if (!settle->claim && redis_lease_settle(self, settle)) {
         return WEIR_OK;
     }
     return send_settle(self, settle);
 }
 
-static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
-                      uint64_t sent_us)
+enum weir_settle_result redis_settle_answered(struct redis_store *self,
+                                              const struct weir_settle *settle,
+                                              const redisReply *reply, uint64_t sent_us)
 {
     redis_count(&self->base.stats.round_trips, 1);
     weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
     switch (weir_redis_answer_settled(reply)) {
-    case WEIR_REDIS_SETTLED: {
-        struct weir_amounts less, more;
-        weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
-        redis_count(&self->base.stats.debt_tokens,
-                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
-        settle->result = WEIR_SETTLE_DONE;
+    case WEIR_REDIS_SETTLED:
         redis_settle_copy(self, settle);
+        return WEIR_SETTLE_DONE;
+    case WEIR_REDIS_SETTLED_BEFORE:
+        return WEIR_SETTLE_REPEATED;
+    case WEIR_REDIS_NOT_SETTLED:
         break;
     }
-    case WEIR_REDIS_SETTLED_BEFORE:
-        settle->result = WEIR_SETTLE_REPEATED;
-        break;
-    case WEIR_REDIS_NOT_SETTLED:
-        redis_count(&self->base.stats.errors, 1);
-        settle->result = WEIR_SETTLE_UNAVAILABLE;
-        break;
+    redis_count(&self->base.stats.errors, 1);
+    return WEIR_SETTLE_UNAVAILABLE;
+}
+
+static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
+                      uint64_t sent_us)
+{
+    settle->result = redis_settle_answered(self, settle, reply, sent_us);
+    if (settle->result == WEIR_SETTLE_DONE) {
+        redis_count_debt(self, settle);
     }
     settle->done(settle);
 }
@@ -370,6 +387,14 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     case LEASE:
         redis_lease_answered(self, ptr, reply, sent_us);
         break;
+    case TAKE_OWN:
+    case TAKE_SHARED:
+    case LOOK_OWN:
+    case LOOK_SHARED:
+    case SETTLE_OWN:
+    case SETTLE_SHARED:
+        redis_spread_answered(self, (enum what)what, ptr, reply, sent_us);
+        break;
     case SETTLE_UNWATCHED:
         redis_count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
                                                      : &self->base.stats.round_trips,
@@ -395,6 +420,8 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         settle->done(settle);
     } else if (what == LEASE) {
         redis_lease_lost(self, ptr);
+    } else if (what != SETTLE_UNWATCHED) {
+        redis_spread_lost(self, (enum what)what, ptr);
     }
 }
 
