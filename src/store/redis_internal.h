@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_internal.h - one worker's handle on Redis, as its parts share it. Private to store.
- *   redis_store.c   one request to a call, settlements, the connection's news
+ *   redis_store.c   one request to a call, the connection's news
+ *   redis_settle.c  settlements
  *   redis_lease.c   mode: lease (docs/design/leases.md)
  *   redis_spread.c  requests whose subjects are in two slots of a cluster */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
@@ -84,14 +85,26 @@ void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoc
  * nothing was sent. */
 bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
                 void *ptr, uint64_t now_us);
-bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
-                       void *ptr);
 /* With a call of its own. */
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
 /* By on_store_failure. */
 void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
 void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
                     unsigned subjects, const struct weir_amounts *a, uint64_t at_us);
+/* What an answer says of the shard's clock, and that there was one. */
+void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
+                    uint64_t now_us, uint64_t clock_us);
+
+/* ---- redis_settle.c ---- */
+
+/* `settle` of the handle's ops. */
+enum weir_err redis_settle(struct weir_store *s, struct weir_settle *settle);
+/* SETTLE was answered. */
+void redis_settle_done(struct redis_store *self, struct weir_settle *settle,
+                       const redisReply *reply, uint64_t sent_us);
+/* False: nothing was sent. */
+bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
+                       void *ptr);
 void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
 /* Of a settlement that was sent. The copy follows, the debt is the caller's to count. */
 enum weir_settle_result redis_settle_answered(struct redis_store *self,
@@ -99,9 +112,6 @@ enum weir_settle_result redis_settle_answered(struct redis_store *self,
                                               const redisReply *reply, uint64_t sent_us);
 /* What it charges beyond the reservation. */
 void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
-/* What an answer says of the shard's clock, and that there was one. */
-void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
-                    uint64_t now_us, uint64_t clock_us);
 
 /* ---- redis_lease.c ---- */
 

@@ -18,7 +18,7 @@ struct request {
 
 /* `number`: other subjects for another one, and for the other cases. */
 static inline void request_init(struct request *r, struct node *n, unsigned number, unsigned own,
-                         unsigned shared)
+                                unsigned shared)
 {
     char key[64];
     who_at(&r->org, n, own, number);
