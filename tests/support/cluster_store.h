@@ -35,6 +35,21 @@ static inline int stop(void **state)
     return 0;
 }
 
+/* Also after a case that failed, so that no later one does for it. */
+static inline int close_nodes(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PRIMARIES; i++) {
+        kill(cluster.node[i].server.pid, SIGCONT);
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        node_close(&world.node[i]);
+    }
+    return 0;
+}
+
+#define CLUSTER_CASE(fn) cmocka_unit_test_teardown(fn, close_nodes)
+
 static inline struct node *open_node(const char *more)
 {
     struct node *n = &world.node[0];

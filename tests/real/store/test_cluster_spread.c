@@ -275,11 +275,11 @@ int main(void)
 {
     config_limits = long_limits;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_allowed_by_both),        cmocka_unit_test(test_slots_of_one_server),
-        cmocka_unit_test(test_denied_by_the_model),    cmocka_unit_test(test_denied_by_the_key),
-        cmocka_unit_test(test_settled_at_two_moments), cmocka_unit_test(test_settled_once),
-        cmocka_unit_test(test_settled_unwatched),      cmocka_unit_test(test_never_over),
-        cmocka_unit_test(test_nothing_remains),
+        CLUSTER_CASE(test_allowed_by_both),        CLUSTER_CASE(test_slots_of_one_server),
+        CLUSTER_CASE(test_denied_by_the_model),    CLUSTER_CASE(test_denied_by_the_key),
+        CLUSTER_CASE(test_settled_at_two_moments), CLUSTER_CASE(test_settled_once),
+        CLUSTER_CASE(test_settled_unwatched),      CLUSTER_CASE(test_never_over),
+        CLUSTER_CASE(test_nothing_remains),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -68,12 +68,23 @@ static void test_model_away_local(void **state)
     request_init(&r, n, 24, 0, 1);
     request_init(&other, n, 25, 0, 1);
     other.model = r.model;
+    for (unsigned watched = 0; watched < 2; watched++) { /* what was settled is not remembered */
+        allowed_by_redis(ask(&r, 10));
+        struct weir_settle nothing = settlement(&r, 0);
+        nothing.used = weir_amounts(0, 0, 0);
+        nothing.claim = watched;
+        nothing.done = watched ? on_settled : NULL;
+        settle(n, &nothing, WEIR_SETTLE_DONE);
+    }
     allowed_by_redis(ask(&r, 20));
     assert_true(redis_server_stop(&cluster.node[1].server));
-    assert_true(ask(&other, 4)->local); /* waits for the time-out */
+    assert_true(ask(&other, 3)->local); /* waits for the time-out */
     assert_true(other.one.call.decision.allowed);
     assert_int_equal(used_of(n, &other.key), 0);
     assert_int_equal(other.one.call.reservation.shared_at_us, 0);
+    assert_int_equal(ask(&r, 6)->decision.denied_subject, 0); /* 25 of 100, less 20 */
+    assert_false(r.one.call.decision.allowed);
+    assert_true(ask(&r, 1)->decision.allowed);
     struct weir_settle lower = settlement(&other, 0);
     settle(n, &lower, WEIR_SETTLE_DONE);
     for (unsigned i = 0; i < 10; i++) {
@@ -81,7 +92,7 @@ static void test_model_away_local(void **state)
         const struct weir_call *call = ask(&other, 1);
         assert_true(call->local);
         assert_true(weir_clock_us() - from_us < SLACK_US);
-        assert_int_equal(call->decision.allowed, i < 1); /* 25 of 100, less 20 and 4 */
+        assert_int_equal(call->decision.allowed, i < 1); /* less 20, 3 and 1 */
         assert_true(i < 1 || call->decision.denied_subject == 2);
         allowed_by_redis(charge(n, &one, &other.key, NULL, 1));
     }
@@ -101,7 +112,9 @@ static void test_model_away_closed(void **state)
     request_init(&r, n, 26, 0, 1);
     assert_true(redis_server_stop(&cluster.node[1].server));
     for (unsigned i = 0; i < 3; i++) {
+        uint64_t trips = atomic_load(&n->store->stats.round_trips);
         assert_int_equal(ask(&r, 4)->outcome, WEIR_OUTCOME_UNAVAILABLE);
+        assert_true(i == 0 || atomic_load(&n->store->stats.round_trips) == trips); /* not asked */
         assert_int_equal(used_of(n, &r.key), 0);
         assert_int_equal(used_of(n, &r.org), 0);
     }
@@ -158,12 +171,12 @@ int main(void)
 {
     config_limits = long_limits;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settled_with_a_shard_away),
-        cmocka_unit_test(test_model_away_local),
-        cmocka_unit_test(test_model_away_closed),
-        cmocka_unit_test(test_denied_with_the_model_away),
-        cmocka_unit_test(test_key_away),
-        cmocka_unit_test(test_model_refuses),
+        CLUSTER_CASE(test_settled_with_a_shard_away),
+        CLUSTER_CASE(test_model_away_local),
+        CLUSTER_CASE(test_model_away_closed),
+        CLUSTER_CASE(test_denied_with_the_model_away),
+        CLUSTER_CASE(test_key_away),
+        CLUSTER_CASE(test_model_refuses),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -155,11 +155,11 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_subject_on_its_shard),
-        cmocka_unit_test(test_window_moves),
-        cmocka_unit_test(test_subjects_of_a_root),
-        cmocka_unit_test(test_dead_shard),
-        cmocka_unit_test(test_check),
+        CLUSTER_CASE(test_each_subject_on_its_shard),
+        CLUSTER_CASE(test_window_moves),
+        CLUSTER_CASE(test_subjects_of_a_root),
+        CLUSTER_CASE(test_dead_shard),
+        CLUSTER_CASE(test_check),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
