@@ -294,10 +294,7 @@ enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *
 /* What both say: something is left to do; something was done now; all was done before. */
 static enum weir_settle_result both(enum weir_settle_result own, enum weir_settle_result shared)
 {
-    if (own == WEIR_SETTLE_UNAVAILABLE || shared == WEIR_SETTLE_UNAVAILABLE) {
-        return WEIR_SETTLE_UNAVAILABLE;
-    }
-    return own == WEIR_SETTLE_REPEATED ? shared : own;
+    return own == WEIR_SETTLE_REPEATED || shared == WEIR_SETTLE_UNAVAILABLE ? shared : own;
 }
 
 static void own_settled(struct redis_store *self, struct weir_settle *settle,
