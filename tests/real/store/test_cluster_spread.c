@@ -138,6 +138,7 @@ static void test_settled_once(void **state)
     settle(&world.node[1], &higher, WEIR_SETTLE_REPEATED);
     outputs_are(n, &r, 1006);
     assert_int_equal(atomic_load(&n->store->stats.debt_tokens), 1000);
+    assert_int_equal(atomic_load(&world.node[1].store->stats.debt_tokens), 0);
     higher.reservation.at_us -= UINT64_C(601) * 1000000;
     settle(n, &higher, WEIR_SETTLE_EXPIRED);
     node_close(&world.node[1]);
