@@ -15,19 +15,17 @@
 -- where t is the time of the decision and clock what the server's clock says.
 -- Time is in microseconds, positions count from 1, a step is the time divided by r.
 
-local decode, encode = struct.unpack, struct.pack
-local byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
-local format, call, max, min = string.format, redis.call, math.max, math.min
-local HEAD_FORMAT = '<BI3I5BBB'
--- Functions are made anew in each call, and each variable of the outside that they name costs as much
--- as a line of theirs: there are few, and what is seldom needed is made within them. Offsets go to Redis
--- as format('%d', n), which it would do itself at three times the price.
+-- A script begins anew in each call: each function, and each variable of the outside that one names,
+-- is an object to be made and swept up, and costs as much as a line that runs. So the common charge
+-- is no function, those that there are name each other and nothing else, and offsets go to Redis as
+-- format('%d', n), which it would do itself at three times the price.
 
 -- Step length of a window of so many seconds, and how long an entry is kept: the window and the life
 -- of a lease, which goes by the subject's shortest window.
 local function lengths(window_s, shortest_s)
     local r, life = window_s * 7812.5, shortest_s * 3906.25
-    return r + -r % 1, window_s * 1000000 + min(400000, life - life % 1)
+    life = life < 400000 and life - life % 1 or 400000
+    return r + -r % 1, window_s * 1000000 + life
 end
 
 -- Formats of a block's sums and amounts, the bytes of all sums, the bytes of an entry. There are six
@@ -35,13 +33,13 @@ end
 local function layout(class, requests, meters)
     local letters = 1 + 2 * meters
     if class == 0 and requests then
-        return sub('<I2I3I3I3I3I3', 1, letters), sub('<I1I2I2I2I2I2', 1, letters), 3 * meters - 1, 2 * meters
+        return ('<I2I3I3I3I3I3'):sub(1, letters), ('<I1I2I2I2I2I2'):sub(1, letters), 3 * meters - 1, 2 * meters
     elseif class == 0 then
-        return sub('<I3I3I3I3I3I3', 1, letters), sub('<I2I2I2I2I2I2', 1, letters), 3 * meters, letters
+        return ('<I3I3I3I3I3I3'):sub(1, letters), ('<I2I2I2I2I2I2'):sub(1, letters), 3 * meters, letters
     elseif class == 1 then
-        return sub('<I5I5I5I5I5I5', 1, letters), sub('<I4I4I4I4I4I4', 1, letters), 5 * meters, 4 * meters + 1
+        return ('<I5I5I5I5I5I5'):sub(1, letters), ('<I4I4I4I4I4I4'):sub(1, letters), 5 * meters, 4 * meters + 1
     end
-    return sub('<I7I7I7I7I7I7', 1, letters), sub('<I7I7I7I7I7I7', 1, letters), 7 * meters, 7 * meters + 1
+    return ('<I7I7I7I7I7I7'):sub(1, letters), ('<I7I7I7I7I7I7'):sub(1, letters), 7 * meters, 7 * meters + 1
 end
 
 -- How long a key must live. Keys go so much later than needed: Redis lets them go by a clock that may
@@ -56,14 +54,41 @@ local function find_entry(v, ring, entry, room, head, count, step, want)
     if count == 0 then
         return nil
     end
-    local first = step - (step - byte(v, ring + head * entry)) % 256
-    for i = min(count - 1, want - first), 0, -1 do
+    local first = step - (step - v:byte(ring + head * entry)) % 256
+    for i = want - first < count and want - first or count - 1, 0, -1 do
         local place = ring + (head + i) % room * entry
-        local is = step - (step - byte(v, place)) % 256
+        local is = step - (step - v:byte(place)) % 256
         if is <= want then
             return is == want and place or nil
         end
     end
+end
+
+-- What the call says: flags (1: it settles, 2: it claims, 4: leases); the clock's bounds; how long a
+-- claim lasts; what is charged whether it fits or not; how many requests there are (none: a look), and
+-- where they stand; what is wanted ahead, or nil; what comes back before all of it, or after what a
+-- settlement charges.
+local function read_call()
+    local text, decode = ARGV[1], struct.unpack
+    local low, high, flags, claim_ms, taken_at, requests, input, output, at =
+        decode('<I7I7BI7I7I7I7I7', text)
+    local debt, asked, asked_at, want, back = { requests, input, output, input + output }, 0, 30, nil, nil
+    if flags >= 4 then
+        local returns
+        requests, input, output, returns, asked, asked_at = decode('<I7I7I7BB', text, at + 21)
+        want = requests + input + output > 0 and { requests, input, output }
+        for i = 1, returns do
+            taken_at, requests, input, output, asked_at = decode('<I7I7I7I7', text, asked_at)
+            back = back or { nil, nil }
+            back[i] = { requests, input, output, input + output, taken_at }
+        end
+    elseif flags % 2 == 1 then
+        requests, input, output = decode('<I7I7I7', text, at)
+        back = { { requests, input, output, input + output, taken_at } }
+    elseif requests + input + output > 0 then
+        debt, asked = { 0, 0, 0, 0 }, 1
+    end
+    return flags, low, high, claim_ms, debt, asked, asked_at, want, back or {}
 end
 
 -- ---- the decision ----
@@ -73,7 +98,8 @@ end
 -- is used up, and `want`, if there is one, cut to what is taken ahead. Returns the amounts to charge by
 -- meter, '1' or '0' for each request, whether each fits, and what is taken ahead.
 local function decide(limits, meter, left, debt, asked, asked_at, want)
-    local requests, input, output, mask, all, ask = debt[1], debt[2], debt[3], '', true, { 0, 0, 0, 0 }
+    local decode, text, ask = struct.unpack, ARGV[1], { 0, 0, 0, 0 }
+    local requests, input, output, mask, all = debt[1], debt[2], debt[3], '', true
     if requests + input + output > 0 then
         for i = 1, limits do
             left[i] = left[i] - debt[meter[i]]
@@ -81,7 +107,7 @@ local function decide(limits, meter, left, debt, asked, asked_at, want)
     end
     for k = 1, asked do
         local fits = true
-        ask[1], ask[2], ask[3], asked_at = decode('<I7I7I7', ARGV[1], asked_at)
+        ask[1], ask[2], ask[3], asked_at = decode('<I7I7I7', text, asked_at)
         ask[4] = ask[2] + ask[3]
         for i = 1, limits do
             local amount = ask[meter[i]]
@@ -97,7 +123,8 @@ local function decide(limits, meter, left, debt, asked, asked_at, want)
         mask = mask .. (fits and '1' or '0')
     end
     if not want or not all then
-        return { requests, input, output, input + output }, mask, all, 0, 0, 0
+        ask[1], ask[2], ask[3], ask[4] = requests, input, output, input + output
+        return ask, mask, all, 0, 0, 0
     end
     for i = 1, limits do -- a sixteenth of what remains, at most
         local m, most = meter[i], left[i] > 0 and (left[i] - left[i] % 16) / 16 or 0
@@ -109,26 +136,27 @@ local function decide(limits, meter, left, debt, asked, asked_at, want)
         local tokens, most = want[2] + want[3], left[i] > 0 and (left[i] - left[i] % 16) / 16 or 0
         if meter[i] == 4 and tokens > most then
             local part = want[2] * (most / tokens)
-            want[2] = min(want[2], part - part % 1)
-            want[3] = min(want[3], most - want[2]) -- the product may be rounded down
+            part = part - part % 1 -- rounded down, so that there may be too much for the other
+            want[2] = part < want[2] and part or want[2]
+            want[3] = most - want[2] < want[3] and most - want[2] or want[3]
         end
     end
     requests, input, output = requests + want[1], input + want[2], output + want[3]
-    return { requests, input, output, input + output }, mask, all, want[1], want[2], want[3]
+    ask[1], ask[2], ask[3], ask[4] = requests, input, output, input + output
+    return ask, mask, all, want[1], want[2], want[3]
 end
 
 -- ---- what comes back, by itself ----
 
--- Takes `less` out of the entry of `taken` in each block that still has it, never below 0.
-local function give_back(subjects, taken, less, t)
-    if less[1] == 0 and less[4] == 0 then
-        return
-    end
-    for s = 1, subjects do
+-- Takes `less` out of the entry of its moment in each block that still has it, never below 0.
+local function give_back(less, t)
+    local decode, encode, format, call = struct.unpack, struct.pack, string.format, redis.call
+    local taken = less[5]
+    for s = 1, less[1] + less[4] > 0 and #ARGV - 1 or 0 do
         local key, plan, at = KEYS[s], ARGV[1 + s], 1
         local v, shortest_s = call('GET', key) or '', #plan > 0 and decode('<I3', plan) or 0
         while at <= #v do
-            local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
+            local shape, w, step, room, head, count, fields = decode('<BI3I5BBB', v, at)
             local class, meter = shape % 4, {}
             for m = 1, 6 do
                 if shape % 2 ^ (m + 2) >= 2 ^ (m + 1) then
@@ -149,7 +177,7 @@ local function give_back(subjects, taken, less, t)
                 local sum = { decode(sums_format, v, fields) }
                 local amount = { decode(amounts_format, v, place + 1) }
                 for i = 1, n do
-                    local take = min(less[meter[i]] or 0, amount[i])
+                    local take = math.min(less[meter[i]] or 0, amount[i])
                     amount[i], sum[i] = amount[i] - take, sum[i] - take
                 end
                 local sums = encode(sums_format, unpack(sum, 1, n))
@@ -168,9 +196,14 @@ end
 
 -- ---- any charge, whatever values there are ----
 
--- Lays blocks out anew where they must be. Returns what answer_of() takes.
-local function charge_anew(subjects, debt, asked, asked_at, want, t)
-    local HEAD, RING_MAX, SUM_MAX = 12, 130, 2 ^ 52
+-- Lays blocks out anew where they must be, after what comes back. Returns the answer.
+local function charge_anew(now, clock)
+    local decode, encode = struct.unpack, struct.pack
+    local byte, sub, rep = string.byte, string.sub, string.rep
+    local call, max, min = redis.call, math.max, math.min
+    local HEAD, HEAD_FORMAT, RING_MAX, SUM_MAX = 12, '<BI3I5BBB', 130, 2 ^ 52
+    local flags, _, _, _, debt, asked, asked_at, want, back = read_call()
+    local subjects, settles, leases = #ARGV - 1, flags % 2 == 1, flags >= 4
 
     local function floor_div(a, b)
         return (a - a % b) / b
@@ -497,6 +530,10 @@ local function charge_anew(subjects, debt, asked, asked_at, want, t)
         return ask
     end
 
+    local t = now
+    for i = 1, settles and 0 or #back do
+        give_back(back[i], now)
+    end
     local values, plans, blocks, whole, meter, left = {}, {}, {}, {}, {}, {}
     for s = 1, subjects do
         values[s] = call('GET', KEYS[s]) or ''
@@ -524,13 +561,13 @@ local function charge_anew(subjects, debt, asked, asked_at, want, t)
             end
         end
     end
-    local total, mask, all, requests, input, output =
+    local total, mask, all, ahead_requests, ahead_input, ahead_output =
         decide(#meter, meter, left, debt, asked, asked_at, want)
-    if total[1] == 0 and total[4] == 0 then
-        return values, t, mask, false, 0, 0, 0
+    local answer = { 1, t, clock }
+    if leases then
+        answer = { 1, t, clock, mask, ahead_requests, ahead_input, ahead_output }
     end
-    local answer = {}
-    for s = 1, subjects do
+    for s = 1, total[1] + total[4] > 0 and subjects or 0 do
         for k, b in ipairs(blocks[s]) do
             add(b, ask_of(plans[s][k], total), t)
             for i = 1, b.meters do
@@ -540,83 +577,58 @@ local function charge_anew(subjects, debt, asked, asked_at, want, t)
         end
         write_value(KEYS[s], blocks[s], t)
     end
-    return all and answer or {}, t, mask, all, requests, input, output
+    if settles then
+        give_back(back[1], now)
+        return { 1 }
+    elseif asked == 0 then
+        return { 1, t, clock }
+    elseif all and total[1] + total[4] > 0 then
+        return answer
+    end
+    answer = { 0, t, clock }
+    if leases then
+        answer = { 0, t, clock, mask, 0, 0, 0 }
+    end
+    for s = 1, subjects do
+        answer[#answer + 1] = call('GET', KEYS[s]) or ''
+    end
+    return answer
 end
 
 -- ---- the call ----
 
-local low, high, flags, claim_ms, taken_at, requests, input, output, at =
-    decode('<I7I7BI7I7I7I7I7', ARGV[1])
-local settles, claims, leases = flags % 2 == 1, flags % 4 >= 2, flags >= 4
-local subjects = #ARGV - 1
-local amounts = { requests, input, output, input + output }
-local charges = requests + input + output > 0
+local decode, encode = struct.unpack, struct.pack
+local byte, char, format = string.byte, string.char, string.format
+local call, max, min = redis.call, math.max, math.min
+local flags, low, high, claim_ms, debt, asked, asked_at, want, back = read_call()
+local subjects, settles, leases = #ARGV - 1, flags % 2 == 1, flags >= 4
+local returns = settles and 0 or #back -- before the charge
 
 -- The clock rule: never further from what the caller's own clock says than it allows.
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
 local now = max(low, min(high, clock))
 
-if claims then
+if flags % 4 >= 2 then -- it claims
     if call('EXISTS', KEYS[subjects + 1]) == 1 then
         return { 2 }
     end -- first: what gives back is done once at most
     call('SET', KEYS[subjects + 1], '', 'PX', life_ms(claim_ms * 1000))
 end
-
--- What is charged whether it fits or not, what is asked for, what is wanted ahead, what comes back
--- before all of it.
-local debt, asked, asked_at, want, back = amounts, 0, 30, nil, {}
-if leases then
-    local returns
-    requests, input, output, returns, asked, at = decode('<I7I7I7BB', ARGV[1], at + 21)
-    want = requests + input + output > 0 and { requests, input, output }
-    for i = 1, returns do
-        taken_at, requests, input, output, at = decode('<I7I7I7I7', ARGV[1], at)
-        back[i] = { requests, input, output, input + output, at = taken_at }
-    end
-    charges, asked_at = charges or asked > 0, at
-elseif not settles then
-    debt, asked = { 0, 0, 0, 0 }, 1
-end
-
--- The answer, after a settlement's second half. `rest`: the sums and steps if every request was charged;
--- the values if nothing was; empty if only a part was.
-local function answer_of(rest, t, mask, all, ahead_requests, ahead_input, ahead_output)
-    if settles then
-        local less, _ = { 0, 0, 0, 0 }, nil
-        less[1], less[2], less[3], _ = decode('<I7I7I7', ARGV[1], 51)
-        less[4] = less[2] + less[3]
-        give_back(subjects, taken_at, less, now)
-        return { 1 }
-    elseif asked == 0 then
-        return { 1, t, clock }
-    elseif not leases then
-        return { all and 1 or 0, t, clock, unpack(rest) }
-    end
-    for s = 1, #rest == 0 and subjects or 0 do -- as they are after it
-        rest[s] = call('GET', KEYS[s]) or ''
-    end
-    return { all and 1 or 0, t, clock, mask, ahead_requests, ahead_input, ahead_output, unpack(rest) }
-end
-
-local function go_the_longer_way()
+if asked == 0 and debt[1] == 0 and debt[4] == 0 then -- nothing is charged
     for i = 1, #back do
-        give_back(subjects, back[i].at, back[i], now)
+        give_back(back[i], now)
     end
-    if charges then
-        return answer_of(charge_anew(subjects, debt, asked, asked_at, want, now))
-    elseif settles or asked == 0 then
-        return answer_of({}, now)
+    if settles then
+        return { 1 }
+    elseif leases then
+        return { 1, now, clock }
     end
-    local values = {}
+    local answer = { 0, now, clock }
     for s = 1, subjects do
-        values[s] = call('GET', KEYS[s]) or ''
+        answer[3 + s] = call('GET', KEYS[s]) or ''
     end
-    return answer_of(values, now)
-end
-if not charges then
-    return go_the_longer_way()
+    return answer
 end
 
 -- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
@@ -625,7 +637,7 @@ end
 local WINDOW, STEP, ROOM, HEAD, COUNT, SUM = 2, 3, 4, 5, 6, 6
 -- Lists begin with places for one subject's window: a list that grows costs more than a loop over it.
 local blocks, opened, values, edits, edit, until_us = { 0 }, 0, { '' }, { '', '', '' }, 0, nil
-local meter, left, limits = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, 0
+local meter, left, limits, at = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, 0, 1
 
 for s = 1, subjects do
     local key, plan, p, shortest_s = KEYS[s], ARGV[1 + s], 1, nil
@@ -637,10 +649,10 @@ for s = 1, subjects do
         shortest_s = shortest_s or window_s
         local class = v and at <= #v and byte(v, at) - 4 * windows_meters
         if not class or class < 0 or class > 2 then
-            return go_the_longer_way() -- a new value, or one that was made under another plan
+            return charge_anew(now, clock) -- a new value, or one that was made under another plan
         end
         local sums_format, amounts_format, sum_bytes, entry = layout(class, windows_meters % 2 == 1, n)
-        local fields = HEAD_FORMAT .. sums_format .. amounts_format
+        local fields = '<BI3I5BBB' .. sums_format .. amounts_format
         local b = { at = at, fields = fields, class = class, n = n, first = limits, subject = s,
                     decode(fields, v, at) }
         local r, length = lengths(window_s, shortest_s)
@@ -648,7 +660,7 @@ for s = 1, subjects do
         local ends, past = (step + 1) * r, ring + b[ROOM] * entry
         if b[WINDOW] ~= window_s or b[COUNT] > b[ROOM] or past > #v + 1
             or now < ends - r or now >= ends + length then
-            return go_the_longer_way() -- another one, idle, one that has seen a later time
+            return charge_anew(now, clock) -- another one, idle, one that has seen a later time
         end
         while b[COUNT] > 0 do -- what has left
             local place = ring + b[HEAD] * entry
@@ -672,9 +684,9 @@ for s = 1, subjects do
             m, capacity, p = decode('<BI7', plan, p)
             meter[limits + i], left[limits + i] = m + 1, capacity
         end
-        for k = 1, #back do
+        for k = 1, returns do
             local less, lowered, amount, from = back[k], b.lowered, nil, 0
-            local is = (less.at - less.at % r) / r
+            local is = (less[5] - less[5] % r) / r
             if is == step then
                 amount, from = b, current
             elseif is < step then
@@ -698,7 +710,7 @@ for s = 1, subjects do
             end
             if closes then
                 if b[COUNT] == b[ROOM] then
-                    return go_the_longer_way()
+                    return charge_anew(now, clock)
                 end
                 edits[edit + 1] = key
                 edits[edit + 2] = format('%d', ring + (b[HEAD] + b[COUNT]) % b[ROOM] * entry - 1)
@@ -721,7 +733,7 @@ for s = 1, subjects do
         limits, blocks[opened], at = limits + n, b, past
     end
     if at <= #v then
-        return go_the_longer_way()
+        return charge_anew(now, clock)
     end
     values[s] = v
 end
@@ -729,10 +741,12 @@ end
 local total, mask, all, ahead_requests, ahead_input, ahead_output =
     decide(limits, meter, left, debt, asked, asked_at, want)
 if total[1] == 0 and total[4] == 0 then
-    if #back > 0 then
-        return go_the_longer_way()
+    if returns > 0 then
+        return charge_anew(now, clock)
+    elseif leases then
+        return { 0, now, clock, mask, 0, 0, 0, unpack(values) }
     end
-    return answer_of(values, now, mask, false, 0, 0, 0)
+    return { 0, now, clock, unpack(values) }
 end
 local answer, count = { 1, now, clock, nil, nil, nil, nil }, 3 -- with room for what is added
 if leases then
@@ -747,7 +761,7 @@ for k = 1, opened do
         local sum, amount = b[SUM + i] + total[m], b[SUM + n + i] + total[m]
         if sum >= (class == 0 and (m == 1 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or 2 ^ 52)
             or amount >= (class == 0 and (m == 1 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or 2 ^ 52) then
-            return go_the_longer_way() -- too narrow
+            return charge_anew(now, clock) -- too narrow
         end
         holds = holds or amount > 0
         b[SUM + i], b[SUM + n + i], answer[count + i] = sum, amount, sum
@@ -771,7 +785,15 @@ end
 for s, past_us in pairs(until_us or {}) do
     call('PEXPIRE', KEYS[s], life_ms(past_us - now))
 end
-if all and asked > 0 then
-    return answer
+if settles then
+    give_back(back[1], now)
+    return { 1 }
+elseif asked == 0 then
+    return { 1, now, clock }
+elseif not all then
+    for s = 1, subjects do -- as they are after it
+        values[s] = call('GET', KEYS[s])
+    end
+    return { 0, now, clock, mask, 0, 0, 0, unpack(values) }
 end
-return answer_of({}, now, mask, false, 0, 0, 0)
+return answer
