@@ -9,7 +9,7 @@ run:           ## a node on 127.0.0.1:8000 and a curl line to try
 	@scripts/run
 test:          ## every test, and how many passed and failed
 	@scripts/test
-demo:          ## four nodes, Redis, HAProxy and the reference load
+demo:          ## four nodes, Redis, HAProxy and the reference load; CLUSTER=1: on a Redis Cluster
 	@scripts/demo
 bench:         ## side by side with others; fills bench/results and the README's table
 	@scripts/install-deps bench && bench/run
