@@ -19,14 +19,15 @@ async function freePort() {
 
 export class Redis {
     /** tcp: it listens on a port, too, and tcpUrl names it. */
-    static async start({ policy = "noeviction", tcp = false, args = [] } = {}) {
-        const redis = new Redis(temporaryFolder(), policy, tcp ? await freePort() : 0, args);
+    static async start({ policy = "noeviction", tcp = false, args = [], env = {} } = {}) {
+        const redis = new Redis(temporaryFolder(), policy, tcp ? await freePort() : 0, args, env);
         await redis.restart();
         return redis;
     }
 
-    constructor(folder, policy, port, args) {
+    constructor(folder, policy, port, args, env) {
         this.folder = folder;
+        this.env = env;
         this.tcpUrl = `redis://127.0.0.1:${port}`;
         this.socket = join(folder.path, "redis.sock");
         this.url = `redis+unix://${this.socket}`;
@@ -38,9 +39,9 @@ export class Redis {
         ];
     }
 
-    /** Starts it (again), empty. */
+    /** Starts it (again), with what its arguments made it keep. */
     async restart() {
-        this.program = new Program("redis-server", this.args);
+        this.program = new Program("redis-server", this.args, this.env);
         await this.program.says(/ready to accept connections/i);
     }
 

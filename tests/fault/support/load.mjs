@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steady load on the decision API of several nodes, and a record of every admitted charge.
+import { Agent, request } from "node:http";
+import { sleep } from "../../integration/support/wait.mjs";
+
+/** Microseconds of the clock that all records of a scenario go by. */
+export function nowUs() {
+    return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** Clients of which each asks one node, waits for the answer, settles and pauses. */
+export class Load {
+    /** @param {{nodes: {port: number}[], clients: number, pauseMs: number, reserve: number,
+     * settle: (load: Load, charge: object) => Promise<void>}} options nodes: may be replaced while
+     * it runs; clients: for each; reserve: output tokens */
+    constructor(options) {
+        Object.assign(this, options);
+        /** Every answer, or the error instead of a status: {node, sentUs, receivedUs, status}. */
+        this.answers = [];
+        this.charges = [];
+        this.agents = this.nodes.map(() => new Agent({ keepAlive: true }));
+    }
+
+    start() {
+        this.running = true;
+        this.work = this.nodes.flatMap((_, node) =>
+            Array.from({ length: this.clients }, () => this.#client(node)),
+        );
+    }
+
+    async stop() {
+        this.running = false;
+        await Promise.all(this.work);
+        this.agents.forEach((agent) => agent.destroy());
+    }
+
+    async #client(node) {
+        while (this.running) {
+            const answer = await this.post(node, "acquire", {
+                key: "id:k",
+                input_tokens: 1,
+                output_tokens: this.reserve,
+            });
+            this.answers.push(answer);
+            if (answer.status === 200) {
+                const charge = { ...answer, output: this.reserve };
+                this.charges.push(charge);
+                await this.settle(this, charge);
+            }
+            await sleep(this.pauseMs);
+        }
+    }
+
+    /** Settles to `output`, at most the reserved; on another node when `node` says so. Whether that
+     * took effect is not always known, so the record has what was surely used from now on. */
+    async settleTo(charge, output, node = charge.node) {
+        charge.output = Math.min(charge.output, output);
+        const { reservation } = charge.body;
+        const answer = await this.post(node, "settle", {
+            ...{ reservation, input_tokens: 1, output_tokens: output },
+        });
+        return answer.status;
+    }
+
+    /** An answer; its status is an error's code when there was none. A node that is silent for
+     * long is given up. */
+    post(node, what, json) {
+        const body = JSON.stringify(json);
+        const sentUs = nowUs();
+        return new Promise((resolve) => {
+            const done = (status, parsed) =>
+                resolve({ node, sentUs, receivedUs: nowUs() + 1, status, body: parsed });
+            const ask = request({
+                host: "127.0.0.1",
+                port: this.nodes[node].port,
+                path: `/weir/v1/${what}`,
+                method: "POST",
+                agent: this.agents[node],
+                timeout: 8000,
+                headers: { "content-type": "application/json", "content-length": body.length },
+            });
+            ask.on("timeout", () => ask.destroy(new Error("silent")));
+            ask.on("error", (error) => done(error.code ?? error.message));
+            ask.on("response", (response) => {
+                let text = "";
+                response.setEncoding("utf8").on("data", (piece) => (text += piece));
+                response.on("end", () => done(response.statusCode, JSON.parse(text)));
+                response.on("error", (error) => done(error.code));
+            });
+            ask.end(body);
+        });
+    }
+
+    /** The record as `weir verify` reads it. */
+    record() {
+        return this.charges
+            .map(({ sentUs, receivedUs, output }) =>
+                JSON.stringify({
+                    ...{ subject: "key:k", sent_us: sentUs, received_us: receivedUs },
+                    ...{ requests: 1, input_tokens: 1, output_tokens: output },
+                }),
+            )
+            .join("\n");
+    }
+}
