@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The link between nodes and Redis is slow, stalls, is reset or half open; for all nodes, or for one
-// while the others work (guarantees 1 and 5).
+// The link between nodes and Redis is slow, stalls, is reset or half open: for all nodes, or for
+// one while the others work (guarantees 1 and 5).
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { sleep } from "../integration/support/wait.mjs";

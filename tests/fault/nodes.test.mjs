@@ -57,14 +57,14 @@ describe("a node: SIGSTOP and SIGCONT", () => {
             othersWork(result);
             const asked = result.between(result.beginUs + 2e5, result.endUs - 2e5, 0);
             assert.ok(asked.length <= 2, "it did not stop");
-            result.serviceIsNormal();
+            result.serviceIsNormal({ stopped: 0 });
         }));
 
     it("local: at most C and its share", () =>
         inScenario({ policy: "local" }, stopOne, async (result) => {
             await result.holds(1);
             othersWork(result);
-            result.serviceIsNormal();
+            result.serviceIsNormal({ stopped: 0 });
         }));
 });
 

@@ -18,6 +18,8 @@ export class Load {
         /** Every answer, or the error instead of a status: {node, sentUs, receivedUs, status}. */
         this.answers = [];
         this.charges = [];
+        /** The longest that anybody waited for a node, in microseconds. */
+        this.longestUs = this.nodes.map(() => 0);
         this.agents = this.nodes.map(() => new Agent({ keepAlive: true }));
     }
 
@@ -68,8 +70,11 @@ export class Load {
         const body = JSON.stringify(json);
         const sentUs = nowUs();
         return new Promise((resolve) => {
-            const done = (status, parsed) =>
-                resolve({ node, sentUs, receivedUs: nowUs() + 1, status, body: parsed });
+            const done = (status, parsed) => {
+                const receivedUs = nowUs() + 1; // rounded up
+                this.longestUs[node] = Math.max(this.longestUs[node], receivedUs - sentUs);
+                resolve({ node, sentUs, receivedUs, status, body: parsed });
+            };
             const ask = request({
                 host: "127.0.0.1",
                 port: this.nodes[node].port,

@@ -16,6 +16,8 @@ export const WINDOW_S = 2;
 /** Requests, and output tokens after settling, in a window: what the load asks for exceeds both. */
 export const CAPACITY = { requests: 80, output: 880 };
 const RESERVE = 20;
+/** The longest that a client waits for an answer: the store's time-out and a busy machine. */
+const WAIT_S = 2;
 /** How soon after a fault has ended service is normal again. */
 const NORMAL_WITHIN_S = 3;
 
@@ -149,8 +151,10 @@ export class Result {
     }
 
     /** From 3 s after the end of the fault on every node decides as ever, and all together admit
-     * what a window allows. */
-    serviceIsNormal() {
+     * what a window allows. Nobody was ever left waiting, but for the node that was stopped. */
+    serviceIsNormal({ stopped } = {}) {
+        const longest = this.world.load.longestUs.filter((_, node) => node !== stopped);
+        assert.ok(Math.max(...longest) <= WAIT_S * 1e6, `somebody waited: ${longest} us`);
         assert.ok(this.readyUs <= this.endUs + NORMAL_WITHIN_S * 1e6, "nodes were not ready");
         const late = this.between(this.endUs + NORMAL_WITHIN_S * 1e6, Infinity);
         assert.deepEqual(
