@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short names of what people do here; CMake and scripts/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run test fault demo bench asan tsan fuzz format check-format clean
+.PHONY: help run test fault demo bench asan tsan fuzz model format check-format clean
 
 help:          ## this list
 	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
@@ -21,6 +21,8 @@ tsan:          ## every test under the thread sanitizer
 	@scripts/test tsan
 fuzz:          ## every fuzz target for 30 s
 	@scripts/fuzz
+model:         ## the lease protocol under an exhaustive checker, and each rule taken out
+	@scripts/install-deps model && docs/model/run
 format:        ## lay out the C files
 	@scripts/format
 check-format:  ## fail where the layout differs

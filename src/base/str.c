@@ -4,9 +4,9 @@
 bool weir_bytes_eq_nocase(const char *p, const char *lower, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)p[i];
-        c |= (unsigned char)((unsigned char)(c - 'A') < 26) << 5; /* 'a' is 'A' and 32 */
-        if (c != (unsigned char)lower[i]) {
+        unsigned c = (unsigned char)p[i];
+        unsigned is_upper = c - 'A' < 26;
+        if ((c | is_upper << 5) != (unsigned char)lower[i]) { /* 'a' is 'A' and 32 */
             return false;
         }
     }

@@ -77,22 +77,58 @@ static enum weir_err parse_yaml(struct parse *p, struct weir_str text)
     return err;
 }
 
+static enum weir_err count_subject(void *ctx, const struct weir_subject *subject)
+{
+    size_t *count = ctx;
+    (void)subject;
+    (*count)++;
+    return WEIR_OK;
+}
+
+static bool has_model_limits(const struct weir_config *config)
+{
+    bool has = false;
+    for (size_t i = 0; i < config->models; i++) {
+        has = has || config->model[i].subject.plan != NULL;
+    }
+    return has;
+}
+
+/* All configured subjects have their places from the start. */
 static enum weir_err finish(struct parse *p)
 {
     struct weir_config *config = p->config;
-    if (config->keys > config->max_subjects) {
-        return weir_parse_fail(p, NULL, "max_subjects: expected at least the number of keys, %zu",
-                               config->keys);
+    size_t subjects = 0;
+    WEIR_TRY(weir_config_each_subject(config, count_subject, &subjects));
+    if (subjects > config->max_subjects) {
+        return weir_parse_fail(p, NULL,
+                               "max_subjects: expected at least the number of keys, teams, orgs "
+                               "and models with a plan, %zu",
+                               subjects);
     }
-    if (config->models == 0) {
-        config->model = weir_zalloc(sizeof(*config->model));
-        if (config->model == NULL) {
-            return WEIR_ERR_NOMEM;
-        }
-        memcpy(config->model[0], "weir-mock", sizeof("weir-mock"));
-        config->models = 1;
+    WEIR_TRY(weir_store_tls_finish(p));
+    if (config->redis_seeds.kind == WEIR_REDIS_CLUSTER && has_model_limits(config)) {
+        return weir_parse_fail(p, NULL,
+                               "models: expected no plans with a redis+cluster store: what "
+                               "all keys share is in another slot than a key's own");
     }
-    return weir_config_index_build(config);
+    return config->model == NULL ? weir_models_default(config) : WEIR_OK;
+}
+
+/* NULL: no memory. */
+static struct weir_config *config_new(void)
+{
+    struct weir_config *config = weir_zalloc(sizeof(*config));
+    if (config == NULL) {
+        return NULL;
+    }
+    *config = defaults();
+    config->_index = weir_zalloc(sizeof(*config->_index));
+    if (config->_index == NULL) {
+        weir_free(config);
+        return NULL;
+    }
+    return config;
 }
 
 enum weir_err weir_config_parse(struct weir_str yaml, const struct weir_config_flags *flags,
@@ -100,10 +136,9 @@ enum weir_err weir_config_parse(struct weir_str yaml, const struct weir_config_f
                                 struct weir_config_error *ret_error)
 {
     *ret_error = (struct weir_config_error){0};
-    struct weir_config *config = weir_zalloc(sizeof(*config));
+    struct weir_config *config = config_new();
     enum weir_err err = WEIR_ERR_NOMEM;
     if (config != NULL) {
-        *config = defaults();
         struct parse p = {.config = config, .error = ret_error};
         if (yaml.len > WEIR_CONFIG_BYTES_MAX) {
             err = weir_parse_fail(&p, NULL, "expected at most %d bytes", WEIR_CONFIG_BYTES_MAX);
@@ -182,8 +217,15 @@ void weir_config_free(struct weir_config *config)
     if (config == NULL) {
         return;
     }
-    weir_config_index_free(config);
+    weir_index_deinit(&config->_index->secret);
+    weir_index_deinit(&config->_index->key);
+    weir_index_deinit(&config->_index->org);
+    weir_index_deinit(&config->_index->team);
+    weir_index_deinit(&config->_index->model);
+    weir_free(config->_index);
     weir_free(config->plan);
+    weir_free(config->org);
+    weir_free(config->team);
     weir_free(config->key);
     weir_free(config->model);
     weir_wipe(config, sizeof(*config));

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "config/scope.h"
 #include "limit/plan.h"
 #include "limit/subject.h"
 
@@ -18,14 +19,22 @@ enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
 enum weir_on_store_failure { WEIR_FAIL_LOCAL, WEIR_FAIL_CLOSED, WEIR_FAIL_OPEN };
 
 enum {
-    WEIR_KEY_ID_MAX = 100,
+    WEIR_ID_MAX = 100,  /* bytes of the id of a key, a team or an org */
+    WEIR_NAME_MAX = 63, /* of the name of a plan or an entry of `models` */
     WEIR_SECRET_MAX = 256,
     WEIR_CONFIG_KEYS_MAX = 1000000,
+    WEIR_CONFIG_GROUPS_MAX = 1000000, /* teams, and as many orgs */
+    WEIR_CONFIG_MODELS_MAX = 1000,
+    WEIR_CONFIG_GLOBS_MAX = 100, /* of the models */
     WEIR_CONFIG_PLANS_MAX = 1000,
     WEIR_CONFIG_WORKERS_MAX = 256,
     WEIR_CONFIG_BYTES_MAX = 256 << 20,
     WEIR_REDIS_PORT = 6379,
+    WEIR_SENTINEL_PORT = 26379,
     WEIR_REDIS_DB_MAX = 1000000,
+    WEIR_REDIS_HOSTS_MAX = 16, /* that one URL names */
+    WEIR_REDIS_SERVICE_MAX = 127,
+    WEIR_TLS_PATH_MAX = 1023,
 };
 
 struct weir_listen {
@@ -33,8 +42,18 @@ struct weir_listen {
     uint16_t port;
 };
 
-/* Where Redis is. Strings are empty when not given. */
+/* What a server must be, so that it is used for what it was asked for. */
+enum weir_redis_part {
+    WEIR_REDIS_SERVER,   /* the only one that the URL names: keeps all windows */
+    WEIR_REDIS_PRIMARY,  /* named by a sentinel: keeps all windows */
+    WEIR_REDIS_SHARD,    /* named by a cluster's map: keeps the windows of some slots */
+    WEIR_REDIS_NODE,     /* of a cluster, whichever: knows the map */
+    WEIR_REDIS_SENTINEL, /* knows the primary */
+};
+
+/* A server, and how one talks to it. Strings are empty when not given. */
 struct weir_redis_target {
+    enum weir_redis_part part;
     char host[256];
     uint16_t port;
     char unix_path[108]; /* instead of host and port */
@@ -45,10 +64,51 @@ struct weir_redis_target {
     uint32_t connect_timeout_ms; /* default 250 */
 };
 
+struct weir_redis_host {
+    char name[256]; /* or a numeric address */
+    uint16_t port;
+};
+
+/* Who knows where the windows are. */
+enum weir_redis_kind { WEIR_REDIS_SINGLE, WEIR_REDIS_CLUSTER, WEIR_REDIS_SENTINELS };
+
+struct weir_redis_seeds {
+    enum weir_redis_kind kind;
+    size_t hosts; /* nodes of the cluster, or sentinels; 0 for a single server */
+    struct weir_redis_host host[WEIR_REDIS_HOSTS_MAX];
+    char service[WEIR_REDIS_SERVICE_MAX + 1]; /* what the sentinels call it */
+};
+
+/* TLS to Redis. Strings are empty when not given; what is there is read when the store opens. */
+struct weir_store_tls {
+    bool on;                          /* a rediss URL */
+    char ca[WEIR_TLS_PATH_MAX + 1];   /* certificates of authorities; else the system's */
+    char cert[WEIR_TLS_PATH_MAX + 1]; /* ours, and what leads to its authority */
+    char key[WEIR_TLS_PATH_MAX + 1];
+    char server_name[256]; /* what the server's certificate must name; else the host's name */
+};
+
+/* A team or an org: what keys belong to. */
+struct weir_group {
+    char name[WEIR_ID_MAX + 6];   /* "team:<id>" or "org:<id>" */
+    struct weir_subject subject;  /* that name; plan NULL: no limits of its own */
+    const struct weir_group *org; /* of a team; NULL: none */
+};
+
+/* It, its team or its org has a plan. */
 struct weir_key {
-    char name[WEIR_KEY_ID_MAX + 5]; /* "key:<id>" */
+    char name[WEIR_ID_MAX + 5];     /* "key:<id>" */
     uint8_t secret_sha256[32];      /* the secret itself is not kept */
-    struct weir_subject subject;    /* that name, and its plan */
+    struct weir_subject subject;    /* that name; plan NULL: no limits of its own */
+    const struct weir_group *group; /* its team or its org; NULL: none */
+};
+
+/* An entry of `models`. */
+struct weir_model {
+    char name[WEIR_NAME_MAX + 7]; /* "model:<name or glob>" */
+    struct weir_str text;         /* the name or glob */
+    bool glob;
+    struct weir_subject subject; /* that name; plan NULL: no limits */
 };
 
 /* The mock model. */
@@ -64,7 +124,9 @@ struct weir_config {
     struct weir_listen listen;
     uint32_t workers; /* resolved: at least 1 */
     enum weir_store_kind store;
-    struct weir_redis_target redis;
+    struct weir_redis_target redis; /* without host where redis_seeds has some */
+    struct weir_redis_seeds redis_seeds;
+    struct weir_store_tls store_tls;
     enum weir_on_store_failure on_store_failure;
     uint32_t nodes;
     uint64_t max_subjects;
@@ -79,14 +141,16 @@ struct weir_config {
 
     size_t plans;
     struct weir_plan *plan;
+    size_t orgs, teams;
+    struct weir_group *org, *team;
     size_t keys;
     struct weir_key *key;
     const struct weir_plan *unknown_plan; /* NULL: unknown keys are rejected */
     size_t models;
-    char (*model)[64]; /* what GET /v1/models lists; default: one, "weir-mock" */
+    struct weir_model *model; /* default: one, "weir-mock", without limits */
     struct weir_mock_config mock;
 
-    struct weir_config_index *_index; /* secret and id to key */
+    struct weir_config_index *_index; /* from texts to all of these */
 };
 
 /* What is wrong with a configuration. line and column count from 1; 0: the file as a whole. */
@@ -128,6 +192,23 @@ const struct weir_key *weir_config_key_by_sha256(const struct weir_config *confi
                                                  const uint8_t sha256[static 32]);
 /* The key with this id or NULL. */
 const struct weir_key *weir_config_key_by_id(const struct weir_config *config, struct weir_str id);
+
+/* ---- subjects: all have a plan, and live as long as the snapshot ---- */
+
+/* The key, its team, its org: at most three, at least one. Returns how many. */
+unsigned weir_key_subjects(const struct weir_key *key,
+                           const struct weir_subject *ret_subject[static WEIR_SCOPE_MODEL]);
+/* What limits this model: its own entry, else the longest glob that matches; of equally long ones
+ * that with the fewest `*`, then the first by bytes. NULL: nothing does. */
+const struct weir_subject *weir_config_model(const struct weir_config *config,
+                                             struct weir_str model);
+/* The configured subject of this name, as "team:search" or "model:gpt-4*", or NULL. */
+const struct weir_subject *weir_config_subject(const struct weir_config *config,
+                                               struct weir_str name);
+/* Calls `each` for every configured subject, until it fails. */
+typedef enum weir_err weir_subject_fn(void *ctx, const struct weir_subject *subject);
+WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *config,
+                                                      weir_subject_fn *each, void *ctx);
 
 /* One rate as the file writes it ("100/min", "20k/min", "1M/day", "5/7s") for this meter. */
 WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_meter meter,

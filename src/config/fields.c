@@ -117,26 +117,6 @@ static enum weir_err mock_field(struct parse *p, struct weir_str key, const stru
     return option_field(p, "mock", key, value);
 }
 
-static enum weir_err model_item(struct parse *p, const struct node *n, void *ctx)
-{
-    struct weir_config *config = p->config;
-    struct weir_str name;
-    (void)ctx;
-    WEIR_TRY(weir_parse_scalar(p, n, "a model's name", &name));
-    if (!weir_parse_name_valid(name)) {
-        return weir_parse_fail(p, n, "models: expected names of 1 to 63 characters");
-    }
-    char(*model)[64] = weir_realloc(config->model, (config->models + 1) * sizeof(*model));
-    if (model == NULL) {
-        return WEIR_ERR_NOMEM;
-    }
-    memset(model[config->models], 0, sizeof(*model));
-    memcpy(model[config->models], name.p, name.len);
-    config->model = model;
-    config->models++;
-    return WEIR_OK;
-}
-
 static enum weir_err service_token(struct parse *p, const struct node *value)
 {
     char buf[WEIR_SECRET_MAX + 2];
@@ -168,12 +148,26 @@ static enum weir_err text_field(struct parse *p, const struct node *value)
     return weir_parse_text(p, value, value->name, text);
 }
 
+/* What other sections name; each after what it names itself. */
+static const struct {
+    struct weir_str section;
+    enum weir_err (*parse)(struct parse *p, const struct node *n);
+} named[] = {
+    {{"plans", 5}, weir_parse_plans},
+    {{"orgs", 4}, weir_parse_orgs},
+    {{"teams", 5}, weir_parse_teams},
+};
+
+enum { NAMED = sizeof(named) / sizeof(named[0]) };
+
 static enum weir_err top_field(struct parse *p, struct weir_str key, const struct node *value,
                                void *ctx)
 {
     (void)ctx;
-    if (weir_str_eq(key, WEIR_STR("plans"))) {
-        return WEIR_OK; /* was read first */
+    for (size_t i = 0; i < NAMED; i++) {
+        if (weir_str_eq(key, named[i].section)) {
+            return WEIR_OK; /* was read first */
+        }
     }
     if (weir_str_eq(key, WEIR_STR("keys"))) {
         return weir_parse_keys(p, value);
@@ -182,6 +176,9 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         weir_str_eq(key, WEIR_STR("on_store_failure"))) {
         return text_field(p, value);
     }
+    if (weir_str_eq(key, WEIR_STR("store_tls"))) {
+        return weir_parse_store_tls(p, value);
+    }
     if (weir_str_eq(key, WEIR_STR("service_token"))) {
         return service_token(p, value);
     }
@@ -189,7 +186,7 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         return unknown_keys(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("models"))) {
-        return weir_parse_list(p, value, model_item, NULL);
+        return weir_parse_models(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("http"))) {
         return weir_parse_mapping(p, value, http_field, NULL);
@@ -200,16 +197,16 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
     return option_field(p, "", key, value);
 }
 
-/* Keys name plans, wherever in the file those stand. */
-static enum weir_err plans_first(struct parse *p, const struct node *root)
+/* Reads a section, wherever in the file it stands. */
+static enum weir_err read_section(struct parse *p, const struct node *root, size_t i)
 {
     const struct weir_yaml_node *end = root->at + root->at->span, *value;
     for (const struct weir_yaml_node *key = root->at + 1; key < end; key = value + value->span) {
         value = key + key->span;
         if (key->kind == WEIR_YAML_SCALAR &&
-            weir_str_eq(weir_str(key->text, key->len), WEIR_STR("plans"))) {
-            const struct node plans = {.at = value, .key = key, .name = "plans"};
-            return weir_parse_plans(p, &plans);
+            weir_str_eq(weir_str(key->text, key->len), named[i].section)) {
+            const struct node section = {.at = value, .key = key, .name = named[i].section.p};
+            return named[i].parse(p, &section);
         }
     }
     return WEIR_OK;
@@ -218,7 +215,9 @@ static enum weir_err plans_first(struct parse *p, const struct node *root)
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root)
 {
     if (root->at->kind == WEIR_YAML_MAPPING) {
-        WEIR_TRY(plans_first(p, root));
+        for (size_t i = 0; i < NAMED; i++) {
+            WEIR_TRY(read_section(p, root, i));
+        }
     }
     return weir_parse_mapping(p, root, top_field, NULL);
 }

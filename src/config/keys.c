@@ -3,29 +3,14 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "config/parse.h"
-
-/* Two open hash tables of key numbers + 1; 0: free. At most half full. */
-struct weir_config_index {
-    uint32_t slots; /* a power of two */
-    uint32_t *by_secret;
-    uint32_t *by_id;
-};
 
 void weir_sha256(struct weir_str secret, uint8_t ret_digest[static 32])
 {
     unsigned len = 0;
     int ok = EVP_Digest(secret.p, secret.len, ret_digest, &len, EVP_sha256(), NULL);
     WEIR_ASSERT(ok == 1 && len == 32);
-}
-
-static uint32_t first_slot(const struct weir_config_index *index, struct weir_str s)
-{
-    uint64_t hash[2];
-    weir_hash128(s.p, s.len, hash);
-    return (uint32_t)hash[0] & (index->slots - 1);
 }
 
 static struct weir_str digest_of(const uint8_t *sha256)
@@ -36,10 +21,10 @@ static struct weir_str digest_of(const uint8_t *sha256)
 const struct weir_key *weir_config_key_by_sha256(const struct weir_config *config,
                                                  const uint8_t sha256[static 32])
 {
-    const struct weir_config_index *index = config->_index;
-    uint32_t i = first_slot(index, digest_of(sha256));
-    for (; index->by_secret[i] != 0; i = (i + 1) & (index->slots - 1)) {
-        const struct weir_key *key = &config->key[index->by_secret[i] - 1];
+    const struct weir_index *index = &config->_index->secret;
+    uint32_t at = weir_index_first(index, digest_of(sha256)), number;
+    while ((number = weir_index_next(index, &at)) != 0) {
+        const struct weir_key *key = &config->key[number - 1];
         if (CRYPTO_memcmp(key->secret_sha256, sha256, 32) == 0) {
             return key;
         }
@@ -54,56 +39,15 @@ static struct weir_str id_of(const struct weir_key *key)
 
 const struct weir_key *weir_config_key_by_id(const struct weir_config *config, struct weir_str id)
 {
-    const struct weir_config_index *index = config->_index;
-    uint32_t i = first_slot(index, id);
-    for (; index->by_id[i] != 0; i = (i + 1) & (index->slots - 1)) {
-        const struct weir_key *key = &config->key[index->by_id[i] - 1];
+    const struct weir_index *index = &config->_index->key;
+    uint32_t at = weir_index_first(index, id), number;
+    while ((number = weir_index_next(index, &at)) != 0) {
+        const struct weir_key *key = &config->key[number - 1];
         if (weir_str_eq(id_of(key), id)) {
             return key;
         }
     }
     return NULL;
-}
-
-static void index_add(const struct weir_config_index *index, uint32_t *table, struct weir_str s,
-                      uint32_t number)
-{
-    uint32_t i = first_slot(index, s);
-    while (table[i] != 0) {
-        i = (i + 1) & (index->slots - 1);
-    }
-    table[i] = number;
-}
-
-/* Room for all keys that the list may hold. */
-static enum weir_err index_new(struct weir_config *config, size_t keys)
-{
-    struct weir_config_index *index = weir_zalloc(sizeof(*index));
-    if (index == NULL) {
-        return WEIR_ERR_NOMEM;
-    }
-    config->_index = index;
-    index->slots = 4;
-    while (index->slots < keys * 2) {
-        index->slots *= 2;
-    }
-    index->by_secret = weir_zalloc_array(index->slots, sizeof(uint32_t));
-    index->by_id = weir_zalloc_array(index->slots, sizeof(uint32_t));
-    return index->by_secret == NULL || index->by_id == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
-}
-
-enum weir_err weir_config_index_build(struct weir_config *config)
-{
-    return config->_index != NULL ? WEIR_OK : index_new(config, 0);
-}
-
-void weir_config_index_free(struct weir_config *config)
-{
-    if (config->_index != NULL) {
-        weir_free(config->_index->by_secret);
-        weir_free(config->_index->by_id);
-        weir_free(config->_index);
-    }
 }
 
 /* ---- the section ---- */
@@ -113,19 +57,8 @@ struct key_draft {
     bool has_secret;
     uint8_t sha256[32];
     const struct weir_plan *plan;
+    const struct weir_group *group;
 };
-
-static bool id_valid(struct weir_str id)
-{
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
-    for (size_t i = 0; i < id.len; i++) {
-        if (memchr(allowed, id.p[i], sizeof(allowed) - 1) == NULL) {
-            return false;
-        }
-    }
-    return id.len > 0 && id.len <= WEIR_KEY_ID_MAX;
-}
 
 static enum weir_err secret_field(struct parse *p, const struct node *value, struct key_draft *d,
                                   bool hashed)
@@ -147,19 +80,21 @@ static enum weir_err secret_field(struct parse *p, const struct node *value, str
     return err;
 }
 
+static enum weir_err group_field(struct parse *p, const struct node *value, struct key_draft *d,
+                                 enum weir_scope scope)
+{
+    if (d->group != NULL) {
+        return weir_parse_fail(p, value, "%s: expected one of team and org", value->name);
+    }
+    return weir_parse_group(p, value, scope, &d->group);
+}
+
 static enum weir_err key_field(struct parse *p, struct weir_str key, const struct node *value,
                                void *ctx)
 {
     struct key_draft *d = ctx;
-    struct weir_str name;
     if (weir_str_eq(key, WEIR_STR("id"))) {
-        WEIR_TRY(weir_parse_scalar(p, value, "a text", &d->id));
-        if (!id_valid(d->id)) {
-            return weir_parse_fail(p, value,
-                                   "id: expected 1 to %d characters of A-Z a-z 0-9 . _ : @ -",
-                                   WEIR_KEY_ID_MAX);
-        }
-        return WEIR_OK;
+        return weir_parse_id(p, value, &d->id);
     }
     if (weir_str_eq(key, WEIR_STR("secret"))) {
         return secret_field(p, value, d, false);
@@ -168,13 +103,17 @@ static enum weir_err key_field(struct parse *p, struct weir_str key, const struc
         return secret_field(p, value, d, true);
     }
     if (weir_str_eq(key, WEIR_STR("plan"))) {
-        WEIR_TRY(weir_parse_scalar(p, value, "the name of a plan", &name));
-        d->plan = weir_plan_by_name(p->config, name);
-        return d->plan != NULL ? WEIR_OK
-                               : weir_parse_fail(p, value, "plan: expected the name of a plan");
+        return weir_parse_plan(p, value, &d->plan);
+    }
+    if (weir_str_eq(key, WEIR_STR("team"))) {
+        return group_field(p, value, d, WEIR_SCOPE_TEAM);
+    }
+    if (weir_str_eq(key, WEIR_STR("org"))) {
+        return group_field(p, value, d, WEIR_SCOPE_ORG);
     }
     const struct node unnamed = {.key = value->key, .name = ""}; /* `secret x` without its colon */
-    return weir_parse_unknown(p, &unnamed, "a key; expected id, secret, secret_sha256 or plan");
+    return weir_parse_unknown(p, &unnamed,
+                              "a key; expected id, secret, secret_sha256, plan, team or org");
 }
 
 static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
@@ -183,8 +122,9 @@ static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
     struct key_draft d = {0};
     (void)ctx;
     WEIR_TRY(weir_parse_mapping(p, n, key_field, &d));
-    if (d.id.len == 0 || !d.has_secret || d.plan == NULL) {
-        return weir_parse_fail(p, n, "keys: expected id, secret or secret_sha256, and plan");
+    if (d.id.len == 0 || !d.has_secret || (d.plan == NULL && d.group == NULL)) {
+        return weir_parse_fail(p, n,
+                               "keys: expected id, secret or secret_sha256, and plan, team or org");
     }
     if (weir_config_key_by_id(config, d.id) != NULL) {
         return weir_parse_fail(p, n, "keys: the id \"%.*s\" is there twice", (int)d.id.len, d.id.p);
@@ -195,14 +135,11 @@ static enum weir_err key_item(struct parse *p, const struct node *n, void *ctx)
     }
     struct weir_key *key = &config->key[config->keys++];
     memcpy(key->secret_sha256, d.sha256, sizeof(key->secret_sha256));
-    memcpy(key->name, "key:", 4);
-    memcpy(key->name + 4, d.id.p, d.id.len);
-    key->subject.name = weir_str(key->name, 4 + d.id.len);
-    key->subject.plan = d.plan;
-    weir_subject_id(key->subject.name, key->subject.id);
-    index_add(config->_index, config->_index->by_id, id_of(key), (uint32_t)config->keys);
-    index_add(config->_index, config->_index->by_secret, digest_of(key->secret_sha256),
-              (uint32_t)config->keys);
+    weir_subject_set(&key->subject, key->name, WEIR_SCOPE_KEY, d.id, d.plan);
+    key->group = d.group;
+    weir_subject_belongs(&key->subject, d.group);
+    weir_index_add(&config->_index->key, d.id, (uint32_t)config->keys);
+    weir_index_add(&config->_index->secret, digest_of(key->secret_sha256), (uint32_t)config->keys);
     return WEIR_OK;
 }
 
@@ -216,6 +153,7 @@ enum weir_err weir_parse_keys(struct parse *p, const struct node *n)
     if (p->config->key == NULL) {
         return WEIR_ERR_NOMEM;
     }
-    WEIR_TRY(index_new(p->config, count));
+    WEIR_TRY(weir_index_init(&p->config->_index->key, count));
+    WEIR_TRY(weir_index_init(&p->config->_index->secret, count));
     return weir_parse_list(p, n, key_item, NULL);
 }

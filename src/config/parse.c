@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-enum { FIELD_NAME_MAX = 32, NAME_MAX_BYTES = 63 };
+enum { FIELD_NAME_MAX = 32 };
 
 enum weir_err weir_parse_fail(struct parse *p, const struct node *n, const char *fmt, ...)
 {
@@ -47,7 +47,31 @@ bool weir_parse_name_valid(struct weir_str name)
             return false;
         }
     }
-    return name.len > 0 && name.len <= NAME_MAX_BYTES;
+    return name.len > 0 && name.len <= WEIR_NAME_MAX;
+}
+
+static bool id_valid(struct weir_str id)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
+    for (size_t i = 0; i < id.len; i++) {
+        if (memchr(allowed, id.p[i], sizeof(allowed) - 1) == NULL) {
+            return false;
+        }
+    }
+    return id.len > 0 && id.len <= WEIR_ID_MAX;
+}
+
+enum weir_err weir_parse_id(struct parse *p, const struct node *n, struct weir_str *ret_id)
+{
+    struct weir_str id;
+    WEIR_TRY(weir_parse_scalar(p, n, "a text", &id));
+    if (!id_valid(id)) {
+        return weir_parse_fail(p, n, "id: expected 1 to %d characters of A-Z a-z 0-9 . _ : @ -",
+                               WEIR_ID_MAX);
+    }
+    *ret_id = id;
+    return WEIR_OK;
 }
 
 enum weir_err weir_parse_number(struct parse *p, const struct node *n, uint64_t min, uint64_t max,

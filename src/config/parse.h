@@ -4,6 +4,7 @@
 #define WEIR_CONFIG_PARSE_H
 
 #include "config/config.h"
+#include "config/index.h"
 #include "config/yaml.h"
 
 /* A value that is being read. */
@@ -16,6 +17,14 @@ struct node {
 struct parse {
     struct weir_config *config;
     struct weir_config_error *error;
+};
+
+/* The lookups of a snapshot. A number is a place in the array, from 1. */
+struct weir_config_index {
+    struct weir_index secret, key, org, team, model;
+    const struct weir_model *glob[WEIR_CONFIG_GLOBS_MAX]; /* the first that matches counts */
+    size_t globs;
+    size_t limited; /* models with a plan */
 };
 
 /* A field that is a number, 4 or 8 bytes in struct weir_config. */
@@ -41,8 +50,18 @@ WEIR_MUSTCHECK enum weir_err weir_parse_unknown(struct parse *p, const struct no
                                                 const char *what);
 WEIR_MUSTCHECK enum weir_err weir_parse_scalar(struct parse *p, const struct node *n,
                                                const char *expected, struct weir_str *ret_text);
-/* Whether it is a name of 1 to 63 bytes without control characters. */
+/* Whether it is a name of 1 to WEIR_NAME_MAX bytes without control characters. */
 bool weir_parse_name_valid(struct weir_str name);
+/* The id of a key, a team or an org. */
+WEIR_MUSTCHECK enum weir_err weir_parse_id(struct parse *p, const struct node *n,
+                                           struct weir_str *ret_id);
+/* A plan, by its name. */
+WEIR_MUSTCHECK enum weir_err weir_parse_plan(struct parse *p, const struct node *n,
+                                             const struct weir_plan **ret_plan);
+/* A team or an org, by its id. */
+WEIR_MUSTCHECK enum weir_err weir_parse_group(struct parse *p, const struct node *n,
+                                              enum weir_scope scope,
+                                              const struct weir_group **ret_group);
 WEIR_MUSTCHECK enum weir_err weir_parse_number(struct parse *p, const struct node *n, uint64_t min,
                                                uint64_t max, uint64_t *ret_value);
 WEIR_MUSTCHECK enum weir_err weir_parse_seconds(struct parse *p, const struct node *n, uint64_t min,
@@ -68,6 +87,11 @@ bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
 /* Two hexadecimal digits for each of `bytes` bytes. */
 bool weir_parse_hex(struct weir_str hex, size_t bytes, uint8_t *ret_bytes);
 
+/* inet_pton's view of a numeric address. */
+bool weir_parse_is_address(int family, const char *host);
+/* "[...]" without its brackets; false when it has none. */
+bool weir_parse_take_brackets(struct weir_str *s);
+
 /* fields.c: the top level and its sections. */
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
@@ -76,12 +100,30 @@ enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *fie
 /* listen, store or on_store_failure. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
-/* plans.c, keys.c. */
+/* store_url.c: the store's kind, and how to reach it. */
+bool weir_parse_store(struct weir_str text, struct weir_config *config);
+/* store_tls.c; and what it must not be beside the store's URL, when all is read. */
+enum weir_err weir_parse_store_tls(struct parse *p, const struct node *n);
+enum weir_err weir_store_tls_finish(struct parse *p);
+/* plans.c, groups.c, keys.c, models.c: the sections of their names. */
 enum weir_err weir_parse_plans(struct parse *p, const struct node *n);
+enum weir_err weir_parse_orgs(struct parse *p, const struct node *n);
+enum weir_err weir_parse_teams(struct parse *p, const struct node *n);
 enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
+enum weir_err weir_parse_models(struct parse *p, const struct node *n);
+/* Without that section: the one model "weir-mock". */
+enum weir_err weir_models_default(struct weir_config *config);
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);
-/* Builds the lookups. */
-enum weir_err weir_config_index_build(struct weir_config *config);
-void weir_config_index_free(struct weir_config *config);
+const struct weir_group *weir_group_by_id(const struct weir_config *config, enum weir_scope scope,
+                                          struct weir_str id);
+/* The entry of exactly this text. */
+const struct weir_model *weir_model_by_name(const struct weir_config *config, struct weir_str name);
+/* `*` stands for any text, `?` for one character. */
+bool weir_glob_matches(struct weir_str glob, struct weir_str text);
+/* Sets the subject's name, "<scope>:<id>" in `room`, and its plan. */
+void weir_subject_set(struct weir_subject *s, char *room, enum weir_scope scope, struct weir_str id,
+                      const struct weir_plan *plan);
+/* Its root is that of the group that it belongs to: the org, else the team; NULL: none. */
+void weir_subject_belongs(struct weir_subject *s, const struct weir_group *group);
 
 #endif

@@ -23,6 +23,19 @@ const struct weir_plan *weir_plan_by_name(const struct weir_config *config, stru
     return NULL;
 }
 
+enum weir_err weir_parse_plan(struct parse *p, const struct node *n,
+                              const struct weir_plan **ret_plan)
+{
+    struct weir_str name;
+    WEIR_TRY(weir_parse_scalar(p, n, "the name of a plan", &name));
+    const struct weir_plan *plan = weir_plan_by_name(p->config, name);
+    if (plan == NULL) {
+        return weir_parse_fail(p, n, "plan: expected the name of a plan");
+    }
+    *ret_plan = plan;
+    return WEIR_OK;
+}
+
 static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
 {
     struct plan_draft *d = ctx;

@@ -185,6 +185,9 @@ static enum weir_err complaint(struct build *b, struct fy_diag *diag)
         return weir_parse_fail(b->p, NULL, "not valid YAML");
     }
     snprintf(why, sizeof(why), "not valid YAML: %s", e->msg);
+    for (char *c = why; *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+    }
     return fail_at(b->p, e->line < 0 ? 0 : (size_t)e->line, (size_t)e->column, why);
 }
 
@@ -216,6 +219,48 @@ static enum weir_err check_bytes(struct parse *p, struct weir_str rest)
     return WEIR_OK;
 }
 
+/* Perhaps: a question mark and no more of a word. */
+static bool explicit_key(struct weir_str text)
+{
+    const char *end = text.p + text.len;
+    for (const char *at = text.p; (at = memchr(at, '?', (size_t)(end - at))) != NULL;) {
+        if (++at == end || (unsigned char)*at <= ' ' || (unsigned char)*at > '~') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The tab behind a colon, as a position in the text; its length: none. */
+static size_t tab_after_colon(struct weir_str text)
+{
+    const char *end = text.p + text.len;
+    for (const char *at = text.p; (at = memchr(at, ':', (size_t)(end - at))) != NULL;) {
+        for (at++; at < end && *at == ' '; at++) {
+        }
+        if (at < end && *at == '\t') {
+            return (size_t)(at - text.p);
+        }
+    }
+    return text.len;
+}
+
+/* libfyaml 0.7.12 frees a key twice when a tab stands where it wants none, behind the colon of a
+ * key inside an explicit one ("? a:\t? b", its issue 57). */
+static enum weir_err check_tabs(struct parse *p, struct weir_str text)
+{
+    size_t tab = explicit_key(text) ? tab_after_colon(text) : text.len;
+    if (tab == text.len) {
+        return WEIR_OK;
+    }
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < tab; i++) {
+        column = text.p[i] == '\n' ? 1 : column + 1;
+        line += text.p[i] == '\n';
+    }
+    return fail_at(p, line, column, "expected no tab behind a colon in a file with a key behind ?");
+}
+
 enum weir_err weir_yaml_build(struct parse *p, struct weir_str text, struct weir_yaml *y)
 {
     *y = (struct weir_yaml){0};
@@ -223,6 +268,7 @@ enum weir_err weir_yaml_build(struct parse *p, struct weir_str text, struct weir
         return WEIR_OK;
     }
     WEIR_TRY(check_bytes(p, text));
+    WEIR_TRY(check_tabs(p, text));
     struct build b = {.p = p, .y = y, .text = text};
     enum weir_err err = WEIR_ERR_NOMEM;
     struct fy_diag_cfg diag_cfg;

@@ -13,6 +13,9 @@
 struct weir_subject {
     uint64_t id[2];       /* weir_subject_id of the name */
     struct weir_str name; /* "key:demo-low-1": scope, colon, id; at most 128 bytes */
+    /* "org:acme": whose it is, so that what one request charges is kept together; empty: its own.
+     * As long as the name at most. */
+    struct weir_str root;
     const struct weir_plan *plan;
 };
 

@@ -47,8 +47,7 @@ const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_st
     return key;
 }
 
-bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
-                       uint8_t ret_sha256[static 32])
+bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller)
 {
     struct weir_str secret = bearer(r->http);
     if (secret.len == 0) {
@@ -58,9 +57,10 @@ bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
             "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).");
         return false;
     }
-    *ret_key =
-        secret.len <= WEIR_SECRET_MAX ? weir_key_of_secret(r->service, secret, ret_sha256) : NULL;
-    if (*ret_key == NULL &&
+    ret_caller->key = secret.len <= WEIR_SECRET_MAX
+                          ? weir_key_of_secret(r->service, secret, ret_caller->sha256)
+                          : NULL;
+    if (ret_caller->key == NULL &&
         (r->service->config->unknown_plan == NULL || secret.len > WEIR_SECRET_MAX)) {
         weir_refuse(r, 401, NULL, "invalid_api_key", "Incorrect API key provided.");
         return false;
@@ -92,13 +92,16 @@ bool weir_authorize_service(struct weir_request *r)
     return true;
 }
 
-void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
-                         const struct weir_plan *plan)
+/* ---- the subjects of a request ---- */
+
+static const struct weir_str anonymous_prefix = {"key:anon-", 9};
+
+static void anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
+                           const struct weir_plan *plan)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char prefix[] = "key:anon-";
-    size_t at = sizeof(prefix) - 1;
-    memcpy(a->name, prefix, at);
+    size_t at = anonymous_prefix.len;
+    memcpy(a->name, anonymous_prefix.p, at);
     for (unsigned i = 0; i < 16; i++) {
         a->name[at++] = hex[sha256[i] >> 4];
         a->name[at++] = hex[sha256[i] & 15];
@@ -106,4 +109,25 @@ void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 3
     a->subject.name = weir_str(a->name, at);
     a->subject.plan = plan;
     weir_subject_id(a->subject.name, a->subject.id);
+}
+
+bool weir_anonymous_is(struct weir_str name)
+{
+    return weir_str_starts(name, anonymous_prefix);
+}
+
+void weir_call_subjects(struct weir_call *call, const struct weir_config *config,
+                        const struct weir_caller *caller, struct weir_anonymous *a,
+                        const struct weir_subject *model)
+{
+    if (caller->key != NULL) {
+        call->subjects = (uint8_t)weir_key_subjects(caller->key, call->subject);
+    } else {
+        anonymous_init(a, caller->sha256, config->unknown_plan);
+        call->subject[0] = &a->subject;
+        call->subjects = 1;
+    }
+    if (model != NULL) {
+        call->subject[call->subjects++] = model;
+    }
 }

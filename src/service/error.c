@@ -66,9 +66,10 @@ void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, u
     struct weir_str headers =
         WEIR_STR("retry-after-ms: 1000\r\nretry-after: 1\r\nx-should-retry: true\r\n");
     if (outcome == WEIR_OUTCOME_FULL) {
-        answer_error(s, x, started_ns, 503,
-                     WEIR_STR("The limiter holds as many keys as it may. Please try again later."),
-                     "server_error", NULL, "subjects_full", headers);
+        answer_error(
+            s, x, started_ns, 503,
+            WEIR_STR("The limiter holds as many subjects as it may. Please try again later."),
+            "server_error", NULL, "subjects_full", headers);
     } else {
         answer_error(s, x, started_ns, 503,
                      WEIR_STR("The limits cannot be checked right now. Please try again later."),

@@ -119,10 +119,13 @@ void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d)
     three(b, output, WEIR_STR("output-tokens"));
 }
 
-void weir_headers_retry(struct weir_buf *b, const struct weir_decision *d)
+void weir_headers_retry(struct weir_buf *b, const struct weir_call *call)
 {
+    const struct weir_decision *d = &call->decision;
     WEIR_BUF_LIT(b, "x-weir-limited-by: ");
     weir_buf_str(b, weir_str_z(weir_meter_name(d->denied_meter)));
+    WEIR_BUF_LIT(b, "\r\nx-weir-limited-subject: ");
+    weir_buf_str(b, call->subject[d->denied_subject]->name);
     WEIR_BUF_LIT(b, "\r\n");
     if (d->retry_after_us == WEIR_RETRY_NEVER) {
         WEIR_BUF_LIT(b, "x-should-retry: false\r\n");
@@ -164,15 +167,60 @@ void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window
     weir_buf_char(b, 's');
 }
 
-void weir_limits_json(struct weir_buf *b, const struct weir_decision *d)
+static const struct weir_limit_state *denied_state(const struct weir_decision *d)
+{
+    for (unsigned i = 0; i < d->states; i++) {
+        if (d->state[i].subject == d->denied_subject && d->state[i].meter == d->denied_meter &&
+            d->state[i].window_s == d->denied_window_s) {
+            return &d->state[i];
+        }
+    }
+    WEIR_ASSERT(false && "a denial names one of its limits");
+    return NULL;
+}
+
+/* Clients read "Limit N, Used N, Requested N" and "try again in T" out of them. */
+void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct weir_str model)
+{
+    const struct weir_decision *d = &call->decision;
+    const struct weir_limit_state *s = denied_state(d);
+    bool never = d->retry_after_us == WEIR_RETRY_NEVER;
+    weir_buf_str(b,
+                 never ? WEIR_STR("Request too large for ") : WEIR_STR("Rate limit reached for "));
+    weir_buf_str(b, model);
+    WEIR_BUF_LIT(b, " in organization ");
+    weir_buf_str(b, call->subject[d->denied_subject]->name);
+    WEIR_BUF_LIT(b, " on ");
+    weir_limit_words(b, s->meter, s->window_s);
+    WEIR_BUF_LIT(b, ": Limit ");
+    weir_buf_u64(b, s->capacity);
+    if (!never) {
+        WEIR_BUF_LIT(b, ", Used ");
+        weir_buf_u64(b, s->used);
+    }
+    WEIR_BUF_LIT(b, ", Requested ");
+    weir_buf_u64(b, call->amounts.of[s->meter]);
+    if (never) {
+        WEIR_BUF_LIT(b, ". The input or output tokens must be reduced in order to run "
+                        "successfully.");
+    } else {
+        WEIR_BUF_LIT(b, ". Please try again in ");
+        weir_duration(b, d->retry_after_us);
+        weir_buf_char(b, '.');
+    }
+}
+
+void weir_limits_json(struct weir_buf *b, const struct weir_call *call)
 {
     weir_buf_char(b, '[');
-    for (unsigned i = 0; i < d->states; i++) {
-        const struct weir_limit_state *s = &d->state[i];
+    for (unsigned i = 0; i < call->decision.states; i++) {
+        const struct weir_limit_state *s = &call->decision.state[i];
         if (i > 0) {
             weir_buf_char(b, ',');
         }
-        WEIR_BUF_LIT(b, "{\"meter\":\"");
+        WEIR_BUF_LIT(b, "{\"subject\":");
+        weir_buf_json(b, call->subject[s->subject]->name);
+        WEIR_BUF_LIT(b, ",\"meter\":\"");
         weir_buf_str(b, weir_str_z(weir_meter_name(s->meter)));
         WEIR_BUF_LIT(b, "\",\"window_s\":");
         weir_buf_u64(b, s->window_s);

@@ -3,6 +3,7 @@
  * field that is not known is refused: a misspelt amount would charge nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "service/chat_request.h"
 #include "service/lookup.h"
 #include "service/reservation.h"
 
@@ -37,19 +38,37 @@ static bool is_text(struct weir_request *r, const struct member *m)
     return true;
 }
 
-/* The text is in the service's `text`, or in the request's body. */
-static bool text_field(struct weir_request *r, const struct member *m, struct weir_str *ret_text)
+/* A text, until the next one is asked for. */
+static struct weir_str text_of(struct weir_request *r, const struct weir_json_node *value)
+{
+    weir_buf_reset(&r->service->text);
+    return weir_json_string(&r->service->json, value, &r->service->text);
+}
+
+static bool model_field(struct weir_request *r, const struct member *m,
+                        const struct weir_subject **ret_model)
 {
     if (!is_text(r, m)) {
         return false;
     }
-    *ret_text = weir_json_string(&r->service->json, m->value, &r->service->text);
+    struct weir_str model = text_of(r, m->value);
+    if (r->service->text.failed) {
+        weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
+        return false;
+    }
+    if (model.len == 0 || model.len > WEIR_MODEL_MAX) {
+        weir_refuse(r, 400, m->name, NULL, "%s: expected a name of 1 to %d bytes.", m->name,
+                    WEIR_MODEL_MAX);
+        return false;
+    }
+    *ret_model = weir_config_model(r->service->config, model);
     return true;
 }
 
 /* The fields of both requests; `key` of one and `reservation` of the other share a place. */
 struct fields {
-    struct weir_str name;
+    const struct weir_json_node *name;
+    const struct weir_subject *model; /* what limits it; NULL: nothing */
     uint64_t input, output, requests;
     unsigned seen;
 };
@@ -66,15 +85,16 @@ static bool take_field(struct weir_request *r, const struct member *m, unsigned 
     f->seen |= field;
     switch (field) {
     case HAS_NAME:
-        return text_field(r, m, &f->name);
+        f->name = m->value;
+        return is_text(r, m);
     case HAS_INPUT:
         return number_field(r, m, &f->input);
     case HAS_OUTPUT:
         return number_field(r, m, &f->output);
     case HAS_REQUESTS:
         return number_field(r, m, &f->requests);
-    default: /* the model: no limit depends on it yet */
-        return is_text(r, m);
+    default:
+        return model_field(r, m, &f->model);
     }
 }
 
@@ -115,7 +135,6 @@ static bool read_fields(struct weir_request *r, struct weir_str name_field, bool
 {
     struct weir_json *j = &r->service->json;
     *ret_fields = (struct fields){.requests = 1};
-    weir_buf_reset(&r->service->text);
     if (weir_json_parse(j, r->http->body) != WEIR_OK ||
         weir_json_root(j)->kind != WEIR_JSON_OBJECT) {
         weir_refuse(r, 400, NULL, NULL, "The body must be a JSON object in UTF-8.");
@@ -154,7 +173,7 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
         WEIR_BUF_LIT(&s->body, "{\"allowed\":true,\"reservation\":");
         if (call->reservation.nonce != 0) {
             weir_buf_char(&s->body, '"');
-            weir_reservation_write(&s->body, &call->reservation, call->subject[0]->name);
+            weir_reservation_write(&s->body, &call->reservation, call->subject, call->subjects);
             weir_buf_char(&s->body, '"');
         } else {
             WEIR_BUF_LIT(&s->body, "null"); /* a look has nothing to settle */
@@ -174,9 +193,9 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
             weir_buf_u64(&s->body, weir_retry_ms(d->retry_after_us));
         }
         WEIR_BUF_LIT(&s->body, ",\"limits\":");
-        weir_headers_retry(head, d);
+        weir_headers_retry(head, call);
     }
-    weir_limits_json(&s->body, d);
+    weir_limits_json(&s->body, call);
     WEIR_BUF_LIT(&s->body, "}");
     weir_answer(s, x, started_ns, d->allowed ? 200 : 429, weir_buf_view(head),
                 WEIR_STR("application/json"), weir_buf_view(&s->body));
@@ -189,16 +208,16 @@ void weir_acquire(struct weir_request *r)
     if (!weir_authorize_service(r) || !read_fields(r, WEIR_STR("key"), true, &f)) {
         return;
     }
-    const struct weir_key *key;
-    uint8_t sha256[32] = {0};
-    bool by_id = weir_str_starts(f.name, WEIR_STR("id:"));
+    struct weir_caller caller = {0};
+    struct weir_str name = text_of(r, f.name);
+    bool by_id = weir_str_starts(name, WEIR_STR("id:"));
     if (by_id) {
-        key = weir_config_key_by_id(s->config, weir_str(f.name.p + 3, f.name.len - 3));
+        caller.key = weir_config_key_by_id(s->config, weir_str(name.p + 3, name.len - 3));
     } else {
-        key = weir_key_of_secret(s, f.name, sha256);
+        caller.key = weir_key_of_secret(s, name, caller.sha256);
     }
-    if (key == NULL && (by_id || s->config->unknown_plan == NULL || f.name.len == 0 ||
-                        f.name.len > WEIR_SECRET_MAX)) {
+    if (caller.key == NULL &&
+        (by_id || s->config->unknown_plan == NULL || name.len == 0 || name.len > WEIR_SECRET_MAX)) {
         weir_refuse(r, 404, "key", "unknown_key", "key: there is no such key.");
         return;
     }
@@ -207,7 +226,7 @@ void weir_acquire(struct weir_request *r)
         weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
-    weir_acquire_start(a, key, sha256, weir_amounts(f.requests, f.input, f.output));
+    weir_acquire_start(a, &caller, f.model, weir_amounts(f.requests, f.input, f.output));
 }
 
 /* ---- settle ---- */
@@ -217,8 +236,8 @@ struct settling {
     struct weir_service *service;
     struct weir_http_exchange *x; /* NULL: the client went away */
     uint64_t started_ns;
-    struct weir_subject subject; /* of a key that is not configured */
-    char name[WEIR_RESERVATION_TEXT_MAX];
+    struct weir_subject anonymous; /* a key that is not configured */
+    char names[WEIR_RESERVATION_TEXT_MAX];
     struct weir_settle settle;
 };
 
@@ -268,22 +287,29 @@ static void settled(struct weir_settle *settle)
     weir_free(g);
 }
 
-/* The subject that the reservation names, as this configuration knows it. */
-static bool find_subject(struct settling *g, struct weir_str name)
+/* A key that is not configured: there is one of them at most, since a reservation names one key. */
+static const struct weir_subject *anonymous(struct settling *g, struct weir_str name)
 {
-    const struct weir_config *config = g->service->config;
-    if (!weir_str_starts(name, WEIR_STR("key:"))) {
-        return false;
+    const struct weir_plan *plan = g->service->config->unknown_plan;
+    if (plan == NULL || !weir_anonymous_is(name)) {
+        return NULL;
     }
-    struct weir_str id = weir_str(name.p + 4, name.len - 4);
-    const struct weir_key *key = weir_config_key_by_id(config, id);
-    if (key == NULL && (config->unknown_plan == NULL || !weir_str_starts(id, WEIR_STR("anon-")))) {
-        return false;
+    g->anonymous = (struct weir_subject){.name = name, .plan = plan};
+    weir_subject_id(name, g->anonymous.id);
+    return &g->anonymous;
+}
+
+/* The subjects that the reservation names, as this configuration knows them. False: not all. */
+static bool find_subjects(struct settling *g, const struct weir_reserved *r)
+{
+    for (unsigned i = 0; i < r->subjects; i++) {
+        const struct weir_subject *found = weir_config_subject(g->service->config, r->subject[i]);
+        g->settle.subject[i] = found != NULL ? found : anonymous(g, r->subject[i]);
+        if (g->settle.subject[i] == NULL) {
+            return false;
+        }
     }
-    g->subject = (struct weir_subject){.name = name, .plan = config->unknown_plan};
-    weir_subject_id(name, g->subject.id);
-    g->settle.subject[0] = key != NULL ? &key->subject : &g->subject;
-    g->settle.subjects = 1;
+    g->settle.subjects = (uint8_t)r->subjects;
     return true;
 }
 
@@ -298,18 +324,19 @@ void weir_settle(struct weir_request *r)
         weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
-    struct weir_str name;
+    struct weir_reserved reserved;
     g->pending.gone = settling_gone;
     g->service = r->service;
     g->x = r->x;
     g->started_ns = r->started_ns;
-    if (weir_reservation_read(f.name, g->name, &g->settle.reservation, &name) != WEIR_OK ||
-        !find_subject(g, name)) {
+    if (weir_reservation_read(text_of(r, f.name), g->names, &reserved) != WEIR_OK ||
+        !find_subjects(g, &reserved)) {
         weir_refuse(r, 400, "reservation", "invalid_reservation",
                     "reservation: expected the text that acquire returned.");
         weir_free(g);
         return;
     }
+    g->settle.reservation = reserved.reservation;
     g->settle.used =
         weir_amounts(g->settle.reservation.reserved.of[WEIR_METER_REQUESTS], f.input, f.output);
     g->settle.now_us = weir_clock_us();

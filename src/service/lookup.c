@@ -68,15 +68,10 @@ struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *f
     return a;
 }
 
-void weir_acquire_start(struct weir_acquire *a, const struct weir_key *key,
-                        const uint8_t sha256[static 32], struct weir_amounts amounts)
+void weir_acquire_start(struct weir_acquire *a, const struct weir_caller *caller,
+                        const struct weir_subject *model, struct weir_amounts amounts)
 {
-    const struct weir_subject *subject = key == NULL ? &a->anonymous.subject : &key->subject;
-    if (key == NULL) {
-        weir_anonymous_init(&a->anonymous, sha256, a->service->config->unknown_plan);
-    }
-    a->call.subject[0] = subject;
-    a->call.subjects = 1;
+    weir_call_subjects(&a->call, a->service->config, caller, &a->anonymous, model);
     a->call.amounts = amounts;
     a->call.reservation = (struct weir_reservation){0};
     a->call.done = decided;

@@ -12,8 +12,8 @@ typedef void weir_decided_fn(struct weir_service *s, struct weir_http_exchange *
 
 /* NULL: no memory. */
 struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *decided);
-/* Asks the store; the answer is given now or later. key NULL: the anonymous subject of sha256. */
-void weir_acquire_start(struct weir_acquire *a, const struct weir_key *key,
-                        const uint8_t sha256[static 32], struct weir_amounts amounts);
+/* Asks the store; the answer is given now or later. model: as of weir_call_subjects. */
+void weir_acquire_start(struct weir_acquire *a, const struct weir_caller *caller,
+                        const struct weir_subject *model, struct weir_amounts amounts);
 
 #endif

@@ -4,19 +4,28 @@
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 
-static const char *const outcome_names[WEIR_SERVED_KINDS] = {"allowed", "denied", "unavailable"};
 static const char *const settle_names[5] = {"done", "repeated", "expired", "elsewhere",
                                             "unavailable"};
 
+static void count_denial(struct weir_service *s, const struct weir_call *call)
+{
+    const struct weir_decision *d = &call->decision;
+    enum weir_scope scope = WEIR_SCOPE_KEY;
+    struct weir_str id;
+    enum weir_err err = weir_scope_split(call->subject[d->denied_subject]->name, &scope, &id);
+    WEIR_ASSERT(err == WEIR_OK);
+    weir_count(&s->metrics.denied[scope][d->denied_meter], 1);
+}
+
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns)
 {
-    enum weir_served kind = WEIR_SERVED_UNAVAILABLE;
-    unsigned meter = WEIR_METER_NONE;
-    if (call->outcome == WEIR_OUTCOME_DECIDED) {
-        kind = call->decision.allowed ? WEIR_SERVED_ALLOWED : WEIR_SERVED_DENIED;
-        meter = call->decision.allowed ? WEIR_METER_NONE : call->decision.denied_meter;
+    if (call->outcome != WEIR_OUTCOME_DECIDED) {
+        weir_count(&s->metrics.unavailable, 1);
+    } else if (call->decision.allowed) {
+        weir_count(&s->metrics.allowed, 1);
+    } else {
+        count_denial(s, call);
     }
-    weir_count(&s->metrics.decisions[kind][meter], 1);
     weir_hist_add(&s->metrics.decision, took_ns);
 }
 
@@ -37,20 +46,26 @@ static uint64_t sum_of(const struct weir_service_group *g, size_t offset)
 
 #define SUM(group, field) sum_of((group), offsetof(struct weir_service, field))
 
+static void decisions_of(struct weir_buf *b, const char *outcome, const char *meter,
+                         const char *scope, uint64_t n)
+{
+    weir_buf_printf(b, "weir_decisions_total{outcome=\"%s\",meter=\"%s\",scope=\"%s\"} %llu\n",
+                    outcome, meter, scope, (unsigned long long)n);
+}
+
 static void decisions(struct weir_buf *b, const struct weir_service_group *g)
 {
     family(b, "weir_decisions_total", "counter",
-           "Decisions by outcome and, when denied, by the meter of the limit that denied.");
-    for (unsigned k = 0; k < WEIR_SERVED_KINDS; k++) {
-        for (unsigned m = 0; m <= WEIR_METERS; m++) {
-            bool named = m < WEIR_METERS;
-            if (named == (k == WEIR_SERVED_DENIED)) {
-                weir_buf_printf(b, "weir_decisions_total{outcome=\"%s\",meter=\"%s\"} %llu\n",
-                                outcome_names[k], named ? weir_meter_name(m) : "",
-                                (unsigned long long)SUM(g, metrics.decisions[k][m]));
-            }
+           "Decisions by outcome and, when denied, by the meter of the limit that denied and the "
+           "scope of its subject.");
+    decisions_of(b, "allowed", "", "", SUM(g, metrics.allowed));
+    for (unsigned scope = 0; scope < WEIR_SCOPES; scope++) {
+        for (unsigned m = 0; m < WEIR_METERS; m++) {
+            decisions_of(b, "denied", weir_meter_name(m), weir_scope_name(scope),
+                         SUM(g, metrics.denied[scope][m]));
         }
     }
+    decisions_of(b, "unavailable", "", "", SUM(g, metrics.unavailable));
 }
 
 static void histogram(struct weir_buf *b, const struct weir_service_group *g, const char *name,

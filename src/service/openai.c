@@ -144,12 +144,12 @@ void weir_chats_free(struct weir_service *s)
 static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
 {
     struct weir_settle settle = {
-        .subject = {chat->call.subject[0]},
-        .subjects = 1,
+        .subjects = chat->call.subjects,
         .reservation = chat->call.reservation,
         .used = weir_amounts(1, chat->input_tokens, output_tokens),
         .now_us = chat->now_ns / 1000,
     };
+    memcpy(settle.subject, chat->call.subject, sizeof(settle.subject));
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(chat->service->store, &settle);
     (void)err;
@@ -199,53 +199,9 @@ static struct weir_str chat_headers(struct weir_chat *chat)
     WEIR_BUF_LIT(b, "\r\n");
     weir_headers_rate(b, &chat->call.decision);
     if (!chat->call.decision.allowed) {
-        weir_headers_retry(b, &chat->call.decision);
+        weir_headers_retry(b, &chat->call);
     }
     return weir_buf_view(b);
-}
-
-static const struct weir_limit_state *denied_state(const struct weir_decision *d)
-{
-    for (unsigned i = 0; i < d->states; i++) {
-        if (d->state[i].subject == d->denied_subject && d->state[i].meter == d->denied_meter &&
-            d->state[i].window_s == d->denied_window_s) {
-            return &d->state[i];
-        }
-    }
-    WEIR_ASSERT(false && "a denial names one of its limits");
-    return NULL;
-}
-
-/* OpenAI's words: clients read "Limit N, Used N, Requested N" and "try again in T" out of them. */
-static void denial_message(struct weir_chat *chat, struct weir_buf *b)
-{
-    const struct weir_decision *d = &chat->call.decision;
-    const struct weir_limit_state *s = denied_state(d);
-    bool never = d->retry_after_us == WEIR_RETRY_NEVER;
-    weir_buf_str(b,
-                 never ? WEIR_STR("Request too large for ") : WEIR_STR("Rate limit reached for "));
-    weir_buf_append(b, chat->model, chat->model_len);
-    WEIR_BUF_LIT(b, " in organization ");
-    struct weir_str subject = chat->call.subject[d->denied_subject]->name;
-    weir_buf_append(b, subject.p + 4, subject.len - 4); /* behind "key:" */
-    WEIR_BUF_LIT(b, " on ");
-    weir_limit_words(b, s->meter, s->window_s);
-    WEIR_BUF_LIT(b, ": Limit ");
-    weir_buf_u64(b, s->capacity);
-    if (!never) {
-        WEIR_BUF_LIT(b, ", Used ");
-        weir_buf_u64(b, s->used);
-    }
-    WEIR_BUF_LIT(b, ", Requested ");
-    weir_buf_u64(b, chat->call.amounts.of[s->meter]);
-    if (never) {
-        WEIR_BUF_LIT(b, ". The input or output tokens must be reduced in order to run "
-                        "successfully.");
-    } else {
-        WEIR_BUF_LIT(b, ". Please try again in ");
-        weir_duration(b, d->retry_after_us);
-        weir_buf_char(b, '.');
-    }
 }
 
 static void answer_denied(struct weir_chat *chat)
@@ -253,7 +209,7 @@ static void answer_denied(struct weir_chat *chat)
     struct weir_service *s = chat->service;
     char message[512];
     weir_buf_reset(&s->body);
-    denial_message(chat, &s->body);
+    weir_denial_words(&s->body, &chat->call, weir_str(chat->model, chat->model_len));
     size_t len = s->body.len < sizeof(message) ? s->body.len : sizeof(message);
     memcpy(message, s->body.data, len);
     weir_buf_reset(&s->body);
@@ -464,10 +420,9 @@ static void chat_decided(struct weir_call *call)
 
 void weir_chat_completions(struct weir_request *r)
 {
-    const struct weir_key *key;
-    uint8_t sha256[32];
+    struct weir_caller caller;
     struct weir_service *s = r->service;
-    if (!weir_authenticate(r, &key, sha256)) {
+    if (!weir_authenticate(r, &caller)) {
         return;
     }
     struct weir_chat *chat = chat_new(r);
@@ -479,11 +434,8 @@ void weir_chat_completions(struct weir_request *r)
         chat_release(chat);
         return;
     }
-    if (key == NULL) {
-        weir_anonymous_init(&chat->anonymous, sha256, s->config->unknown_plan);
-    }
-    chat->call.subject[0] = key == NULL ? &chat->anonymous.subject : &key->subject;
-    chat->call.subjects = 1;
+    weir_call_subjects(&chat->call, s->config, &caller, &chat->anonymous,
+                       weir_config_model(s->config, weir_str(chat->model, chat->model_len)));
     if (chat->output_max == 0) {
         chat->output_max = chat->call.subject[0]->plan->default_output_tokens;
     }

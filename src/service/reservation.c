@@ -3,15 +3,20 @@
 
 #include <xxhash.h>
 
-/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, requests, input, output, the
- * name, and the low 4 bytes of the XXH3 of all that. */
+#include "config/scope.h"
+
+/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, requests, input, output, for
+ * each subject a u8 length and its name, and the low 4 bytes of the XXH3 of all that. */
 enum {
-    VERSION = 1,
+    VERSION = 2,
     WORDS = 6,
     FIXED = 1 + 8 * WORDS,
     CHECK = 4,
-    BINARY_MAX = FIXED + WEIR_SUBJECT_NAME_MAX + CHECK,
+    BINARY_MAX = FIXED + WEIR_SUBJECTS_MAX * (1 + WEIR_SUBJECT_NAME_MAX) + CHECK,
 };
+
+_Static_assert((int)WEIR_SUBJECT_NAME_MAX <= UINT8_MAX, "a length is a byte");
+_Static_assert(4 + (BINARY_MAX * 4 + 2) / 3 == WEIR_RESERVATION_TEXT_MAX, "the longest text");
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -79,9 +84,9 @@ static uint32_t check_of(const uint8_t *p, size_t len)
 }
 
 void weir_reservation_write(struct weir_buf *b, const struct weir_reservation *r,
-                            struct weir_str name)
+                            const struct weir_subject *const *subject, unsigned subjects)
 {
-    WEIR_ASSERT(name.len <= WEIR_SUBJECT_NAME_MAX);
+    WEIR_ASSERT(subjects > 0 && subjects <= WEIR_SUBJECTS_MAX);
     const uint64_t words[WORDS] = {
         r->nonce,
         r->epoch,
@@ -91,32 +96,60 @@ void weir_reservation_write(struct weir_buf *b, const struct weir_reservation *r
         r->reserved.of[WEIR_METER_OUTPUT_TOKENS],
     };
     uint8_t binary[BINARY_MAX] = {VERSION};
+    size_t len = FIXED;
     memcpy(binary + 1, words, sizeof(words));
-    memcpy(binary + FIXED, name.p, name.len);
-    uint32_t check = check_of(binary, FIXED + name.len);
-    memcpy(binary + FIXED + name.len, &check, CHECK);
+    for (unsigned i = 0; i < subjects; i++) {
+        struct weir_str name = subject[i]->name;
+        WEIR_ASSERT(name.len <= WEIR_SUBJECT_NAME_MAX);
+        binary[len++] = (uint8_t)name.len;
+        memcpy(binary + len, name.p, name.len);
+        len += name.len;
+    }
+    uint32_t check = check_of(binary, len);
+    memcpy(binary + len, &check, CHECK);
     weir_buf_str(b, prefix);
-    write_base64(b, binary, FIXED + name.len + CHECK);
+    write_base64(b, binary, len + CHECK);
+}
+
+/* The names in these bytes, which they fill. */
+static bool read_names(struct weir_str bytes, struct weir_reserved *r)
+{
+    int last_scope = -1;
+    r->subjects = 0;
+    while (bytes.len > 0 && r->subjects < WEIR_SUBJECTS_MAX) {
+        size_t len = (uint8_t)bytes.p[0];
+        struct weir_str name = weir_str(bytes.p + 1, len), id;
+        enum weir_scope scope;
+        if (len >= bytes.len || len > WEIR_SUBJECT_NAME_MAX ||
+            weir_scope_split(name, &scope, &id) != WEIR_OK || (int)scope <= last_scope) {
+            return false;
+        }
+        last_scope = (int)scope;
+        r->subject[r->subjects++] = name;
+        bytes = weir_str(bytes.p + 1 + len, bytes.len - 1 - len);
+    }
+    return bytes.len == 0 && r->subjects > 0;
 }
 
 enum weir_err weir_reservation_read(struct weir_str text,
                                     char space[static WEIR_RESERVATION_TEXT_MAX],
-                                    struct weir_reservation *ret_reservation,
-                                    struct weir_str *ret_name)
+                                    struct weir_reserved *ret_reserved)
 {
-    uint8_t binary[BINARY_MAX];
+    uint8_t *binary = (uint8_t *)space;
     size_t len;
     uint32_t check;
     uint64_t words[WORDS];
+    struct weir_reserved r = {0};
     if (!weir_str_starts(text, prefix) ||
-        !read_base64(weir_str(text.p + prefix.len, text.len - prefix.len), binary, sizeof(binary),
+        !read_base64(weir_str(text.p + prefix.len, text.len - prefix.len), binary, BINARY_MAX,
                      &len) ||
         len < FIXED + CHECK || binary[0] != VERSION) {
         return WEIR_ERR_INVALID;
     }
     memcpy(&check, binary + len - CHECK, CHECK);
     memcpy(words, binary + 1, sizeof(words));
-    if (check != check_of(binary, len - CHECK)) {
+    if (check != check_of(binary, len - CHECK) ||
+        !read_names(weir_str(space + FIXED, len - FIXED - CHECK), &r)) {
         return WEIR_ERR_INVALID;
     }
     for (unsigned i = 3; i < WORDS; i++) {
@@ -124,14 +157,12 @@ enum weir_err weir_reservation_read(struct weir_str text,
             return WEIR_ERR_INVALID;
         }
     }
-    size_t name_len = len - FIXED - CHECK;
-    memcpy(space, binary + FIXED, name_len);
-    *ret_name = weir_str(space, name_len);
-    *ret_reservation = (struct weir_reservation){
+    r.reservation = (struct weir_reservation){
         .nonce = words[0],
         .epoch = words[1],
         .at_us = words[2],
         .reserved = weir_amounts(words[3], words[4], words[5]),
     };
+    *ret_reserved = r;
     return WEIR_OK;
 }

@@ -8,15 +8,21 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-enum { WEIR_RESERVATION_TEXT_MAX = 320 };
+enum { WEIR_RESERVATION_TEXT_MAX = 763 };
 
-/* Appends the text: "rsv_" and base64url. name: of the subject, at most WEIR_SUBJECT_NAME_MAX. */
+/* What such a text says. */
+struct weir_reserved {
+    struct weir_reservation reservation;
+    unsigned subjects;                          /* at least 1 */
+    struct weir_str subject[WEIR_SUBJECTS_MAX]; /* their names, of ascending scopes: none twice */
+};
+
+/* Appends the text: "rsv_" and base64url. The subjects: as those of a call, at least one. */
 void weir_reservation_write(struct weir_buf *b, const struct weir_reservation *r,
-                            struct weir_str name);
-/* *ret_name points into `space`. WEIR_ERR_INVALID: not such a text. */
+                            const struct weir_subject *const *subject, unsigned subjects);
+/* The names point into `space`. WEIR_ERR_INVALID: not such a text. */
 WEIR_MUSTCHECK enum weir_err weir_reservation_read(struct weir_str text,
                                                    char space[static WEIR_RESERVATION_TEXT_MAX],
-                                                   struct weir_reservation *ret_reservation,
-                                                   struct weir_str *ret_name);
+                                                   struct weir_reserved *ret_reserved);
 
 #endif

@@ -14,20 +14,14 @@
 #include "net/loop.h"
 #include "store/store.h"
 
-enum { WEIR_METER_NONE = WEIR_METERS, WEIR_REQUEST_ID_BYTES = 36 };
-
-enum weir_served { /* how a request that asked for a decision ended */
-                   WEIR_SERVED_ALLOWED,
-                   WEIR_SERVED_DENIED,
-                   WEIR_SERVED_UNAVAILABLE,
-                   WEIR_SERVED_KINDS,
-};
+enum { WEIR_REQUEST_ID_BYTES = 36 };
 
 /* The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_service_metrics {
-    _Atomic uint64_t decisions[WEIR_SERVED_KINDS][WEIR_METERS + 1]; /* by limiting meter */
-    _Atomic uint64_t responses[6];                                  /* by status / 100 */
-    _Atomic uint64_t settlements[5];                                /* by enum weir_settle_result */
+    _Atomic uint64_t allowed, unavailable;
+    _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
+    _Atomic uint64_t responses[6];                     /* by status / 100 */
+    _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
     struct weir_hist decision, request;
 };
 
@@ -126,34 +120,45 @@ void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, u
 
 /* auth.c */
 WEIR_MUSTCHECK enum weir_err weir_auth_init(struct weir_service *s);
-/* The key that the Authorization header names. Unknown and allowed: NULL, and *ret_sha256
- * is the secret's. False: it was refused with 401. */
-bool weir_authenticate(struct weir_request *r, const struct weir_key **ret_key,
-                       uint8_t ret_sha256[static 32]);
+/* Who asks. */
+struct weir_caller {
+    const struct weir_key *key; /* NULL: not configured, and allowed */
+    uint8_t sha256[32];         /* of the secret; only then */
+};
+/* The caller that the Authorization header names. False: it was refused with 401. */
+bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller);
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32]);
 /* Whether the caller may use the decision API; refused with 401 or 403 when not. */
 bool weir_authorize_service(struct weir_request *r);
-/* The subject of a key that is not configured, in caller's memory. */
+/* The subject of a key that is not configured, in its request's memory. */
 struct weir_anonymous {
     struct weir_subject subject;
     char name[48];
 };
-void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
-                         const struct weir_plan *plan);
+/* Whether it is the name of such a subject, as far as its form says. */
+bool weir_anonymous_is(struct weir_str name);
+/* Sets the call's subjects: the caller's own, which are at least one, then the model's.
+ * model: NULL when nothing limits it. `a` is used for a key that is not configured. */
+void weir_call_subjects(struct weir_call *call, const struct weir_config *config,
+                        const struct weir_caller *caller, struct weir_anonymous *a,
+                        const struct weir_subject *model);
 
 /* headers.c */
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
 void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
-void weir_headers_retry(struct weir_buf *b, const struct weir_decision *d);
+/* Of a denial: which limit of which subject, and when to come again. */
+void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
 /* "12ms", "1.146s", "6m0s". */
 void weir_duration(struct weir_buf *b, uint64_t us);
 /* "input tokens per min (TPM)". */
 void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window_s);
+/* A denial in OpenAI's words. */
+void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct weir_str model);
 /* The `limits` array of the native API and of usage. */
-void weir_limits_json(struct weir_buf *b, const struct weir_decision *d);
+void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 
 /* metrics.c */
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usage.c - GET /v1/usage: the caller's own limits. A look, which charges nothing. */
+/* usage.c - GET /v1/usage: the limits of the caller, its team and its org. A look, which charges
+ * nothing. */
 #include "base/mem.h"
 #include "service/lookup.h"
 
@@ -12,7 +13,7 @@ static void usage_done(struct weir_service *s, struct weir_http_exchange *x, uin
     }
     weir_buf_reset(&s->body);
     WEIR_BUF_LIT(&s->body, "{\"object\":\"usage\",\"limits\":");
-    weir_limits_json(&s->body, &call->decision);
+    weir_limits_json(&s->body, call);
     WEIR_BUF_LIT(&s->body, "}");
     weir_answer(s, x, started_ns, 200, weir_buf_view(weir_head(s, NULL)),
                 WEIR_STR("application/json"), weir_buf_view(&s->body));
@@ -20,9 +21,8 @@ static void usage_done(struct weir_service *s, struct weir_http_exchange *x, uin
 
 void weir_usage(struct weir_request *r)
 {
-    const struct weir_key *key;
-    uint8_t sha256[32];
-    if (!weir_authenticate(r, &key, sha256)) {
+    struct weir_caller caller;
+    if (!weir_authenticate(r, &caller)) {
         return;
     }
     struct weir_acquire *a = weir_acquire_new(r, usage_done);
@@ -30,5 +30,5 @@ void weir_usage(struct weir_request *r)
         weir_refuse_outcome(r->service, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
         return;
     }
-    weir_acquire_start(a, key, sha256, weir_amounts(0, 0, 0));
+    weir_acquire_start(a, &caller, NULL, weir_amounts(0, 0, 0));
 }

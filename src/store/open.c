@@ -20,6 +20,11 @@ static enum weir_err shares_new(const struct weir_config *config, struct weir_st
     return WEIR_OK;
 }
 
+static enum weir_err reserve(void *table, const struct weir_subject *subject)
+{
+    return weir_embedded_reserve(table, subject);
+}
+
 enum weir_err weir_store_shared_new(const struct weir_config *config,
                                     struct weir_store_shared **ret_shared)
 {
@@ -29,8 +34,8 @@ enum weir_err weir_store_shared_new(const struct weir_config *config,
     }
     const struct weir_embedded_opts opts = {.max_subjects = config->max_subjects};
     enum weir_err err = weir_embedded_new(&opts, &s->table);
-    for (size_t i = 0; err == WEIR_OK && i < config->keys; i++) {
-        err = weir_embedded_reserve(s->table, &config->key[i].subject);
+    if (err == WEIR_OK) {
+        err = weir_config_each_subject(config, reserve, s->table);
     }
     if (err == WEIR_OK) {
         err = weir_settled_new(config->reservations_max,

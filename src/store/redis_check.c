@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_check.c - a look at the Redis that the configuration names, before serving. */
 #include "base/log.h"
-#include "store/redis/conn.h"
+#include "store/redis/shards.h"
 #include "store/redis_store.h"
 
 enum { CHECK_TRIES = 3 };
 
 struct check {
     struct weir_loop loop;
-    struct weir_redis_conn *conn; /* NULL: over */
+    struct weir_redis_shards *shards; /* NULL: over */
     unsigned tries;
     bool refused;
-    char text[256];
+    char text[512];
 };
 
 static void check_end(struct check *check)
 {
-    weir_redis_conn_close(check->conn);
-    check->conn = NULL;
+    weir_redis_shards_close(check->shards);
+    check->shards = NULL;
 }
 
 static void on_check_up(void *ctx)
@@ -35,38 +35,29 @@ static void on_check_down(void *ctx, enum weir_redis_why why, const char *text)
     }
 }
 
-static void name_target(const struct weir_redis_target *t, char *text, size_t size)
-{
-    if (t->unix_path[0] != '\0') {
-        snprintf(text, size, "%s", t->unix_path);
-    } else {
-        snprintf(text, size, strchr(t->host, ':') != NULL ? "[%s]:%u" : "%s:%u", t->host, t->port);
-    }
-}
-
 enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret_text,
                                      size_t text_size)
 {
     struct check check = {0};
-    char target[300];
+    char text[WEIR_REDIS_TLS_TEXT];
     const struct weir_redis_owner owner = {
         .ctx = &check, .on_up = on_check_up, .on_down = on_check_down};
     if (weir_loop_init(&check.loop) != WEIR_OK) {
         snprintf(ret_text, text_size, "store: the kernel gives no event loop");
         return WEIR_ERR_IO;
     }
-    enum weir_err err = weir_redis_conn_open(&check.loop, &config->redis, &owner, &check.conn);
+    enum weir_err err = weir_redis_shards_open(&check.loop, config, &owner, &check.shards, text);
     if (err == WEIR_OK) {
         weir_loop_run(&check.loop);
     }
     weir_loop_deinit(&check.loop);
-    name_target(&config->redis, target, sizeof(target));
-    if (err == WEIR_OK && check.refused) {
-        snprintf(ret_text, text_size, "store: Redis at %s %s", target, check.text);
+    if (err == WEIR_ERR_INVALID) {
+        snprintf(ret_text, text_size, "store: %s", text);
+    } else if (err == WEIR_OK && check.refused) {
+        snprintf(ret_text, text_size, "store: Redis %s", check.text);
         return WEIR_ERR_INVALID;
-    }
-    if (check.tries == CHECK_TRIES) {
-        weir_log(WEIR_LOG_WARN, "store: Redis at %s: %s", target, check.text);
+    } else if (check.tries == CHECK_TRIES) {
+        weir_log(WEIR_LOG_WARN, "store: Redis %s", check.text);
     }
     return err;
 }

@@ -9,7 +9,7 @@
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
 #include "store/redis/command.h"
-#include "store/redis/conn.h"
+#include "store/redis/shards.h"
 
 enum what {
     TAKE,
@@ -23,8 +23,7 @@ struct redis_store {
     struct weir_store base;
     const struct weir_config *config;
     struct weir_store_shared *shared;
-    struct weir_redis_conn *conn;
-    struct weir_clock_rule clock;
+    struct weir_redis_shards *shards;
     struct weir_rand nonces;
     struct weir_log_gate log, error_log;
     bool was_up; /* or nothing was tried yet */
@@ -49,10 +48,39 @@ static uint64_t granted_epoch(const struct redis_store *self)
     return self->shared->epoch - 1;
 }
 
-/* The store's time as this node sees it: what the table goes by. */
-static uint64_t store_now_us(const struct redis_store *self)
+static struct weir_clock_rule *clock_of(struct redis_store *self,
+                                        const struct weir_subject *subject)
 {
-    return weir_clock_rule_store_us(&self->clock, weir_clock_us());
+    char key[WEIR_REDIS_KEY_MAX];
+    return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
+}
+
+/* The time of the subject's shard as this node sees it: what the table goes by. */
+static uint64_t store_now_us(struct redis_store *self, const struct weir_subject *subject)
+{
+    return weir_clock_rule_store_us(clock_of(self, subject), weir_clock_us());
+}
+
+/* The connection that has all of them; NULL: nobody has, or they are on several shards, which one
+ * script cannot charge. */
+static struct weir_redis_conn *conn_of(struct redis_store *self,
+                                       const struct weir_subject *const *subject, unsigned subjects)
+{
+    char first[WEIR_REDIS_KEY_MAX], other[WEIR_REDIS_KEY_MAX];
+    struct weir_str key = weir_redis_key(subject[0], first);
+    for (unsigned i = 1; i < subjects; i++) {
+        uint32_t held;
+        if (!weir_redis_shards_apart(self->shards, key, weir_redis_key(subject[i], other))) {
+            continue;
+        }
+        count(&self->base.stats.errors, 1);
+        if (weir_log_gate_pass(&self->error_log, 1, weir_clock_us(), &held)) {
+            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in several slots of the "
+                                    "Redis Cluster: not charged there");
+        }
+        return NULL;
+    }
+    return weir_redis_shards_conn(self->shards, key);
 }
 
 /* ---- without the store ---- */
@@ -97,8 +125,9 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
         share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
         subject[i] = &share[i];
     }
-    enum weir_err err = weir_embedded_take(self->shared->table, subject, call->subjects,
-                                           &call->amounts, store_now_us(self), &call->decision);
+    enum weir_err err =
+        weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
+                           store_now_us(self, subject[0]), &call->decision);
     if (err != WEIR_OK) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
@@ -125,7 +154,7 @@ static void decide_without_store(struct redis_store *self, struct weir_call *cal
         count(&self->base.stats.closed_decisions, 1);
         break;
     case WEIR_FAIL_OPEN:
-        weir_decision_begin(&call->decision, store_now_us(self));
+        weir_decision_begin(&call->decision, store_now_us(self, call->subject[0]));
         call->outcome = WEIR_OUTCOME_DECIDED;
         count(&self->base.stats.open_decisions, 1);
         break;
@@ -139,7 +168,8 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
-    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    struct weir_redis_conn *conn = conn_of(self, call->subject, call->subjects);
+    struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         decide_without_store(self, call);
         return WEIR_OK;
@@ -147,11 +177,11 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     const struct weir_redis_charge charge = {
         .subject = call->subject,
         .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, call->now_us),
+        .clock = weir_clock_rule_bounds(clock_of(self, call->subject[0]), call->now_us),
         .amounts = call->amounts,
     };
     weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(self->conn, TAKE, call, call->now_us)) {
+    if (!weir_redis_conn_end(conn, TAKE, call, call->now_us)) {
         count(&s->stats.errors, 1);
         decide_without_store(self, call);
         return WEIR_OK;
@@ -181,7 +211,7 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
         count(&self->base.stats.errors, 1);
         decide_without_store(self, call);
     } else {
-        if (!weir_clock_rule_learn(&self->clock, sent_us, now_us, clock_us)) {
+        if (!weir_clock_rule_learn(clock_of(self, call->subject[0]), sent_us, now_us, clock_us)) {
             count(&self->base.stats.clock_refusals, 1);
         }
         count(&self->base.stats.round_trips, 1);
@@ -201,9 +231,9 @@ static void settle_copy(struct redis_store *self, const struct weir_settle *sett
     const struct weir_reservation *r = &settle->reservation;
     uint64_t debt;
     if (self->config->on_store_failure == WEIR_FAIL_LOCAL && r->epoch == granted_epoch(self)) {
-        enum weir_err err =
-            weir_embedded_settle(self->shared->table, settle->subject, settle->subjects, r->at_us,
-                                 &r->reserved, &settle->used, store_now_us(self), &debt);
+        enum weir_err err = weir_embedded_settle(
+            self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
+            &settle->used, store_now_us(self, settle->subject[0]), &debt);
         (void)err; /* without room the reservation stands, in the copy only */
     }
 }
@@ -222,14 +252,15 @@ static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settl
 static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
-    struct weir_buf *out = weir_redis_conn_begin(self->conn);
+    struct weir_redis_conn *conn = conn_of(self, settle->subject, settle->subjects);
+    struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return settle_not_sent(self, settle);
     }
     struct weir_redis_charge charge = {
         .subject = settle->subject,
         .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(&self->clock, settle->now_us),
+        .clock = weir_clock_rule_bounds(clock_of(self, settle->subject[0]), settle->now_us),
         .settles = true,
         .taken_at_us = r->at_us,
         .claim_nonce = settle->claim ? r->nonce : 0,
@@ -238,8 +269,8 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
     weir_redis_charge_command(out, self->sha, &charge);
     bool watched = settle->done != NULL;
-    if (!weir_redis_conn_end(self->conn, watched ? SETTLE : SETTLE_UNWATCHED,
-                             watched ? settle : NULL, settle->now_us)) {
+    if (!weir_redis_conn_end(conn, watched ? SETTLE : SETTLE_UNWATCHED, watched ? settle : NULL,
+                             settle->now_us)) {
         return settle_not_sent(self, settle);
     }
     if (watched) {
@@ -261,16 +292,17 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
         return WEIR_OK;
     }
     if (r->epoch == self->shared->epoch) {
-        settle->result = weir_embedded_settle_call(self->shared->table, self->shared->settled,
-                                                   settle, store_now_us(self), &s->stats);
+        settle->result =
+            weir_embedded_settle_call(self->shared->table, self->shared->settled, settle,
+                                      store_now_us(self, settle->subject[0]), &s->stats);
         return WEIR_OK;
     }
     if (r->epoch % 2 == 1) {
         settle->result = WEIR_SETTLE_ELSEWHERE;
         return WEIR_OK;
     }
-    if (settle->claim &&
-        store_now_us(self) > r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
+    if (settle->claim && store_now_us(self, settle->subject[0]) >
+                             r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
         settle->result = WEIR_SETTLE_EXPIRED;
         return WEIR_OK;
     }
@@ -398,7 +430,7 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 static bool ready(const struct weir_store *s)
 {
     const struct redis_store *self = (const struct redis_store *)s;
-    return weir_redis_conn_is_up(self->conn) && weir_clock_us() >= self->refused_until_us;
+    return weir_redis_shards_are_up(self->shards) && weir_clock_us() >= self->refused_until_us;
 }
 
 static uint64_t subjects(const struct weir_store *s)
@@ -408,7 +440,7 @@ static uint64_t subjects(const struct weir_store *s)
 
 static void close_store(struct weir_store *s)
 {
-    weir_redis_conn_close(self_of(s)->conn);
+    weir_redis_shards_close(self_of(s)->shards);
     weir_free(s);
 }
 
@@ -438,13 +470,16 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     weir_random_bytes(&seed, sizeof(seed));
     weir_rand_init(&self->nonces, seed);
     weir_redis_script_sha(self->sha);
-    weir_clock_rule_init(&self->clock, weir_clock_us(), weir_clock_wall_us());
     self->base.ops = &ops;
     self->config = config;
     self->shared = shared;
     self->was_up = true;
-    enum weir_err err = weir_redis_conn_open(loop, &config->redis, &owner, &self->conn);
+    char text[WEIR_REDIS_TLS_TEXT];
+    enum weir_err err = weir_redis_shards_open(loop, config, &owner, &self->shards, text);
     if (err != WEIR_OK) {
+        if (err == WEIR_ERR_INVALID) {
+            weir_log(WEIR_LOG_ERROR, "store: %s", text);
+        }
         weir_free(self);
         return err;
     }

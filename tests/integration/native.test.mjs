@@ -6,7 +6,7 @@ import { onEachStore } from "./support/stores.mjs";
 import { sleep } from "./support/wait.mjs";
 import { Node, SECRETS, byName, configuration, oneKey } from "./support/weir.mjs";
 
-const LIMIT_FIELDS = ["capacity", "meter", "remaining", "reset_ms", "used", "window_s"];
+const LIMIT_FIELDS = ["capacity", "meter", "remaining", "reset_ms", "subject", "used", "window_s"];
 const K = "id:k";
 
 function fields(object) {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_server.h - a redis-server of the test's own, on a socket in a folder of its own. */
+/* redis_server.h - a redis-server of the test's own, in a folder of its own. */
 #ifndef WEIR_TESTS_SUPPORT_REDIS_SERVER_H
 #define WEIR_TESTS_SUPPORT_REDIS_SERVER_H
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +16,41 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { REDIS_SERVER_ARGS_MAX = 32 };
+
 struct redis_server {
     char folder[64];
     char socket[96];
+    unsigned port; /* of a port that was chosen for it; 0: none */
     pid_t pid;
 };
 
-/* Starts it (again), empty, and waits until it says that it is ready. */
-static inline bool redis_server_start(struct redis_server *s, const char *policy)
+static inline bool redis_server_folder(struct redis_server *s)
 {
-    int out[2];
     if (s->folder[0] == '\0') {
-        snprintf(s->folder, sizeof(s->folder), "/tmp/weir-test-XXXXXX");
-        if (mkdtemp(s->folder) == NULL) {
+        char folder[] = "/tmp/weir-test-XXXXXX";
+        if (mkdtemp(folder) == NULL) {
             return false;
         }
-        snprintf(s->socket, sizeof(s->socket), "%s/redis.sock", s->folder);
+        memcpy(s->folder, folder, sizeof(folder));
+        snprintf(s->socket, sizeof(s->socket), "%s/redis.sock", folder);
     }
-    if (pipe(out) != 0) {
+    return true;
+}
+
+/* Starts it in its folder with these arguments (the first is the program, the last NULL), and waits
+ * until it says `ready`. */
+static inline bool redis_server_run(struct redis_server *s, const char *const *args,
+                                    const char *ready)
+{
+    int out[2];
+    char *argv[REDIS_SERVER_ARGS_MAX];
+    size_t n = 0;
+    for (; args[n] != NULL && n + 1 < REDIS_SERVER_ARGS_MAX; n++) {
+        argv[n] = (char *)(uintptr_t)args[n];
+    }
+    argv[n] = NULL;
+    if (args[n] != NULL || !redis_server_folder(s) || pipe(out) != 0) {
         return false;
     }
     s->pid = fork();
@@ -38,20 +59,55 @@ static inline bool redis_server_start(struct redis_server *s, const char *policy
         dup2(out[1], STDOUT_FILENO);
         close(out[0]);
         close(out[1]);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", s->socket, "--dir",
-               s->folder, "--save", "", "--appendonly", "no", "--enable-debug-command", "local",
-               "--maxmemory-policy", policy, NULL);
+        if (chdir(s->folder) == 0) {
+            execvp(argv[0], argv);
+        }
         _exit(127);
     }
     close(out[1]);
     FILE *log = fdopen(out[0], "r");
     char line[512];
-    bool ready = false;
-    while (!ready && log != NULL && fgets(line, sizeof(line), log) != NULL) {
-        ready = strstr(line, "eady to accept connections") != NULL;
+    bool is_ready = false;
+    while (!is_ready && log != NULL && fgets(line, sizeof(line), log) != NULL) {
+        is_ready = strstr(line, ready) != NULL;
     }
     /* the pipe stays open: the server writes to it */
-    return ready;
+    return is_ready;
+}
+
+/* Starts it (again), empty, and waits until it says that it is ready. */
+static inline bool redis_server_start(struct redis_server *s, const char *policy)
+{
+    if (!redis_server_folder(s)) {
+        return false;
+    }
+    const char *const args[] = {"redis-server",
+                                "--port",
+                                "0",
+                                "--unixsocket",
+                                s->socket,
+                                "--save",
+                                "",
+                                "--appendonly",
+                                "no",
+                                "--enable-debug-command",
+                                "local",
+                                "--maxmemory-policy",
+                                policy,
+                                NULL};
+    return redis_server_run(s, args, "eady to accept connections");
+}
+
+/* A port on 127.0.0.1 that is free now. */
+static inline unsigned redis_server_free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
+                 getsockname(fd, (struct sockaddr *)&address, &len) == 0;
+    close(fd);
+    return bound ? ntohs(address.sin_port) : 0;
 }
 
 /* Stops it, and waits until it has: it answers nothing from then on. */
@@ -77,7 +133,16 @@ static inline void redis_server_end(struct redis_server *s, int signal_number)
 static inline void redis_server_remove(struct redis_server *s)
 {
     redis_server_end(s, SIGKILL);
-    unlink(s->socket);
+    DIR *dir = s->folder[0] == '\0' ? NULL : opendir(s->folder);
+    if (dir == NULL) {
+        return;
+    }
+    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        if (e->d_name[0] != '.') {
+            unlinkat(dirfd(dir), e->d_name, 0);
+        }
+    }
+    closedir(dir);
     rmdir(s->folder);
 }
 

@@ -78,15 +78,10 @@ static inline void server_end(struct fixture *f, int signal_number)
 /* Lets it listen on a port that the kernel chose. */
 static inline unsigned server_port(struct fixture *f)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
+    unsigned port = redis_server_free_port();
     command(f, "CONFIG SET bind 127.0.0.1");
-    command(f, "CONFIG SET port %d", (int)ntohs(address.sin_port));
-    return ntohs(address.sin_port);
+    command(f, "CONFIG SET port %d", (int)port);
+    return port;
 }
 
 /* ---- nodes ---- */

@@ -11,7 +11,7 @@ enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
 enum {
     CALL_BYTES = (4 + 2 * WEIR_METERS) * WORD + 1,
     PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
-    CLAIM_BYTES = sizeof("}:s:0123456789abcdef"),
+    CLAIM_BYTES = sizeof(":s:0123456789abcdef"),
 };
 
 static void word(struct weir_buf *b, struct weir_str s)
@@ -72,23 +72,44 @@ static uint8_t *put(uint8_t *p, uint64_t value)
     return p;
 }
 
-/* weir:{key:demo-low-1}: the braces keep what belongs to one subject in one cluster slot. */
-static void key(struct weir_buf *b, const struct weir_subject *subject, uint64_t claim_nonce)
+static char *copy(char *to, struct weir_str s)
 {
-    static const struct weir_str before = {"weir:{", 6};
-    char after[CLAIM_BYTES] = "}";
-    int len = 1;
-    WEIR_ASSERT(subject->name.len <= WEIR_SUBJECT_NAME_MAX);
-    if (claim_nonce != 0) {
-        len = snprintf(after, sizeof(after), "}:s:%016" PRIx64, claim_nonce);
+    WEIR_ASSERT(s.len <= WEIR_SUBJECT_NAME_MAX);
+    memcpy(to, s.p, s.len);
+    return to + s.len;
+}
+
+/* weir:{root} */
+static char *put_root(char *to, const struct weir_subject *subject)
+{
+    to = copy(to, WEIR_STR("weir:{"));
+    to = copy(to, subject->root.len > 0 ? subject->root : subject->name);
+    return copy(to, WEIR_STR("}"));
+}
+
+struct weir_str weir_redis_key(const struct weir_subject *subject,
+                               char buf[static WEIR_REDIS_KEY_MAX])
+{
+    char *end = put_root(buf, subject);
+    if (subject->root.len > 0) {
+        end = copy(copy(end, WEIR_STR(":")), subject->name);
     }
-    weir_buf_char(b, '$');
-    weir_buf_u64(b, before.len + subject->name.len + (size_t)len);
-    WEIR_BUF_LIT(b, "\r\n");
-    weir_buf_str(b, before);
-    weir_buf_str(b, subject->name);
-    weir_buf_append(b, after, (size_t)len);
-    WEIR_BUF_LIT(b, "\r\n");
+    return weir_str(buf, (size_t)(end - buf));
+}
+
+static void key(struct weir_buf *b, const struct weir_subject *subject)
+{
+    char buf[WEIR_REDIS_KEY_MAX];
+    word(b, weir_redis_key(subject, buf));
+}
+
+/* What remembers that a reservation was settled: beside the value of its first subject. */
+static void claim_key(struct weir_buf *b, const struct weir_subject *subject, uint64_t nonce)
+{
+    char buf[WEIR_REDIS_KEY_MAX + CLAIM_BYTES];
+    char *end = put_root(buf, subject);
+    int len = snprintf(end, CLAIM_BYTES, ":s:%016" PRIx64, nonce);
+    word(b, weir_str(buf, (size_t)(end - buf) + (size_t)len));
 }
 
 static void call(struct weir_buf *b, const struct weir_redis_charge *c)
@@ -138,10 +159,10 @@ void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],
     word(b, weir_str(sha, 40));
     word_u64(b, keys);
     for (unsigned i = 0; i < c->subjects; i++) {
-        key(b, c->subject[i], 0);
+        key(b, c->subject[i]);
     }
     if (c->claim_nonce != 0) {
-        key(b, c->subject[0], c->claim_nonce);
+        claim_key(b, c->subject[0], c->claim_nonce);
     }
     call(b, c);
     for (unsigned i = 0; i < c->subjects; i++) {

@@ -11,6 +11,12 @@
 /* Appends one command of n words. */
 void weir_redis_command(struct weir_buf *b, const struct weir_str *word, unsigned n);
 
+/* Where a subject's value is: weir:{root}:name, or weir:{name} for one that is its own root. The
+ * braces keep what one request charges in one slot of a cluster. */
+enum { WEIR_REDIS_KEY_MAX = 2 * WEIR_SUBJECT_NAME_MAX + sizeof("weir:{}:") };
+struct weir_str weir_redis_key(const struct weir_subject *subject,
+                               char buf[static WEIR_REDIS_KEY_MAX]);
+
 /* One call of charge.lua. */
 struct weir_redis_charge {
     const struct weir_subject *const *subject;

@@ -5,14 +5,16 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "store/redis/command.h"
 #include "store/redis/greet.h"
+#include "store/redis/link.h"
 
 enum {
-    READ_BYTES = 64 * 1024,
     OUT_BYTES_MAX = 128 << 20,
     ANSWER_BYTES_MAX = 16 << 20,
     KEEP_BYTES = 64 * 1024,
     SLOTS_FIRST = 64,
+    ASKING_BYTES = sizeof("*1\r\n$6\r\nASKING\r\n"),
     TICKS = 5, /* looks at silence in one time-out */
 };
 
@@ -22,33 +24,19 @@ struct slot {
     uint64_t sent_us;
     uint32_t bytes;
     uint8_t what;
+    uint8_t hops; /* how many servers have sent it on to another */
+    bool asking;  /* ASKING was said before it */
     bool resent;
-};
-
-/* One try: its handle outlives the try until libuv has closed it. */
-struct link {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
-    struct weir_redis_conn *conn; /* NULL: given up */
-    uv_connect_t connect;
-    uv_getaddrinfo_t resolve;
-    uv_write_t write;
-    struct weir_buf sending; /* what the kernel did not take at once */
-    unsigned users;          /* of this memory: the handle, a resolution under way */
-    bool writing;
 };
 
 struct weir_redis_conn {
     struct weir_loop *loop;
     const struct weir_redis_target *target;
+    const struct weir_redis_tls *tls; /* NULL: in clear */
     struct weir_redis_owner owner;
     enum weir_redis_state state;
-    struct link *link;   /* NULL: waiting */
-    redisReader *reader; /* NULL: waiting */
+    struct redis_link *link; /* NULL: waiting */
+    redisReader *reader;     /* NULL: waiting */
     uv_timer_t timer;
     struct weir_turn_end flush;
     struct weir_buf out;             /* answered up to `answered`, written up to `written` */
@@ -61,7 +49,7 @@ struct weir_redis_conn {
     uint32_t address;     /* which of the name's addresses to try */
     bool ticking, suspect, loading, closed;
     struct weir_rand jitter;
-    char read[READ_BYTES];
+    const struct slot *asked; /* what on_reply is about, during that call */
 };
 
 static void down(struct weir_redis_conn *c, enum weir_redis_why why, const char *text);
@@ -76,34 +64,19 @@ static void reader_free(struct weir_redis_conn *c)
     }
 }
 
-static void link_unuse(struct link *l)
-{
-    if (--l->users == 0) {
-        weir_buf_deinit(&l->sending);
-        weir_free(l);
-    }
-}
-
-static void on_link_closed(uv_handle_t *handle)
-{
-    link_unuse(handle->data);
-}
-
 static void link_give_up(struct weir_redis_conn *c)
 {
-    struct link *l = c->link;
+    struct redis_link *l = c->link;
     c->link = NULL;
-    if (l != NULL) {
-        l->conn = NULL;
-        uv_cancel((uv_req_t *)&l->resolve);
-        uv_close(&l->uv.handle, on_link_closed);
-    }
+    redis_link_close(l);
 }
 
-static void greet(struct weir_redis_conn *c)
+static void on_open(void *ctx)
 {
+    struct weir_redis_conn *c = ctx;
     c->state = WEIR_REDIS_GREETING;
-    for (unsigned what = REDIS_AUTH; what <= REDIS_SCRIPT; what++) {
+    enum redis_greeting last = redis_greeting_last(c->target);
+    for (unsigned what = REDIS_AUTH; what <= last; what++) {
         if (redis_greeting_command(&c->out, c->target, (enum redis_greeting)what) &&
             !weir_redis_conn_end(c, (uint8_t)what, NULL, weir_clock_us())) {
             down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be greeted: out of memory");
@@ -145,6 +118,34 @@ static void out_trim(struct weir_redis_conn *c)
     }
 }
 
+/* Appends the bytes of a command that was sent before; what else is known of it comes from `s`. */
+static bool send_as(struct weir_redis_conn *c, struct weir_str bytes, const struct slot *s,
+                    uint64_t now_us)
+{
+    static const struct weir_str asking = {"ASKING", 6};
+    if (s->asking) {
+        weir_redis_command(&c->out, &asking, 1);
+        if (!weir_redis_conn_end(c, REDIS_ASKING, NULL, now_us)) {
+            return false;
+        }
+    }
+    weir_buf_str(&c->out, bytes);
+    if (!weir_redis_conn_end(c, s->what, s->ptr, now_us)) {
+        return false;
+    }
+    struct slot *sent = slot_at(c, c->in_flight - 1);
+    sent->sent_us = s->sent_us;
+    sent->hops = s->hops;
+    sent->asking = s->asking;
+    return true;
+}
+
+/* Its bytes, while the answer is handled. */
+static struct weir_str bytes_of(const struct weir_redis_conn *c, const struct slot *s)
+{
+    return weir_str(c->out.data + c->answered - s->bytes, s->bytes);
+}
+
 /* The script is gone (a restart, SCRIPT FLUSH), and so the command was not executed: both are sent
  * again. False: there is no memory. */
 static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t now_us)
@@ -157,10 +158,9 @@ static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t
         c->loading = true;
     }
     /* room first: the bytes that are copied may move; without room weir_redis_conn_end says so */
-    if (weir_buf_reserve(&c->out, s->bytes)) {
-        weir_buf_append(&c->out, c->out.data + c->answered - s->bytes, s->bytes);
-    }
-    if (!weir_redis_conn_end(c, s->what, s->ptr, now_us)) {
+    if (!weir_buf_reserve(&c->out, s->bytes + ASKING_BYTES) ||
+        !send_as(c, bytes_of(c, s), s, now_us)) {
+        c->out.failed = false;
         return false;
     }
     slot_at(c, c->in_flight - 1)->resent = true;
@@ -175,13 +175,11 @@ static void on_greeted(struct weir_redis_conn *c, const struct slot *s, const re
         down(c, why, text);
         return;
     }
-    if (s->what != REDIS_SCRIPT) {
-        return;
+    if (s->what == REDIS_SCRIPT) {
+        c->loading = false;
     }
-    c->loading = false;
-    if (c->state == WEIR_REDIS_GREETING) {
+    if (c->state == WEIR_REDIS_GREETING && s->what == redis_greeting_last(c->target)) {
         c->state = WEIR_REDIS_UP;
-        c->back_off_ms = 0;
         uv_timer_stop(&c->timer);
         c->owner.on_up(c->owner.ctx);
     }
@@ -198,19 +196,28 @@ static void on_reply(struct weir_redis_conn *c, const redisReply *reply, uint64_
     bool no_script =
         reply->type == REDIS_REPLY_ERROR &&
         weir_str_starts(weir_str(reply->str, (size_t)reply->len), WEIR_STR("NOSCRIPT"));
+    if (s.what == REDIS_ASKING) {
+        return; /* the answer to what follows it counts */
+    }
     if (s.what >= REDIS_AUTH) {
         on_greeted(c, &s, reply);
-    } else if (!no_script || s.resent || !send_again(c, &s, now_us)) {
+        return;
+    }
+    c->back_off_ms = 0; /* not before: one that greets and then fails is no better */
+    if (!no_script || s.resent || !send_again(c, &s, now_us)) {
+        c->asked = &s;
         const char *useless = c->owner.on_reply(c->owner.ctx, s.what, s.ptr, reply, s.sent_us);
+        c->asked = NULL;
         if (useless != NULL) {
             down(c, WEIR_REDIS_OUT_OF_REACH, useless);
         }
     }
 }
 
-static void on_bytes(struct weir_redis_conn *c, const char *bytes, size_t len)
+static void on_bytes(void *ctx, const char *bytes, size_t len)
 {
-    struct link *l = c->link;
+    struct weir_redis_conn *c = ctx;
+    struct redis_link *l = c->link;
     void *reply = NULL;
     uint64_t now_us = weir_clock_us();
     c->heard_us = now_us;
@@ -236,189 +243,61 @@ static void on_bytes(struct weir_redis_conn *c, const char *bytes, size_t len)
     out_trim(c);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_broken(void *ctx, enum weir_redis_why why, const char *text)
 {
-    (void)suggested;
-    struct link *l = handle->data;
-    *buf = l->conn == NULL ? uv_buf_init(NULL, 0) : uv_buf_init(l->conn->read, READ_BYTES);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
-{
-    struct link *l = stream->data;
-    if (l->conn == NULL || got == 0) {
-        return;
-    }
-    if (got < 0) {
-        down(l->conn, WEIR_REDIS_OUT_OF_REACH,
-             got == UV_EOF ? "closed the connection" : uv_strerror((int)got));
-        return;
-    }
-    on_bytes(l->conn, buf->base, (size_t)got);
+    down(ctx, why, text);
 }
 
 /* ---- writing ---- */
 
-static void on_written(uv_write_t *req, int status)
+static void on_writable(void *ctx)
 {
-    struct link *l = req->data;
-    l->writing = false;
-    if (l->conn == NULL) {
-        return;
-    }
-    if (status != 0) {
-        down(l->conn, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
-        return;
-    }
-    weir_loop_at_turn_end(l->conn->loop, &l->conn->flush);
-}
-
-/* The kernel's buffer is full: the rest goes with the loop's help, from a copy, since `out` may
- * move meanwhile. */
-static int send_rest(struct weir_redis_conn *c)
-{
-    struct link *l = c->link;
-    weir_buf_reset(&l->sending);
-    weir_buf_append(&l->sending, c->out.data + c->written, c->out.len - c->written);
-    if (l->sending.failed) {
-        return UV_ENOMEM;
-    }
-    c->written = c->out.len;
-    uv_buf_t buf = uv_buf_init(l->sending.data, (unsigned)l->sending.len);
-    l->write.data = l;
-    l->writing = true;
-    return uv_write(&l->write, &l->uv.stream, &buf, 1, on_written);
+    struct weir_redis_conn *c = ctx;
+    weir_loop_at_turn_end(c->loop, &c->flush);
 }
 
 static void run_flush(struct weir_turn_end *w)
 {
     struct weir_redis_conn *c =
         (struct weir_redis_conn *)((char *)w - offsetof(struct weir_redis_conn, flush));
-    if (c->link == NULL || c->state < WEIR_REDIS_GREETING || c->link->writing ||
-        c->written == c->out.len) {
+    if (c->link == NULL || c->state < WEIR_REDIS_GREETING) {
         return;
     }
-    uv_buf_t buf = uv_buf_init(c->out.data + c->written, (unsigned)(c->out.len - c->written));
-    int wrote = uv_try_write(&c->link->uv.stream, &buf, 1);
-    if (wrote > 0) {
-        c->written += (size_t)wrote;
-    }
-    int err = wrote < 0 && wrote != UV_EAGAIN ? wrote : 0;
-    if (err == 0 && c->written < c->out.len) {
-        err = send_rest(c);
-    }
-    if (err != 0) {
-        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
+    while (c->written < c->out.len && !redis_link_busy(c->link)) {
+        size_t taken;
+        const char *why =
+            redis_link_write(c->link, c->out.data + c->written, c->out.len - c->written, &taken);
+        if (why != NULL) {
+            down(c, WEIR_REDIS_OUT_OF_REACH, why);
+            return;
+        }
+        c->written += taken;
     }
 }
 
 /* ---- connecting ---- */
 
-static void on_connected(uv_connect_t *req, int status)
-{
-    struct link *l = req->data;
-    struct weir_redis_conn *c = l->conn;
-    if (c == NULL) {
-        return;
-    }
-    if (status == 0) {
-        status = uv_read_start(&l->uv.stream, on_alloc, on_read);
-    }
-    if (status != 0) {
-        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
-        return;
-    }
-    greet(c);
-}
-
-static int connect_to(struct link *l, const struct sockaddr *addr)
-{
-    l->connect.data = l;
-    uv_tcp_nodelay(&l->uv.tcp, 1);
-    return uv_tcp_connect(&l->connect, &l->uv.tcp, addr, on_connected);
-}
-
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
-{
-    struct link *l = req->data;
-    struct weir_redis_conn *c = l->conn;
-    if (c != NULL && status == 0) {
-        uint32_t count = 0;
-        for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
-            count++;
-        }
-        const struct addrinfo *chosen = list;
-        for (uint32_t i = 0; count > 0 && i < c->address % count; i++) {
-            chosen = chosen->ai_next;
-        }
-        status = chosen == NULL ? UV_EAI_NONAME : connect_to(l, chosen->ai_addr);
-    }
-    uv_freeaddrinfo(list);
-    if (c != NULL && status != 0) {
-        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(status));
-    }
-    link_unuse(l);
-}
-
-static int resolve(struct weir_redis_conn *c, struct link *l)
-{
-    char port[8];
-    snprintf(port, sizeof(port), "%u", (unsigned)c->target->port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    l->resolve.data = l;
-    int err = uv_getaddrinfo(&c->loop->uv, &l->resolve, on_resolved, c->target->host, port, &hints);
-    if (err == 0) {
-        l->users++;
-    }
-    return err;
-}
-
-static int link_start(struct weir_redis_conn *c, struct link *l)
-{
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    if (c->target->unix_path[0] != '\0') {
-        l->connect.data = l;
-        uv_pipe_connect(&l->connect, &l->uv.pipe, c->target->unix_path, on_connected);
-        return 0;
-    }
-    if (uv_ip4_addr(c->target->host, c->target->port, &in) == 0) {
-        return connect_to(l, (struct sockaddr *)&in);
-    }
-    if (uv_ip6_addr(c->target->host, c->target->port, &in6) == 0) {
-        return connect_to(l, (struct sockaddr *)&in6);
-    }
-    return resolve(c, l);
-}
-
 static void on_timer(uv_timer_t *timer);
 
 static void try_connect(struct weir_redis_conn *c)
 {
-    struct link *l = weir_zalloc(sizeof(*l));
+    const struct redis_link_owner owner = {
+        .ctx = c,
+        .on_open = on_open,
+        .on_bytes = on_bytes,
+        .on_writable = on_writable,
+        .on_broken = on_broken,
+    };
     c->state = WEIR_REDIS_CONNECTING;
     c->reader = redisReaderCreate();
-    if (l == NULL || c->reader == NULL) {
-        weir_free(l);
+    if (c->reader == NULL) {
         down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be reached: out of memory");
         return;
     }
-    weir_buf_init(&l->sending, OUT_BYTES_MAX);
-    int err = c->target->unix_path[0] != '\0' ? uv_pipe_init(&c->loop->uv, &l->uv.pipe, 0)
-                                              : uv_tcp_init(&c->loop->uv, &l->uv.tcp);
-    if (err != 0) {
-        weir_free(l);
-        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
-        return;
-    }
-    l->uv.handle.data = l;
-    l->users = 1;
-    l->conn = c;
-    c->link = l;
     uv_timer_start(&c->timer, on_timer, c->target->connect_timeout_ms, 0);
-    err = link_start(c, l);
-    if (err != 0) {
-        down(c, WEIR_REDIS_OUT_OF_REACH, uv_strerror(err));
+    const char *why = redis_link_open(c->loop, c->target, c->tls, c->address, &owner, &c->link);
+    if (why != NULL) {
+        down(c, WEIR_REDIS_OUT_OF_REACH, why);
     }
 }
 
@@ -492,7 +371,9 @@ static void on_timer(uv_timer_t *timer)
         try_connect(c);
         break;
     case WEIR_REDIS_CONNECTING:
-        down(c, WEIR_REDIS_OUT_OF_REACH, "cannot be connected to: nobody answers");
+        down(c, WEIR_REDIS_OUT_OF_REACH,
+             redis_link_is_connected(c->link) ? "does not answer with TLS"
+                                              : "cannot be connected to: nobody answers");
         break;
     case WEIR_REDIS_GREETING:
         down(c, WEIR_REDIS_OUT_OF_REACH, "is silent");
@@ -512,7 +393,9 @@ bool weir_redis_conn_is_up(const struct weir_redis_conn *c)
 
 struct weir_buf *weir_redis_conn_begin(struct weir_redis_conn *c)
 {
-    return c->state == WEIR_REDIS_UP && c->in_flight < WEIR_REDIS_IN_FLIGHT_MAX ? &c->out : NULL;
+    return c != NULL && c->state == WEIR_REDIS_UP && c->in_flight < WEIR_REDIS_IN_FLIGHT_MAX
+               ? &c->out
+               : NULL;
 }
 
 static bool slots_grow(struct weir_redis_conn *c)
@@ -555,7 +438,38 @@ bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uin
     return true;
 }
 
+bool weir_redis_conn_is_idle(const struct weir_redis_conn *c)
+{
+    return c->in_flight == 0;
+}
+
+struct weir_redis_asked weir_redis_conn_asked(const struct weir_redis_conn *c)
+{
+    return (struct weir_redis_asked){
+        .bytes = bytes_of(c, c->asked),
+        .ptr = c->asked->ptr,
+        .sent_us = c->asked->sent_us,
+        .what = c->asked->what,
+        .hops = c->asked->hops,
+        .asking = c->asked->asking,
+    };
+}
+
+bool weir_redis_conn_send(struct weir_redis_conn *c, const struct weir_redis_asked *asked,
+                          uint64_t now_us)
+{
+    const struct slot as = {
+        .ptr = asked->ptr,
+        .sent_us = asked->sent_us,
+        .what = asked->what,
+        .hops = asked->hops,
+        .asking = asked->asking,
+    };
+    return weir_redis_conn_begin(c) != NULL && send_as(c, asked->bytes, &as, now_us);
+}
+
 enum weir_err weir_redis_conn_open(struct weir_loop *loop, const struct weir_redis_target *target,
+                                   const struct weir_redis_tls *tls,
                                    const struct weir_redis_owner *owner,
                                    struct weir_redis_conn **ret_conn)
 {
@@ -569,6 +483,7 @@ enum weir_err weir_redis_conn_open(struct weir_loop *loop, const struct weir_red
     weir_buf_init(&c->out, OUT_BYTES_MAX);
     c->loop = loop;
     c->target = target;
+    c->tls = tls;
     c->owner = *owner;
     c->flush.run = run_flush;
     c->timer.data = c;

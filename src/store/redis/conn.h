@@ -2,8 +2,8 @@
 /* conn.h - one pipelined connection to a Redis server, on its worker's loop: connects, greets
  * (AUTH, SELECT, INFO, SCRIPT LOAD), sends all commands of a loop turn in one write, notices
  * silence, comes back with growing pauses. A server that must not be used (it evicts keys, is too
- * old, a replica or a cluster, or refuses our credentials) counts as out of reach, and is asked
- * again.
+ * old, not what the target says it is, or refuses our credentials) counts as out of reach, and is
+ * asked again: meanwhile it costs nobody anything.
  * Everything belongs to the loop's thread. */
 #ifndef WEIR_STORE_REDIS_CONN_H
 #define WEIR_STORE_REDIS_CONN_H
@@ -50,21 +50,42 @@ struct weir_redis_owner {
 };
 
 struct weir_redis_conn;
+struct weir_redis_tls;
 
-/* target outlives it. Starts to connect at once. */
+/* target and tls (NULL: in clear) outlive it. Starts to connect at once. */
 WEIR_MUSTCHECK enum weir_err weir_redis_conn_open(struct weir_loop *loop,
                                                   const struct weir_redis_target *target,
+                                                  const struct weir_redis_tls *tls,
                                                   const struct weir_redis_owner *owner,
                                                   struct weir_redis_conn **ret_conn);
 /* Sends what waits, as far as the kernel takes it, and goes without further callbacks. */
 void weir_redis_conn_close(struct weir_redis_conn *c);
 
 bool weir_redis_conn_is_up(const struct weir_redis_conn *c);
+/* No answer is awaited: closing loses nothing. */
+bool weir_redis_conn_is_idle(const struct weir_redis_conn *c);
 /* Where to append one command; weir_redis_conn_end follows at once. NULL: not up, or
- * WEIR_REDIS_IN_FLIGHT_MAX commands wait for answers. */
+ * WEIR_REDIS_IN_FLIGHT_MAX commands wait for answers. NULL is allowed. */
 struct weir_buf *weir_redis_conn_begin(struct weir_redis_conn *c);
 /* It is one of `what`, about `ptr`; sent at now_us. False: no memory, nothing was sent. */
 WEIR_MUSTCHECK bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr,
                                         uint64_t now_us);
+
+/* A command that was answered without being executed, so that it may be sent again. */
+struct weir_redis_asked {
+    struct weir_str bytes;
+    void *ptr;
+    uint64_t sent_us; /* for the first time */
+    uint8_t what;
+    uint8_t hops; /* servers that sent it on */
+    bool asking;  /* ASKING goes before it */
+};
+
+/* Within on_reply: what that is about. The bytes live until on_reply ends. */
+struct weir_redis_asked weir_redis_conn_asked(const struct weir_redis_conn *c);
+/* Sends it through another connection, or later through the same. False: as weir_redis_conn_begin
+ * and weir_redis_conn_end. */
+WEIR_MUSTCHECK bool weir_redis_conn_send(struct weir_redis_conn *c,
+                                         const struct weir_redis_asked *asked, uint64_t now_us);
 
 #endif

@@ -8,6 +8,16 @@
 
 enum { VERSION_MIN = 5 };
 
+static bool keeps_windows(const struct weir_redis_target *t)
+{
+    return t->part != WEIR_REDIS_NODE && t->part != WEIR_REDIS_SENTINEL;
+}
+
+enum redis_greeting redis_greeting_last(const struct weir_redis_target *t)
+{
+    return keeps_windows(t) ? REDIS_SCRIPT : REDIS_INFO;
+}
+
 bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *t,
                             enum redis_greeting what)
 {
@@ -41,6 +51,8 @@ bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *
         word[n++] = WEIR_STR("LOAD");
         word[n++] = weir_redis_script();
         break;
+    case REDIS_ASKING:
+        return false;
     }
     weir_redis_command(b, word, n);
     return true;
@@ -79,12 +91,39 @@ static struct weir_str or_nothing(struct weir_str value)
     return value.len > 0 ? value : WEIR_STR("not told");
 }
 
+static const char *kind_problem(const redisReply *info, enum weir_redis_part part)
+{
+    bool sentinel = weir_str_eq(info_field(info, "redis_mode"), WEIR_STR("sentinel"));
+    bool node = weir_str_eq(info_field(info, "cluster_enabled"), WEIR_STR("1"));
+    switch (part) {
+    case WEIR_REDIS_SENTINEL:
+        return sentinel ? NULL : "is no Sentinel: expected redis+sentinel://SENTINEL/SERVICE";
+    case WEIR_REDIS_NODE:
+    case WEIR_REDIS_SHARD:
+        return sentinel ? "is a Sentinel: expected redis+sentinel://SENTINEL/SERVICE"
+               : node   ? NULL
+                      : "is no node of a Redis Cluster: expected redis://HOST for a single server";
+    case WEIR_REDIS_SERVER:
+    case WEIR_REDIS_PRIMARY:
+        break;
+    }
+    return sentinel ? "is a Sentinel: expected redis+sentinel://SENTINEL/SERVICE"
+           : node   ? "is a node of a Redis Cluster: expected redis+cluster://HOST"
+                    : NULL;
+}
+
 /* NULL: it may be used. Else what is wrong; *ret_value is the value that is, or empty. */
-static const char *info_problem(const redisReply *info, struct weir_str *ret_value)
+static const char *info_problem(const redisReply *info, const struct weir_redis_target *target,
+                                struct weir_str *ret_value)
 {
     *ret_value = or_nothing(info_field(info, "redis_version"));
     if (leading_number(*ret_value) < VERSION_MIN) {
         return "is too old: expected Redis 5 or later, or Valkey; it is ";
+    }
+    *ret_value = weir_str(info->str, 0);
+    const char *problem = kind_problem(info, target->part);
+    if (problem != NULL || !keeps_windows(target)) {
+        return problem;
     }
     *ret_value = or_nothing(info_field(info, "maxmemory_policy"));
     if (!weir_str_eq(*ret_value, WEIR_STR("noeviction"))) {
@@ -92,13 +131,16 @@ static const char *info_problem(const redisReply *info, struct weir_str *ret_val
                "it is ";
     }
     *ret_value = weir_str(info->str, 0);
-    if (weir_str_eq(info_field(info, "cluster_enabled"), WEIR_STR("1"))) {
-        return "is a node of a Redis Cluster: expected a single server";
-    }
-    if (weir_str_eq(info_field(info, "role"), WEIR_STR("slave"))) {
-        return "is a replica: expected the primary";
-    }
     return NULL;
+}
+
+/* One that was named a moment ago may have been replaced meanwhile: whoever named it is asked
+ * again. */
+static bool is_replica(const redisReply *info, const struct weir_redis_target *target,
+                       enum weir_redis_why *ret_why)
+{
+    *ret_why = target->part == WEIR_REDIS_SERVER ? WEIR_REDIS_REFUSED : WEIR_REDIS_OUT_OF_REACH;
+    return keeps_windows(target) && weir_str_eq(info_field(info, "role"), WEIR_STR("slave"));
 }
 
 static void say(char text[static REDIS_WHY_BYTES], const char *what, struct weir_str value)
@@ -128,6 +170,27 @@ static void say_auth(char text[static REDIS_WHY_BYTES], struct weir_str words)
         space == NULL ? WEIR_STR("ERR") : weir_str(words.p, (size_t)(space - words.p)));
 }
 
+static bool check_info(const struct weir_redis_target *target, const redisReply *reply,
+                       enum weir_redis_why *ret_why, char ret_text[static REDIS_WHY_BYTES])
+{
+    struct weir_str value = WEIR_STR("");
+    const char *problem = reply->type == REDIS_REPLY_STRING ? info_problem(reply, target, &value)
+                                                            : "does not answer INFO as Redis does";
+    if (problem == NULL && is_replica(reply, target, ret_why)) {
+        problem = "is a replica: expected the primary";
+    }
+    if (problem != NULL) {
+        say(ret_text, problem, value);
+    }
+    return problem == NULL;
+}
+
+/* A Sentinel may have no password where its Redis has one: then it does as it is asked. */
+static bool is_forgiven(const struct weir_redis_target *target, enum redis_greeting what)
+{
+    return target->part == WEIR_REDIS_SENTINEL && what == REDIS_AUTH;
+}
+
 bool redis_greeting_check(const struct weir_redis_target *target, enum redis_greeting what,
                           const redisReply *reply, enum weir_redis_why *ret_why,
                           char ret_text[static REDIS_WHY_BYTES])
@@ -138,7 +201,7 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
         [REDIS_SCRIPT - REDIS_SELECT] = "refuses SCRIPT LOAD: ",
     };
     *ret_why = WEIR_REDIS_REFUSED;
-    if (reply->type == REDIS_REPLY_ERROR) {
+    if (reply->type == REDIS_REPLY_ERROR && !is_forgiven(target, what)) {
         struct weir_str words = weir_redis_error_words(reply);
         if (is_passing(reply)) {
             *ret_why = WEIR_REDIS_OUT_OF_REACH;
@@ -153,17 +216,5 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
         }
         return false;
     }
-    if (what == REDIS_INFO) {
-        struct weir_str value;
-        if (reply->type != REDIS_REPLY_STRING) {
-            say(ret_text, "does not answer INFO as Redis does", WEIR_STR(""));
-            return false;
-        }
-        const char *problem = info_problem(reply, &value);
-        if (problem != NULL) {
-            say(ret_text, problem, value);
-        }
-        return problem == NULL;
-    }
-    return true;
+    return what != REDIS_INFO || check_info(target, reply, ret_why, ret_text);
 }

@@ -16,8 +16,12 @@ enum redis_greeting { /* kinds of commands that the connection sends itself */
                       REDIS_AUTH = 0xf0,
                       REDIS_SELECT,
                       REDIS_INFO,
-                      REDIS_SCRIPT, /* the last: then the connection is up */
+                      REDIS_SCRIPT,
+                      REDIS_ASKING, /* no greeting: whatever the answer, it says nothing */
 };
+
+/* The last one, after which the connection is up. */
+enum redis_greeting redis_greeting_last(const struct weir_redis_target *target);
 
 /* Appends the command; false where it is not needed. */
 bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *target,

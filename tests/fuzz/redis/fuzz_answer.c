@@ -32,22 +32,10 @@ static void check(const struct weir_decision *d, unsigned limits, const struct w
     }
 }
 
-/* hiredis makes room for as many elements as an array promises: that is not what is tested. */
-static bool promises_much(const uint8_t *data, size_t size)
-{
-    unsigned digits = 0;
-    bool length = false;
-    for (size_t i = 0; i < size && digits < 5; i++) {
-        length = data[i] == '*' || (length && data[i] >= '0' && data[i] <= '9');
-        digits = length && data[i] != '*' ? digits + 1 : 0;
-    }
-    return digits >= 5;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct weir_amounts amounts[] = {{{0}}, {{1, 10, 20, 30}}, {{6, 0, 0, 0}}};
-    if (size == 0 || promises_much(data, size)) {
+    if (size == 0 || resp_promises_much(data, size)) {
         return 0;
     }
     struct weir_plan plan;

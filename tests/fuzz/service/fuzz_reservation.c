@@ -7,45 +7,69 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void write_text(struct weir_buf *b, const struct weir_reserved *r)
+{
+    struct weir_subject subject[WEIR_SUBJECTS_MAX];
+    const struct weir_subject *pointer[WEIR_SUBJECTS_MAX];
+    for (unsigned i = 0; i < r->subjects; i++) {
+        subject[i] = (struct weir_subject){.name = r->subject[i]};
+        pointer[i] = &subject[i];
+    }
+    weir_buf_init(b, WEIR_RESERVATION_TEXT_MAX);
+    weir_reservation_write(b, &r->reservation, pointer, r->subjects);
+    if (b->failed) {
+        abort();
+    }
+}
+
 static void read_and_write(struct weir_str text)
 {
     char space[WEIR_RESERVATION_TEXT_MAX];
-    struct weir_reservation r;
-    struct weir_str name;
-    if (weir_reservation_read(text, space, &r, &name) != WEIR_OK) {
+    struct weir_reserved r;
+    if (weir_reservation_read(text, space, &r) != WEIR_OK) {
         return;
     }
+    for (unsigned i = 1; i < r.subjects; i++) {
+        if (weir_str_eq(r.subject[i], r.subject[i - 1])) {
+            abort();
+        }
+    }
     struct weir_buf b;
-    weir_buf_init(&b, WEIR_RESERVATION_TEXT_MAX);
-    weir_reservation_write(&b, &r, name);
-    if (b.failed || !weir_str_eq(weir_buf_view(&b), text)) {
+    write_text(&b, &r);
+    if (!weir_str_eq(weir_buf_view(&b), text)) {
         abort();
     }
     weir_buf_deinit(&b);
 }
 
-/* The bytes as nonce, epoch, time and amounts, then the name. */
+/* The bytes as nonce, epoch, time and amounts, then lines: the names. */
 static void write_and_read(const uint8_t *data, size_t size)
 {
-    struct weir_reservation r = {0};
+    struct weir_reserved r = {0};
     uint64_t words[6];
-    if (size < sizeof(words) || size - sizeof(words) > WEIR_SUBJECT_NAME_MAX) {
+    if (size < sizeof(words)) {
         return;
     }
     memcpy(words, data, sizeof(words));
-    r.nonce = words[0];
-    r.epoch = words[1];
-    r.at_us = words[2];
+    r.reservation.nonce = words[0];
+    r.reservation.epoch = words[1];
+    r.reservation.at_us = words[2];
     for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
-        r.reserved.of[m] = words[3 + m];
+        r.reservation.reserved.of[m] = words[3 + m];
     }
+    struct weir_str rest = weir_str((const char *)data + sizeof(words), size - sizeof(words));
+    do {
+        const char *end = rest.len == 0 ? NULL : memchr(rest.p, '\n', rest.len);
+        size_t len = end == NULL ? rest.len : (size_t)(end - rest.p);
+        if (len > WEIR_SUBJECT_NAME_MAX) {
+            return;
+        }
+        r.subject[r.subjects++] = weir_str(rest.p, len);
+        len += end != NULL;
+        rest = weir_str(rest.p + len, rest.len - len);
+    } while (rest.len > 0 && r.subjects < WEIR_SUBJECTS_MAX);
     struct weir_buf b;
-    weir_buf_init(&b, WEIR_RESERVATION_TEXT_MAX);
-    weir_reservation_write(&b, &r,
-                           weir_str((const char *)data + sizeof(words), size - sizeof(words)));
-    if (b.failed) {
-        abort();
-    }
+    write_text(&b, &r);
     read_and_write(weir_buf_view(&b));
     weir_buf_deinit(&b);
 }

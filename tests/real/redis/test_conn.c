@@ -278,7 +278,7 @@ static void run(struct fixture *f)
 {
     const struct weir_redis_owner owner = {
         .ctx = f, .on_reply = on_reply, .on_lost = on_lost, .on_up = on_up, .on_down = on_down};
-    assert_int_equal(weir_redis_conn_open(&f->loop, &f->target, &owner, &f->conn), WEIR_OK);
+    assert_int_equal(weir_redis_conn_open(&f->loop, &f->target, NULL, &owner, &f->conn), WEIR_OK);
     weir_loop_run(&f->loop);
 }
 

@@ -18,7 +18,7 @@ static void test_defaults(void **state)
     assert_null(c->unknown_plan);
     assert_false(c->has_service_token);
     assert_int_equal(c->models, 1);
-    assert_string_equal(c->model[0], "weir-mock");
+    assert_string_equal(c->model[0].name, "model:weir-mock");
     assert_null(weir_config_key_by_id(c, WEIR_STR("a")));
     weir_config_free(c);
 }
@@ -162,7 +162,12 @@ static void test_unknown(void **state)
             "tokens: unknown field of limits; expected requests, input_tokens, output_tokens or "
             "total_tokens");
     refused(PLAN "keys:\n - {id: a, token: b, plan: p}\n", 3, 12,
-            "unknown field of a key; expected id, secret, secret_sha256 or plan");
+            "unknown field of a key; expected id, secret, secret_sha256, plan, team or org");
+    refused("orgs: [{id: a, org: b}]\n", 1, 16,
+            "org: unknown field of an org; expected id or plan");
+    refused("teams: [{id: a, team: b}]\n", 1, 17,
+            "team: unknown field of a team; expected id, plan or org");
+    refused("models: {a: {limits: 1}}\n", 1, 14, "limits: unknown field of a model; expected plan");
     refused("seed: 1\n", 1, 1, "seed: unknown field"); /* of another section */
     refused("? [a]\n: 1\n", 1, 3, "the file: expected a field name");
 }
@@ -183,8 +188,12 @@ static void test_wrong_shapes(void **state)
     refused("keys: {a: b}\n", 1, 7, "keys: expected a list");
     refused("keys:\n", 1, 1, "keys: expected a list");
     refused("keys: [a]\n", 1, 8, "keys: expected a mapping");
-    refused("models: weir-mock\n", 1, 9, "models: expected a list");
-    refused("models: [[a]]\n", 1, 10, "models: expected a model's name");
+    refused("orgs: {a: b}\n", 1, 7, "orgs: expected a list");
+    refused("teams: [a]\n", 1, 9, "teams: expected a mapping");
+    refused("models: weir-mock\n", 1, 9, "models: expected a mapping");
+    refused("models: [weir-mock]\n", 1, 9, "models: expected a mapping");
+    refused("models: {weir-mock: p}\n", 1, 21, "a model: expected a mapping");
+    refused("models:\n  weir-mock:\n", 2, 3, "a model: expected a mapping");
     refused("listen: [127.0.0.1:1]\n", 1, 9, "listen: expected a text");
     refused("unknown_keys: {p: 1}\n", 1, 15, "unknown_keys: expected reject");
 }
@@ -199,27 +208,8 @@ static void test_twice(void **state)
     refused("plans: {p: {limits: {requests: 1/s, requests: 1/h}}}\n", 1, 37,
             "the same field twice");
     refused(PLAN "keys: []\nkeys: []\n", 3, 1, "the same field twice");
-}
-
-static void test_models(void **state)
-{
-    (void)state;
-    struct weir_config *c = taken("models: [a, \"b c\"]\n");
-    assert_int_equal(c->models, 2);
-    assert_string_equal(c->model[0], "a");
-    assert_string_equal(c->model[1], "b c");
-    weir_config_free(c);
-    char text[128];
-    for (int len = 63; len <= 64; len++) {
-        snprintf(text, sizeof(text), "models:\n  - %0*d\n", len, 0);
-        if (len == 63) {
-            weir_config_free(taken(text));
-        } else {
-            refused(text, 2, 5, "models: expected names of 1 to 63 characters");
-        }
-    }
-    refused("models: [\"\"]\n", 1, 11, "models: expected names");
-    refused("models: [\"a\\x1b[31m\"]\n", 1, 11, "models: expected names");
+    refused("teams: []\nteams: []\n", 2, 1, "the same field twice");
+    refused("models: {a: {}, \"\\x61\": {}}\n", 1, 18, "models: the same field twice");
 }
 
 /* ---- flags ---- */
@@ -298,12 +288,12 @@ static void test_error_says_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_members),      cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_models),       cmocka_unit_test(test_flags_over_file),
-        cmocka_unit_test(test_wrong_flags),  cmocka_unit_test(test_error_says_place),
+        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_members),          cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_wrong_types),      cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_wrong_shapes),     cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_flags_over_file),  cmocka_unit_test(test_wrong_flags),
+        cmocka_unit_test(test_error_says_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

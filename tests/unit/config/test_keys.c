@@ -56,7 +56,7 @@ static void test_wrong_keys(void **state)
 {
     (void)state;
     refused(PLAN "keys: [{id: a, plan: p}]\n", 2, 8,
-            "keys: expected id, secret or secret_sha256, and plan");
+            "keys: expected id, secret or secret_sha256, and plan, team or org");
     refused(PLAN "keys: [{id: a, secret: b}]\n", 2, 8, "keys: expected id");
     refused(PLAN "keys:\n  - secret: b\n    plan: p\n", 3, 5, "keys: expected id");
     refused(PLAN "keys: [{}]\n", 2, 8, "keys: expected id");
@@ -101,19 +101,6 @@ static void test_bounds(void **state)
             refused(text, 1, 16, "service_token: expected 1 to 256 characters");
         }
     }
-}
-
-/* Places are reserved for all keys. */
-static void test_more_keys_than_subjects(void **state)
-{
-    (void)state;
-    const char *keys = PLAN "keys: [{id: a, secret: a, plan: p}, {id: b, secret: b, plan: p}]\n"
-                            "max_subjects: 2\n";
-    char text[256];
-    weir_config_free(taken(keys));
-    snprintf(text, sizeof(text), "%s", keys);
-    *strrchr(text, '2') = '1';
-    refused(text, 0, 0, "max_subjects: expected at least the number of keys, 2");
 }
 
 /* Every key of many is found by its id and its secret. */
@@ -259,12 +246,20 @@ static void test_no_error_tells_a_secret(void **state)
         CANARY ": x\n",
         "--- " CANARY "\n... " CANARY "\n",
         "unknown_keys: " CANARY "\n",
+        PLAN "keys: [{id: a, secret: p, team: " CANARY "}]\n",
+        PLAN "keys: [{id: a, secret: p, org: {" CANARY ": a}}]\n",
+        "teams: [{id: " CANARY "}]\n",
+        "teams: [{id: a, org: " CANARY "}]\n",
+        "orgs: [{id: a, plan: " CANARY "}]\n",
+        "orgs: [{" CANARY ": a}]\n",
+        "models: {a: " CANARY "}\n",
+        "models: {" CANARY ": {plan: " CANARY "}}\n",
         "listen: " CANARY "\n",
         "workers: " CANARY "\n",
         "reservation_ttl: " CANARY "\n",
         "on_store_failure: " CANARY "\n",
         "store: redis://:" CANARY "@\n",
-        "store: rediss://:" CANARY "@h\n",
+        "store: redis+tls://:" CANARY "@h\n",
         "store: redis://:" CANARY "@h:0\n",
         "store: redis://" CANARY "@h\n",
         "store: redis+unix://:" CANARY "@h\n",
@@ -298,15 +293,10 @@ static void test_no_error_tells_a_secret(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_wrong_keys),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_more_keys_than_subjects),
-        cmocka_unit_test(test_many_keys),
-        cmocka_unit_test(test_service_token),
-        cmocka_unit_test(test_env),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_no_error_tells_a_secret),
+        cmocka_unit_test(test_keys),          cmocka_unit_test(test_wrong_keys),
+        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_service_token), cmocka_unit_test(test_env),
+        cmocka_unit_test(test_file),          cmocka_unit_test(test_no_error_tells_a_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,6 @@ static void test_wrong_store(void **state)
         "redis",
         "redis:h",
         "redis:///0",
-        "rediss://h",
         "redis://",
         "redis://:1",
         "redis://h:",

@@ -106,6 +106,43 @@ static void test_claimed_settlement(void **state)
     weir_buf_deinit(&b);
 }
 
+static void test_keys(void **state)
+{
+    (void)state;
+    char buf[WEIR_REDIS_KEY_MAX], name[WEIR_SUBJECT_NAME_MAX];
+    const struct weir_subject alone = {.name = WEIR_STR("key:a")};
+    const struct weir_subject owned = {.name = WEIR_STR("key:a"), .root = WEIR_STR("org:acme")};
+    struct weir_str key = weir_redis_key(&alone, buf);
+    assert_true(weir_str_eq(key, WEIR_STR("weir:{key:a}")));
+    key = weir_redis_key(&owned, buf);
+    assert_true(weir_str_eq(key, WEIR_STR("weir:{org:acme}:key:a")));
+    memset(name, 'n', sizeof(name));
+    const struct weir_subject longest = {.name = {name, sizeof(name)},
+                                         .root = {name, sizeof(name)}};
+    key = weir_redis_key(&longest, buf);
+    assert_int_equal(key.len, WEIR_REDIS_KEY_MAX - 1);
+}
+
+/* What remembers a settlement stands in the slot of the values. */
+static void test_claim_of_a_root(void **state)
+{
+    (void)state;
+    static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 1, 1}};
+    struct weir_plan plan;
+    plan_of(limits, 1, &plan);
+    const struct weir_subject subject = {
+        .name = WEIR_STR("key:a"), .root = WEIR_STR("org:b"), .plan = &plan};
+    const struct weir_subject *named[] = {&subject};
+    const struct weir_redis_charge charge = {.subject = named, .subjects = 1, .claim_nonce = 2};
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_charge_command(&b, SHA, &charge);
+    struct weir_str keys = WEIR_STR("$18\r\nweir:{org:b}:key:a\r\n"
+                                    "$31\r\nweir:{org:b}:s:0000000000000002\r\n");
+    assert_non_null(memmem(b.data, b.len, keys.p, keys.len));
+    weir_buf_deinit(&b);
+}
+
 /* The largest plan and names: all of it is written, and in the buffer's bound or not at all. */
 static void test_largest(void **state)
 {
@@ -118,7 +155,8 @@ static void test_largest(void **state)
         limits[i] = (struct weir_limit){i % 2, 1 + i / 2, WEIR_AMOUNT_MAX};
     }
     plan_of(limits, WEIR_PLAN_LIMITS_MAX, &plan);
-    const struct weir_subject subject = {.name = {name, sizeof(name)}, .plan = &plan};
+    const struct weir_subject subject = {
+        .name = {name, sizeof(name)}, .root = {name, sizeof(name)}, .plan = &plan};
     const struct weir_subject *named[] = {&subject, &subject, &subject, &subject};
     const struct weir_redis_charge charge = {
         .subject = named, .subjects = WEIR_SUBJECTS_MAX, .claim_nonce = UINT64_MAX};
@@ -149,10 +187,9 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charge),
-        cmocka_unit_test(test_claimed_settlement),
-        cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_charge),  cmocka_unit_test(test_claimed_settlement),
+        cmocka_unit_test(test_keys),    cmocka_unit_test(test_claim_of_a_root),
+        cmocka_unit_test(test_largest), cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,12 +28,17 @@ static struct verdict check(const struct weir_redis_target *target, enum redis_g
     return v;
 }
 
-static struct verdict check_info(const char *info)
+static struct verdict check_info_of(enum weir_redis_part part, const char *info)
 {
-    static const struct weir_redis_target target = {.port = 6379};
+    const struct weir_redis_target target = {.part = part, .port = 6379};
     char text[2048];
     snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(info), info);
     return check(&target, REDIS_INFO, text);
+}
+
+static struct verdict check_info(const char *info)
+{
+    return check_info_of(WEIR_REDIS_SERVER, info);
 }
 
 static void refused(struct verdict v, const char *text)
@@ -85,14 +90,60 @@ static void test_policies(void **state)
             EVICTS "noevictions");
 }
 
-static void test_roles(void **state)
+#define GOOD              "redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\n"
+#define NODE_EXPECTED     "is no node of a Redis Cluster: expected redis://HOST for a single server"
+#define SENTINEL_EXPECTED "expected redis+sentinel://SENTINEL/SERVICE"
+
+/* What each part must be; NULL: that is well. */
+static void test_parts(void **state)
 {
     (void)state;
-    refused(check_info("redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\nrole:slave\r\n"),
-            "is a replica: expected the primary");
-    refused(
-        check_info("redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\ncluster_enabled:1\r\n"),
-        "is a node of a Redis Cluster: expected a single server");
+    static const char *const servers[] = {
+        GOOD "redis_mode:standalone\r\nrole:master\r\ncluster_enabled:0\r\n",
+        GOOD "redis_mode:cluster\r\nrole:master\r\ncluster_enabled:1\r\n",
+        GOOD "redis_mode:cluster\r\nrole:slave\r\ncluster_enabled:1\r\n",
+        "redis_version:7.0.0\r\nredis_mode:sentinel\r\n",
+        GOOD "role:slave\r\n",
+    };
+    static const char replica[] = "is a replica: expected the primary";
+    static const char cluster[] = "is a node of a Redis Cluster: expected redis+cluster://HOST";
+    static const char sentinel[] = "is a Sentinel: " SENTINEL_EXPECTED;
+    static const char no_sentinel[] = "is no Sentinel: " SENTINEL_EXPECTED;
+    static const char *const said[][5] = {
+        [WEIR_REDIS_SERVER] = {NULL, cluster, cluster, sentinel, replica},
+        [WEIR_REDIS_PRIMARY] = {NULL, cluster, cluster, sentinel, replica},
+        [WEIR_REDIS_SHARD] = {NODE_EXPECTED, NULL, replica, sentinel, NODE_EXPECTED},
+        [WEIR_REDIS_NODE] = {NODE_EXPECTED, NULL, NULL, sentinel, NODE_EXPECTED},
+        [WEIR_REDIS_SENTINEL] = {no_sentinel, no_sentinel, no_sentinel, NULL, no_sentinel},
+    };
+    for (unsigned part = WEIR_REDIS_SERVER; part <= WEIR_REDIS_SENTINEL; part++) {
+        for (unsigned i = 0; i < 5; i++) {
+            struct verdict v = check_info_of((enum weir_redis_part)part, servers[i]);
+            const char *expected = said[part][i];
+            assert_int_equal(v.usable, expected == NULL);
+            if (expected != NULL) {
+                assert_string_equal(v.text, expected);
+                /* one that somebody has named may just have been replaced */
+                bool passes = expected == replica && part != WEIR_REDIS_SERVER;
+                assert_int_equal(v.why, passes ? WEIR_REDIS_OUT_OF_REACH : WEIR_REDIS_REFUSED);
+            }
+        }
+    }
+}
+
+/* A Sentinel may know no password where its Redis has one. */
+static void test_sentinel_without_password(void **state)
+{
+    (void)state;
+    static const char answer[] = "-WRONGPASS invalid username-password pair\r\n";
+    static const struct weir_redis_target sentinel = {.part = WEIR_REDIS_SENTINEL,
+                                                      .password = "hunter2"};
+    static const struct weir_redis_target primary = {.part = WEIR_REDIS_PRIMARY,
+                                                     .password = "hunter2"};
+    assert_true(check(&sentinel, REDIS_AUTH, answer).usable);
+    assert_false(check(&primary, REDIS_AUTH, answer).usable);
+    refused(check(&sentinel, REDIS_INFO, "-NOAUTH Authentication required.\r\n"),
+            "refuses INFO: NOAUTH Authentication required.");
 }
 
 static void test_other_answers(void **state)
@@ -162,12 +213,28 @@ static void test_commands(void **state)
     says(&password, REDIS_AUTH, "*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n");
 }
 
+/* Who only knows where windows are gets no script. */
+static void test_who_keeps_the_script(void **state)
+{
+    (void)state;
+    for (unsigned part = WEIR_REDIS_SERVER; part <= WEIR_REDIS_SENTINEL; part++) {
+        const struct weir_redis_target target = {.part = (enum weir_redis_part)part};
+        bool guide = part == WEIR_REDIS_NODE || part == WEIR_REDIS_SENTINEL;
+        assert_int_equal(redis_greeting_last(&target), guide ? REDIS_INFO : REDIS_SCRIPT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),   cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_roles),      cmocka_unit_test(test_other_answers),
-        cmocka_unit_test(test_no_secrets), cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_sentinel_without_password),
+        cmocka_unit_test(test_who_keeps_the_script),
+        cmocka_unit_test(test_other_answers),
+        cmocka_unit_test(test_no_secrets),
+        cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

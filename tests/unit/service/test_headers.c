@@ -107,15 +107,46 @@ static void test_rate_of_tokens(void **state)
     rate_is(&d, "");
 }
 
+/* Of several subjects, too: a team may have less left than its key. */
+static void test_rate_over_subjects(void **state)
+{
+    (void)state;
+    struct weir_decision d = {.allowed = true};
+    add(&d, WEIR_METER_REQUESTS, 60, 100, 50);
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 60, 100, 10);
+    add(&d, WEIR_METER_REQUESTS, 60, 1000, 960);
+    d.state[2].subject = 1;
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 3600, 500, 420);
+    d.state[3].subject = 2;
+    add(&d, WEIR_METER_REQUESTS, 1, 90, 0);
+    d.state[4].subject = 3;
+    rate_is(&d, THREE("requests", "1000", "40", "1m0s") THREE("tokens", "500", "80", "1h0m0s")
+                    THREE("output-tokens", "500", "80", "1h0m0s"));
+}
+
+/* A call of four subjects. */
+static struct weir_call call_of_four(void)
+{
+    static const struct weir_subject subject[] = {{.name = {"key:a", 5}},
+                                                  {.name = {"team:b", 6}},
+                                                  {.name = {"org:c", 5}},
+                                                  {.name = {"model:gpt-4*", 12}}};
+    return (struct weir_call){.subject = {&subject[0], &subject[1], &subject[2], &subject[3]},
+                              .subjects = 4};
+}
+
 static void retry_is(uint64_t retry_after_us, const char *expected)
 {
     struct weir_buf b;
     weir_buf_init(&b, 4096);
-    const struct weir_decision d = {.denied_meter = WEIR_METER_OUTPUT_TOKENS,
-                                    .retry_after_us = retry_after_us};
-    weir_headers_retry(&b, &d);
+    struct weir_call call = call_of_four();
+    call.decision = (struct weir_decision){.denied_subject = 1,
+                                           .denied_meter = WEIR_METER_OUTPUT_TOKENS,
+                                           .retry_after_us = retry_after_us};
+    weir_headers_retry(&b, &call);
     const char *text = text_of(&b);
-    static const char by[] = "x-weir-limited-by: output_tokens\r\n";
+    static const char by[] =
+        "x-weir-limited-by: output_tokens\r\nx-weir-limited-subject: team:b\r\n";
     assert_memory_equal(text, by, sizeof(by) - 1);
     assert_string_equal(text + sizeof(by) - 1, expected);
     weir_buf_deinit(&b);
@@ -162,28 +193,67 @@ static void test_limits_json(void **state)
 {
     (void)state;
     struct weir_buf b;
-    struct weir_decision d = {.allowed = true};
+    struct weir_call call = call_of_four();
     weir_buf_init(&b, 4096);
-    weir_limits_json(&b, &d);
-    add(&d, WEIR_METER_REQUESTS, 60, 10, 12);
-    add(&d, WEIR_METER_INPUT_TOKENS, 1, WEIR_AMOUNT_MAX, 0);
-    d.state[1].reset_us = 1;
-    weir_limits_json(&b, &d);
+    weir_limits_json(&b, &call);
+    add(&call.decision, WEIR_METER_REQUESTS, 60, 10, 12);
+    add(&call.decision, WEIR_METER_INPUT_TOKENS, 1, WEIR_AMOUNT_MAX, 0);
+    call.decision.state[1].reset_us = 1;
+    call.decision.state[1].subject = 3;
+    weir_limits_json(&b, &call);
     assert_string_equal(text_of(&b),
-                        "[][{\"meter\":\"requests\",\"window_s\":60,\"capacity\":10,\"used\":12,"
-                        "\"remaining\":0,\"reset_ms\":60000},"
-                        "{\"meter\":\"input_tokens\",\"window_s\":1,"
+                        "[][{\"subject\":\"key:a\",\"meter\":\"requests\",\"window_s\":60,"
+                        "\"capacity\":10,\"used\":12,\"remaining\":0,\"reset_ms\":60000},"
+                        "{\"subject\":\"model:gpt-4*\",\"meter\":\"input_tokens\",\"window_s\":1,"
                         "\"capacity\":1125899906842624,\"used\":0,"
                         "\"remaining\":1125899906842624,\"reset_ms\":1}]");
     weir_buf_deinit(&b);
 }
 
+static void denial_is(const struct weir_call *call, const char *expected)
+{
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_denial_words(&b, call, WEIR_STR("gpt-4o"));
+    assert_string_equal(text_of(&b), expected);
+    weir_buf_deinit(&b);
+}
+
+/* The numbers are those of the limit that denied, not of one of the same meter and window. */
+static void test_denial(void **state)
+{
+    (void)state;
+    struct weir_call call = call_of_four();
+    struct weir_decision *d = &call.decision;
+    call.amounts = weir_amounts(1, 7, 300);
+    for (uint8_t i = 0; i < 4; i++) {
+        add(d, WEIR_METER_OUTPUT_TOKENS, 60, 1000U + i, 100U + i);
+        d->state[i].subject = i;
+    }
+    d->denied_meter = WEIR_METER_OUTPUT_TOKENS;
+    d->denied_window_s = 60;
+    d->denied_subject = 2;
+    d->retry_after_us = 1146000;
+    denial_is(&call, "Rate limit reached for gpt-4o in organization org:c on output tokens per min "
+                     "(TPM): Limit 1002, Used 102, Requested 300. Please try again in 1.146s.");
+    d->denied_subject = 3;
+    d->retry_after_us = WEIR_RETRY_NEVER;
+    denial_is(&call, "Request too large for gpt-4o in organization model:gpt-4* on output tokens "
+                     "per min (TPM): Limit 1003, Requested 300. The input or output tokens must "
+                     "be reduced in order to run successfully.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),      cmocka_unit_test(test_rate_names_the_tightest),
-        cmocka_unit_test(test_rate_of_tokens), cmocka_unit_test(test_retry),
-        cmocka_unit_test(test_words),          cmocka_unit_test(test_limits_json),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_rate_names_the_tightest),
+        cmocka_unit_test(test_rate_of_tokens),
+        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_limits_json),
+        cmocka_unit_test(test_rate_over_subjects),
+        cmocka_unit_test(test_denial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static void test_refuses(void **state)
     refuses("", "expected one JSON object");
     refuses("[" GOOD "]", "expected one JSON object");
     refuses(GOOD GOOD, "expected one JSON object");
-    refuses(GOOD + 1, "expected one JSON object");
+    refuses(&GOOD[1], "expected one JSON object");
     refuses("{}", "subject: ");
     refuses(with("\"subject\"", "\"subjects\""), "subject: ");
     refuses(with("\"key:k\"", "7"), "subject: ");

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* groups.c - the sections `orgs` and `teams`, and finding one by its id. */
+#include "base/mem.h"
+#include "config/parse.h"
+
+struct group_draft {
+    enum weir_scope scope;
+    struct weir_str id;
+    const struct weir_plan *plan;
+    const struct weir_group *org;
+};
+
+const struct weir_group *weir_group_by_id(const struct weir_config *config, enum weir_scope scope,
+                                          struct weir_str id)
+{
+    bool team = scope == WEIR_SCOPE_TEAM;
+    const struct weir_index *index = team ? &config->_index->team : &config->_index->org;
+    const struct weir_group *groups = team ? config->team : config->org;
+    size_t colon = team ? 4 : 3;
+    uint32_t at = weir_index_first(index, id), number;
+    while ((number = weir_index_next(index, &at)) != 0) {
+        struct weir_str name = groups[number - 1].subject.name;
+        if (weir_str_eq(weir_str(name.p + colon + 1, name.len - colon - 1), id)) {
+            return &groups[number - 1];
+        }
+    }
+    return NULL;
+}
+
+enum weir_err weir_parse_group(struct parse *p, const struct node *n, enum weir_scope scope,
+                               const struct weir_group **ret_group)
+{
+    struct weir_str id;
+    const char *article = scope == WEIR_SCOPE_TEAM ? "a" : "an", *name = weir_scope_name(scope);
+    char expected[32];
+    snprintf(expected, sizeof(expected), "the id of %s %s", article, name);
+    WEIR_TRY(weir_parse_scalar(p, n, expected, &id));
+    const struct weir_group *group = weir_group_by_id(p->config, scope, id);
+    if (group == NULL) {
+        return weir_parse_fail(p, n, "%s: expected %s", name, expected);
+    }
+    *ret_group = group;
+    return WEIR_OK;
+}
+
+static enum weir_err group_field(struct parse *p, struct weir_str key, const struct node *value,
+                                 void *ctx)
+{
+    struct group_draft *d = ctx;
+    bool team = d->scope == WEIR_SCOPE_TEAM;
+    if (weir_str_eq(key, WEIR_STR("id"))) {
+        return weir_parse_id(p, value, &d->id);
+    }
+    if (weir_str_eq(key, WEIR_STR("plan"))) {
+        return weir_parse_plan(p, value, &d->plan);
+    }
+    if (team && weir_str_eq(key, WEIR_STR("org"))) {
+        return weir_parse_group(p, value, WEIR_SCOPE_ORG, &d->org);
+    }
+    return weir_parse_unknown(
+        p, value, team ? "a team; expected id, plan or org" : "an org; expected id or plan");
+}
+
+static enum weir_err group_item(struct parse *p, const struct node *n, enum weir_scope scope)
+{
+    struct weir_config *config = p->config;
+    struct group_draft d = {.scope = scope};
+    bool team = scope == WEIR_SCOPE_TEAM;
+    WEIR_TRY(weir_parse_mapping(p, n, group_field, &d));
+    if (d.id.len == 0 || (d.plan == NULL && d.org == NULL)) {
+        return weir_parse_fail(p, n, "%s: expected id, and plan%s", n->name, team ? " or org" : "");
+    }
+    if (weir_group_by_id(config, scope, d.id) != NULL) {
+        return weir_parse_fail(p, n, "%s: the id \"%.*s\" is there twice", n->name, (int)d.id.len,
+                               d.id.p);
+    }
+    struct weir_group *group = team ? &config->team[config->teams++] : &config->org[config->orgs++];
+    weir_subject_set(&group->subject, group->name, scope, d.id, d.plan);
+    group->org = d.org;
+    weir_subject_belongs(&group->subject, d.org);
+    weir_index_add(team ? &config->_index->team : &config->_index->org, d.id,
+                   (uint32_t)(team ? config->teams : config->orgs));
+    return WEIR_OK;
+}
+
+static enum weir_err org_item(struct parse *p, const struct node *n, void *ctx)
+{
+    (void)ctx;
+    return group_item(p, n, WEIR_SCOPE_ORG);
+}
+
+static enum weir_err team_item(struct parse *p, const struct node *n, void *ctx)
+{
+    (void)ctx;
+    return group_item(p, n, WEIR_SCOPE_TEAM);
+}
+
+/* Room for all that the list may hold. */
+static enum weir_err groups_init(struct parse *p, const struct node *n,
+                                 struct weir_group **ret_groups, struct weir_index *index)
+{
+    size_t count = n->at->kind == WEIR_YAML_LIST ? n->at->len : 0;
+    if (count > WEIR_CONFIG_GROUPS_MAX) {
+        return weir_parse_fail(p, n, "%s: at most %d", n->name, WEIR_CONFIG_GROUPS_MAX);
+    }
+    struct weir_group *groups = weir_zalloc_array(count + 1, sizeof(*groups));
+    if (groups == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    *ret_groups = groups;
+    return weir_index_init(index, count);
+}
+
+enum weir_err weir_parse_orgs(struct parse *p, const struct node *n)
+{
+    WEIR_TRY(groups_init(p, n, &p->config->org, &p->config->_index->org));
+    return weir_parse_list(p, n, org_item, NULL);
+}
+
+enum weir_err weir_parse_teams(struct parse *p, const struct node *n)
+{
+    WEIR_TRY(groups_init(p, n, &p->config->team, &p->config->_index->team));
+    return weir_parse_list(p, n, team_item, NULL);
+}
