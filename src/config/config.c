@@ -112,6 +112,9 @@ static enum weir_err finish(struct parse *p)
                                "models: expected no plans with a redis+cluster store: what "
                                "all keys share is in another slot than a key's own");
     }
+    for (size_t i = 0; config->store == WEIR_STORE_REDIS && i < config->plans; i++) {
+        weir_plan_lease(&config->plan[i]); /* in both modes: nodes of both may share a Redis */
+    }
     return config->model == NULL ? weir_models_default(config) : WEIR_OK;
 }
 

@@ -16,6 +16,7 @@
 #include "limit/subject.h"
 
 enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
+enum weir_store_mode { WEIR_MODE_LEASE, WEIR_MODE_EXACT };
 enum weir_on_store_failure { WEIR_FAIL_LOCAL, WEIR_FAIL_CLOSED, WEIR_FAIL_OPEN };
 
 enum {
@@ -124,6 +125,7 @@ struct weir_config {
     struct weir_listen listen;
     uint32_t workers; /* resolved: at least 1 */
     enum weir_store_kind store;
+    enum weir_store_mode mode;      /* with Redis */
     struct weir_redis_target redis; /* without host where redis_seeds has some */
     struct weir_redis_seeds redis_seeds;
     struct weir_store_tls store_tls;

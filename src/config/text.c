@@ -44,16 +44,34 @@ static bool parse_listen(struct weir_str text, struct weir_listen *ret_listen)
     return true;
 }
 
+/* Which of the names it is; `count`: none. */
+static unsigned choice(struct weir_str text, const struct weir_str *names, unsigned count)
+{
+    unsigned i = 0;
+    while (i < count && !weir_str_eq(text, names[i])) {
+        i++;
+    }
+    return i;
+}
+
 static bool parse_failure_policy(struct weir_str text, enum weir_on_store_failure *ret_policy)
 {
     static const struct weir_str names[] = {{"local", 5}, {"closed", 6}, {"open", 4}};
-    for (unsigned i = 0; i < 3; i++) {
-        if (weir_str_eq(text, names[i])) {
-            *ret_policy = (enum weir_on_store_failure)i;
-            return true;
-        }
+    unsigned i = choice(text, names, 3);
+    if (i < 3) {
+        *ret_policy = (enum weir_on_store_failure)i;
     }
-    return false;
+    return i < 3;
+}
+
+static bool parse_mode(struct weir_str text, enum weir_store_mode *ret_mode)
+{
+    static const struct weir_str names[] = {{"lease", 5}, {"exact", 5}};
+    unsigned i = choice(text, names, 2);
+    if (i < 2) {
+        *ret_mode = (enum weir_store_mode)i;
+    }
+    return i < 2;
 }
 
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
@@ -70,6 +88,9 @@ enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char 
         expected = "embedded, redis://[[user]:password@]host[:port][/db], "
                    "redis+unix://[[user]:password@]/path[?db=N], "
                    "redis+cluster://host[:port],... or redis+sentinel://host[:port],.../service";
+    } else if (strcmp(field, "mode") == 0) {
+        ok = parse_mode(text, &config->mode);
+        expected = "lease or exact";
     } else {
         WEIR_ASSERT(strcmp(field, "on_store_failure") == 0);
         ok = parse_failure_policy(text, &config->on_store_failure);

@@ -3,8 +3,8 @@
 #include "limit/block.h"
 #include "limit/window.h"
 
-/* The spec that a block was written under. */
-static void spec_of_block(const uint8_t *b, struct weir_window_spec *ret_spec)
+/* The spec that a block was written under, its entries kept life_us longer than the window. */
+static void spec_of_block(const uint8_t *b, uint64_t life_us, struct weir_window_spec *ret_spec)
 {
     struct weir_window_spec *w = ret_spec;
     *w = (struct weir_window_spec){
@@ -12,7 +12,8 @@ static void spec_of_block(const uint8_t *b, struct weir_window_spec *ret_spec)
         .window_s = block_tag(b) >> 8,
         .mask = (uint8_t)(b[0] >> 2),
     };
-    w->window_us = w->keep_us = (uint64_t)w->window_s * 1000000;
+    w->window_us = (uint64_t)w->window_s * 1000000;
+    w->keep_us = w->window_us + life_us;
     w->step_us = (w->window_us + WEIR_WINDOW_STEPS - 1) / WEIR_WINDOW_STEPS;
     unsigned meters = 0;
     for (unsigned c = 0; c < WEIR_WIDTH_CLASSES; c++) {
@@ -28,13 +29,14 @@ struct old_value {
     uint32_t window_s[WEIR_PLAN_WINDOWS_MAX];
 };
 
-static void old_read(struct weir_value *v, uint64_t now_us, struct old_value *ret_old)
+static void old_read(struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
+                     struct old_value *ret_old)
 {
     ret_old->blocks = 0;
     for (uint32_t at = 0; at < v->len && ret_old->blocks < WEIR_PLAN_WINDOWS_MAX;) {
         struct weir_window_spec w;
         uint8_t *b = v->data + at;
-        spec_of_block(b, &w);
+        spec_of_block(b, plan->life_us, &w);
         weir_block_expire(v, b, &w, now_us);
         const struct weir_layout *l = block_layout(b, &w);
         unsigned i = ret_old->blocks++;
@@ -77,7 +79,7 @@ uint32_t weir_value_adopt(struct weir_value *v, const struct weir_plan *plan, ui
     struct old_value old;
     uint8_t packed[WEIR_VALUE_MAX + WEIR_VALUE_SLACK];
     uint32_t len = 0;
-    old_read(v, now_us, &old);
+    old_read(v, plan, now_us, &old);
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
         struct block_full fresh;
@@ -107,7 +109,7 @@ uint64_t weir_value_idle_at_us(const struct weir_value *v)
     for (uint32_t at = 0; at < v->len;) {
         struct weir_window_spec w;
         const uint8_t *b = v->data + at;
-        spec_of_block(b, &w);
+        spec_of_block(b, 0, &w);
         uint64_t block_us = weir_block_idle_at_us(b, &w);
         idle_us = block_us > idle_us ? block_us : idle_us;
         at += block_bytes(b, block_layout(b, &w));
@@ -155,7 +157,7 @@ bool weir_value_valid(const uint8_t *data, size_t len)
             return false;
         }
         struct weir_window_spec w;
-        spec_of_block(b, &w);
+        spec_of_block(b, 0, &w);
         const struct weir_layout *l = block_layout(b, &w);
         unsigned room = b[BLOCK_RING_ROOM];
         if (w.window_s <= window_s || w.window_s > WEIR_WINDOW_S_MAX || room > WEIR_RING_MAX ||

@@ -89,6 +89,18 @@ enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
     return WEIR_OK;
 }
 
+void weir_plan_lease(struct weir_plan *plan)
+{
+    if (plan->windows == 0) {
+        return;
+    }
+    uint64_t life_us = plan->window[0].window_us / WEIR_LEASES_IN_WINDOW;
+    plan->life_us = life_us < WEIR_LEASE_US_MAX ? life_us : WEIR_LEASE_US_MAX;
+    for (unsigned i = 0; i < plan->windows; i++) {
+        plan->window[i].keep_us = plan->window[i].window_us + plan->life_us;
+    }
+}
+
 void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_plan *ret_share)
 {
     WEIR_ASSERT(nodes > 0);

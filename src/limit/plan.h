@@ -15,6 +15,8 @@ enum {
     WEIR_WINDOW_S_MIN = 1,
     WEIR_WINDOW_S_MAX = 30 * 24 * 3600,
     WEIR_WINDOW_STEPS = 128, /* r = W / 128, rounded up to whole microseconds */
+    WEIR_LEASES_IN_WINDOW = 256,
+    WEIR_LEASE_US_MAX = 400000,
 };
 
 struct weir_limit {
@@ -58,6 +60,7 @@ struct weir_plan {
     uint8_t limits;                                        /* over all windows */
     struct weir_window_spec window[WEIR_PLAN_WINDOWS_MAX]; /* ascending by window_s */
     uint64_t longest_us;            /* the longest window; 0 without limits */
+    uint64_t life_us;               /* of a lease; 0: none are taken */
     uint64_t default_output_tokens; /* reserved when a request names no maximum */
     char name[64];
 };
@@ -68,6 +71,10 @@ struct weir_plan {
  * left zero for the caller to set. */
 WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
                                                struct weir_plan *ret_plan);
+
+/* Lets budget of the plan be leased, for W / 256 of its shortest window and at most 400 ms: entries
+ * are kept for so much longer. All who share the windows do so, or none. */
+void weir_plan_lease(struct weir_plan *plan);
 
 /* The plan with each capacity divided by `nodes` (rounded down): the fair share of `local` mode. */
 void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_plan *ret_share);

@@ -139,6 +139,14 @@ static void store(struct weir_buf *b, const struct weir_service_group *g)
         STORE_SUM(g, reconnects));
     one(b, "weir_store_clock_refusals_total", "counter",
         "Answers whose time this node's own clock did not believe.", STORE_SUM(g, clock_refusals));
+    one(b, "weir_lease_decisions_total", "counter",
+        "Requests allowed from a lease, without a call to the store.",
+        STORE_SUM(g, lease_decisions));
+    one(b, "weir_lease_remembered_denials_total", "counter",
+        "Requests denied by what the store had answered a moment before.",
+        STORE_SUM(g, remembered_denials));
+    one(b, "weir_lease_returns_total", "counter", "Leases of which a rest went back to the store.",
+        STORE_SUM(g, lease_returns));
     family(b, "weir_store_failure_decisions_total", "counter",
            "Decisions taken without the store, by the policy on_store_failure.");
     weir_buf_printf(b,

@@ -9,62 +9,31 @@
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
 #include "store/redis/command.h"
-#include "store/redis/shards.h"
-
-enum what {
-    TAKE,
-    SETTLE,           /* somebody waits for it */
-    SETTLE_UNWATCHED, /* nobody does */
-};
+#include "store/redis_internal.h"
+#include "store/shared.h"
 
 enum { LOG_BURST = 5, REFUSED_US = 1000000 };
-
-struct redis_store {
-    struct weir_store base;
-    const struct weir_config *config;
-    struct weir_store_shared *shared;
-    struct weir_redis_shards *shards;
-    struct weir_rand nonces;
-    struct weir_log_gate log, error_log;
-    bool was_up; /* or nothing was tried yet */
-    enum weir_redis_why why_down;
-    uint64_t refused_until_us; /* Redis answers, and takes no writes; then it may again */
-    char sha[40];
-};
 
 static struct redis_store *self_of(struct weir_store *s)
 {
     return (struct redis_store *)s;
 }
 
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, was + n, memory_order_relaxed);
-}
+/* ---- where a subject is ---- */
 
-static uint64_t granted_epoch(const struct redis_store *self)
-{
-    return self->shared->epoch - 1;
-}
-
-static struct weir_clock_rule *clock_of(struct redis_store *self,
-                                        const struct weir_subject *subject)
+struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
 {
     char key[WEIR_REDIS_KEY_MAX];
     return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
 }
 
-/* The time of the subject's shard as this node sees it: what the table goes by. */
-static uint64_t store_now_us(struct redis_store *self, const struct weir_subject *subject)
+uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
 {
-    return weir_clock_rule_store_us(clock_of(self, subject), weir_clock_us());
+    return weir_clock_rule_store_us(redis_clock_of(self, subject), weir_clock_us());
 }
 
-/* The connection that has all of them; NULL: nobody has, or they are on several shards, which one
- * script cannot charge. */
-static struct weir_redis_conn *conn_of(struct redis_store *self,
-                                       const struct weir_subject *const *subject, unsigned subjects)
+struct weir_redis_conn *redis_conn_of(struct redis_store *self,
+                                      const struct weir_subject *const *subject, unsigned subjects)
 {
     char first[WEIR_REDIS_KEY_MAX], other[WEIR_REDIS_KEY_MAX];
     struct weir_str key = weir_redis_key(subject[0], first);
@@ -73,7 +42,7 @@ static struct weir_redis_conn *conn_of(struct redis_store *self,
         if (!weir_redis_shards_apart(self->shards, key, weir_redis_key(subject[i], other))) {
             continue;
         }
-        count(&self->base.stats.errors, 1);
+        redis_count(&self->base.stats.errors, 1);
         if (weir_log_gate_pass(&self->error_log, 1, weir_clock_us(), &held)) {
             weir_log(WEIR_LOG_WARN, "store: a request's subjects are in several slots of the "
                                     "Redis Cluster: not charged there");
@@ -85,7 +54,7 @@ static struct weir_redis_conn *conn_of(struct redis_store *self,
 
 /* ---- without the store ---- */
 
-static void grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
+void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
     if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
         call->reservation = (struct weir_reservation){
@@ -127,10 +96,10 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
     }
     enum weir_err err =
         weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
-                           store_now_us(self, subject[0]), &call->decision);
+                           redis_store_now_us(self, subject[0]), &call->decision);
     if (err != WEIR_OK) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
-        count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
+        redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
         return;
     }
     if (!call->decision.allowed && call->decision.retry_after_us == WEIR_RETRY_NEVER &&
@@ -138,11 +107,11 @@ static void decide_local(struct redis_store *self, struct weir_call *call)
         call->decision.retry_after_us = (uint64_t)WEIR_REDIS_BACK_OFF_MAX_MS * 1000;
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    count(&self->base.stats.local_decisions, 1);
-    grant(self, call, self->shared->epoch);
+    redis_count(&self->base.stats.local_decisions, 1);
+    redis_grant(self, call, self->shared->epoch);
 }
 
-static void decide_without_store(struct redis_store *self, struct weir_call *call)
+void redis_decide_without_store(struct redis_store *self, struct weir_call *call)
 {
     call->local = true;
     switch (self->config->on_store_failure) {
@@ -151,55 +120,74 @@ static void decide_without_store(struct redis_store *self, struct weir_call *cal
         break;
     case WEIR_FAIL_CLOSED:
         call->outcome = WEIR_OUTCOME_UNAVAILABLE;
-        count(&self->base.stats.closed_decisions, 1);
+        redis_count(&self->base.stats.closed_decisions, 1);
         break;
     case WEIR_FAIL_OPEN:
-        weir_decision_begin(&call->decision, store_now_us(self, call->subject[0]));
+        weir_decision_begin(&call->decision, redis_store_now_us(self, call->subject[0]));
         call->outcome = WEIR_OUTCOME_DECIDED;
-        count(&self->base.stats.open_decisions, 1);
+        redis_count(&self->base.stats.open_decisions, 1);
         break;
     }
 }
 
 /* ---- taking ---- */
 
-static enum weir_err take(struct weir_store *s, struct weir_call *call)
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
 {
-    struct redis_store *self = self_of(s);
-    call->local = false;
-    call->reservation = (struct weir_reservation){0};
-    struct weir_redis_conn *conn = conn_of(self, call->subject, call->subjects);
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
-        decide_without_store(self, call);
+        redis_decide_without_store(self, call);
         return WEIR_OK;
     }
     const struct weir_redis_charge charge = {
         .subject = call->subject,
         .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(clock_of(self, call->subject[0]), call->now_us),
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, call->subject[0]), call->now_us),
         .amounts = call->amounts,
     };
     weir_redis_charge_command(out, self->sha, &charge);
     if (!weir_redis_conn_end(conn, TAKE, call, call->now_us)) {
-        count(&s->stats.errors, 1);
-        decide_without_store(self, call);
+        redis_count(&self->base.stats.errors, 1);
+        redis_decide_without_store(self, call);
         return WEIR_OK;
     }
     return WEIR_PENDING;
+}
+
+static enum weir_err take(struct weir_store *s, struct weir_call *call)
+{
+    struct redis_store *self = self_of(s);
+    call->local = false;
+    call->reservation = (struct weir_reservation){0};
+    if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
+        return redis_lease_take(self, call);
+    }
+    return redis_take_alone(self, call);
 }
 
 /* Writes down what Redis granted. A subject for which the table has no place (never a configured
  * key: theirs are reserved) is not known to `local` later. Should it then find a place it gets the
  * whole share: all nodes together still no more than the capacity, so 2 C at most with what Redis
  * granted. */
-static void remember(struct redis_store *self, const struct weir_call *call)
+void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
+                    unsigned subjects, const struct weir_amounts *a, uint64_t at_us)
 {
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && call->decision.allowed) {
-        enum weir_err err = weir_embedded_record(self->shared->table, call->subject, call->subjects,
-                                                 &call->amounts, call->decision.at_us);
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && !weir_amounts_none(a)) {
+        enum weir_err err = weir_embedded_record(self->shared->table, subject, subjects, a, at_us);
         (void)err;
     }
+}
+
+/* What an answer says of the store's clock, and that there was one. */
+void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
+                    uint64_t now_us, uint64_t clock_us)
+{
+    if (!weir_clock_rule_learn(redis_clock_of(self, subject), sent_us, now_us, clock_us)) {
+        redis_count(&self->base.stats.clock_refusals, 1);
+    }
+    redis_count(&self->base.stats.round_trips, 1);
+    weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
 }
 
 static void on_take(struct redis_store *self, struct weir_call *call, const redisReply *reply,
@@ -208,17 +196,16 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
     uint64_t now_us = weir_clock_us(), clock_us;
     if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts,
                                     &call->decision, &clock_us)) {
-        count(&self->base.stats.errors, 1);
-        decide_without_store(self, call);
+        redis_count(&self->base.stats.errors, 1);
+        redis_decide_without_store(self, call);
     } else {
-        if (!weir_clock_rule_learn(clock_of(self, call->subject[0]), sent_us, now_us, clock_us)) {
-            count(&self->base.stats.clock_refusals, 1);
-        }
-        count(&self->base.stats.round_trips, 1);
-        weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
+        redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
         call->outcome = WEIR_OUTCOME_DECIDED;
-        grant(self, call, granted_epoch(self));
-        remember(self, call);
+        redis_grant(self, call, redis_granted_epoch(self));
+        if (call->decision.allowed) {
+            redis_remember(self, call->subject, call->subjects, &call->amounts,
+                           call->decision.at_us);
+        }
     }
     call->done(call);
 }
@@ -226,14 +213,15 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
 /* ---- settling ---- */
 
 /* The table's copy of what this process was granted follows. */
-static void settle_copy(struct redis_store *self, const struct weir_settle *settle)
+void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
     uint64_t debt;
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && r->epoch == granted_epoch(self)) {
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL &&
+        r->epoch == redis_granted_epoch(self)) {
         enum weir_err err = weir_embedded_settle(
             self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
-            &settle->used, store_now_us(self, settle->subject[0]), &debt);
+            &settle->used, redis_store_now_us(self, settle->subject[0]), &debt);
         (void)err; /* without room the reservation stands, in the copy only */
     }
 }
@@ -241,10 +229,10 @@ static void settle_copy(struct redis_store *self, const struct weir_settle *sett
 /* Where nobody waits nobody tries again either: this node's share may follow what was used. */
 static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
 {
-    count(&self->base.stats.errors, 1);
+    redis_count(&self->base.stats.errors, 1);
     settle->result = WEIR_SETTLE_UNAVAILABLE;
     if (settle->done == NULL) {
-        settle_copy(self, settle);
+        redis_settle_copy(self, settle);
     }
     return WEIR_OK;
 }
@@ -252,7 +240,7 @@ static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settl
 static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
-    struct weir_redis_conn *conn = conn_of(self, settle->subject, settle->subjects);
+    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return settle_not_sent(self, settle);
@@ -260,7 +248,7 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
     struct weir_redis_charge charge = {
         .subject = settle->subject,
         .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(clock_of(self, settle->subject[0]), settle->now_us),
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, settle->subject[0]), settle->now_us),
         .settles = true,
         .taken_at_us = r->at_us,
         .claim_nonce = settle->claim ? r->nonce : 0,
@@ -277,9 +265,9 @@ static enum weir_err send_settle(struct redis_store *self, struct weir_settle *s
         return WEIR_PENDING;
     }
     settle->result = WEIR_SETTLE_DONE;
-    settle_copy(self, settle);
-    count(&self->base.stats.debt_tokens,
-          charge.amounts.of[WEIR_METER_INPUT_TOKENS] + charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
+    redis_settle_copy(self, settle);
+    redis_count(&self->base.stats.debt_tokens, charge.amounts.of[WEIR_METER_INPUT_TOKENS] +
+                                                   charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
     return WEIR_OK;
 }
 
@@ -294,16 +282,19 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
     if (r->epoch == self->shared->epoch) {
         settle->result =
             weir_embedded_settle_call(self->shared->table, self->shared->settled, settle,
-                                      store_now_us(self, settle->subject[0]), &s->stats);
+                                      redis_store_now_us(self, settle->subject[0]), &s->stats);
         return WEIR_OK;
     }
     if (r->epoch % 2 == 1) {
         settle->result = WEIR_SETTLE_ELSEWHERE;
         return WEIR_OK;
     }
-    if (settle->claim && store_now_us(self, settle->subject[0]) >
+    if (settle->claim && redis_store_now_us(self, settle->subject[0]) >
                              r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
         settle->result = WEIR_SETTLE_EXPIRED;
+        return WEIR_OK;
+    }
+    if (!settle->claim && redis_lease_settle(self, settle)) {
         return WEIR_OK;
     }
     return send_settle(self, settle);
@@ -312,23 +303,23 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
 static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
                       uint64_t sent_us)
 {
-    count(&self->base.stats.round_trips, 1);
+    redis_count(&self->base.stats.round_trips, 1);
     weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
     switch (weir_redis_answer_settled(reply)) {
     case WEIR_REDIS_SETTLED: {
         struct weir_amounts less, more;
         weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
-        count(&self->base.stats.debt_tokens,
-              more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        redis_count(&self->base.stats.debt_tokens,
+                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
         settle->result = WEIR_SETTLE_DONE;
-        settle_copy(self, settle);
+        redis_settle_copy(self, settle);
         break;
     }
     case WEIR_REDIS_SETTLED_BEFORE:
         settle->result = WEIR_SETTLE_REPEATED;
         break;
     case WEIR_REDIS_NOT_SETTLED:
-        count(&self->base.stats.errors, 1);
+        redis_count(&self->base.stats.errors, 1);
         settle->result = WEIR_SETTLE_UNAVAILABLE;
         break;
     }
@@ -365,6 +356,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
 {
     struct redis_store *self = ctx;
     bool breaks = weir_redis_answer_breaks(reply);
+    redis_leases_go_on(self);
     if (reply->type == REDIS_REPLY_ERROR && !breaks) {
         on_error(self, reply);
     }
@@ -375,10 +367,13 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     case SETTLE:
         on_settle(self, ptr, reply, sent_us);
         break;
+    case LEASE:
+        redis_lease_answered(self, ptr, reply, sent_us);
+        break;
     case SETTLE_UNWATCHED:
-        count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
-                                               : &self->base.stats.round_trips,
-              1);
+        redis_count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
+                                                     : &self->base.stats.round_trips,
+                    1);
         break;
     }
     return breaks ? "takes no calls any more" : NULL;
@@ -388,15 +383,18 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
 static void on_lost(void *ctx, uint8_t what, void *ptr)
 {
     struct redis_store *self = ctx;
-    count(&self->base.stats.errors, 1);
+    redis_count(&self->base.stats.errors, 1);
+    redis_leases_go_on(self);
     if (what == TAKE) {
         struct weir_call *call = ptr;
-        decide_without_store(self, call);
+        redis_decide_without_store(self, call);
         call->done(call);
     } else if (what == SETTLE) {
         struct weir_settle *settle = ptr;
         settle->result = WEIR_SETTLE_UNAVAILABLE;
         settle->done(settle);
+    } else if (what == LEASE) {
+        redis_lease_lost(self, ptr);
     }
 }
 
@@ -405,7 +403,7 @@ static void on_up(void *ctx)
     struct redis_store *self = ctx;
     if (!self->was_up) {
         weir_log(WEIR_LOG_INFO, "store: Redis is in reach again");
-        count(&self->base.stats.reconnects, 1);
+        redis_count(&self->base.stats.reconnects, 1);
     }
     self->was_up = true;
     atomic_store_explicit(&self->base.stats.up, 1, memory_order_relaxed);
@@ -440,8 +438,10 @@ static uint64_t subjects(const struct weir_store *s)
 
 static void close_store(struct weir_store *s)
 {
-    weir_redis_shards_close(self_of(s)->shards);
-    weir_free(s);
+    struct redis_store *self = self_of(s);
+    redis_leases_close(self);
+    weir_redis_shards_close(self->shards);
+    weir_free(self);
 }
 
 static const struct weir_store_ops ops = {
@@ -475,11 +475,15 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     self->shared = shared;
     self->was_up = true;
     char text[WEIR_REDIS_TLS_TEXT];
-    enum weir_err err = weir_redis_shards_open(loop, config, &owner, &self->shards, text);
+    enum weir_err err = redis_leases_open(self, loop);
+    if (err == WEIR_OK) {
+        err = weir_redis_shards_open(loop, config, &owner, &self->shards, text);
+    }
     if (err != WEIR_OK) {
         if (err == WEIR_ERR_INVALID) {
             weir_log(WEIR_LOG_ERROR, "store: %s", text);
         }
+        redis_leases_close(self);
         weir_free(self);
         return err;
     }

@@ -39,6 +39,7 @@ struct weir_call {
     uint64_t now_us;             /* weir_clock_us, read right before */
     void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
     void *ctx;
+    struct weir_call *next; /* the store's own while it is pending */
     /* out */
     enum weir_outcome outcome;
     bool local; /* decided from this node's share, or let through by `open` */
@@ -76,9 +77,12 @@ struct weir_store_stats {
     _Atomic uint64_t open_decisions;
     _Atomic uint64_t closed_decisions;
     _Atomic uint64_t subjects_refused;
-    _Atomic uint64_t clock_refusals; /* answers whose time was not believed */
-    _Atomic uint64_t debt_tokens;    /* tokens charged beyond a reservation */
-    _Atomic uint64_t up;             /* 1 while the store is reachable */
+    _Atomic uint64_t lease_decisions;    /* allowed from a lease, without a call */
+    _Atomic uint64_t remembered_denials; /* denied by what a call had answered before */
+    _Atomic uint64_t lease_returns;      /* leases of which a rest went back */
+    _Atomic uint64_t clock_refusals;     /* answers whose time was not believed */
+    _Atomic uint64_t debt_tokens;        /* tokens charged beyond a reservation */
+    _Atomic uint64_t up;                 /* 1 while the store is reachable */
     struct weir_hist round_trip;
 };
 

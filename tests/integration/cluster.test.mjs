@@ -37,6 +37,13 @@ async function load(nodes, { clients, untilMs, pauseMs }) {
     return answers;
 }
 
+/** What a counter without labels says on all nodes together. */
+async function metricSums(nodes, name) {
+    const texts = await Promise.all(nodes.map((node) => node.ask("GET", "/metrics")));
+    const sample = new RegExp(`^${name} (\\d+)$`, "m");
+    return texts.reduce((sum, { text }) => sum + Number(text.match(sample)[1]), 0);
+}
+
 /** The most that were surely admitted within one interval of windowMs: sent after its start and
  * answered before its end. */
 function mostWithin(answers, windowMs) {
@@ -76,6 +83,22 @@ describe("four nodes", () => {
         for (let node = 0; node < NODES; node++) {
             assert.ok(answers.some((x) => x.node === node && x.status === 200));
         }
+        assert.ok((await metricSums(nodes, "weir_lease_remembered_denials_total")) > 100);
+    });
+
+    it("answer from leases, and give back what they did not use", async () => {
+        nodes = await startNodes(redis, { requests: "1M/min" }, PATIENT);
+        const untilMs = performance.now() + 1500;
+        const answers = await load(nodes, { clients: 8, untilMs, pauseMs: 0 });
+        assert.ok(answers.every(({ status }) => status === 200));
+        const leased = await metricSums(nodes, "weir_lease_decisions_total");
+        assert.ok(leased > answers.length / 2, `${leased} of ${answers.length}`);
+        // A life of 234 ms and as much again: then only what was admitted is used.
+        await eventually(async () => {
+            const limits = await nodes[0].limits("k");
+            return limits["requests/60"].used === answers.length;
+        }, "what was not used to come back");
+        assert.ok((await metricSums(nodes, "weir_lease_returns_total")) >= 1);
     });
 
     it("charge all meters or none (3)", async () => {

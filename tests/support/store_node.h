@@ -19,6 +19,7 @@ struct one {
     struct weir_call call;
     struct node *node;
     unsigned done;
+    bool idle; /* for the test's own use */
     uint64_t sent_us;
 };
 
@@ -86,15 +87,18 @@ static inline unsigned server_port(struct fixture *f)
 
 /* ---- nodes ---- */
 
+/* Of the only plan: of requests and of output tokens. */
+static const char *config_limits = "{requests: 100/2s, output_tokens: 1M/2s}";
+
 static inline struct weir_config *config_of(const char *url, const char *more)
 {
     char yaml[1024];
     struct weir_config *config;
     struct weir_config_error error;
     snprintf(yaml, sizeof(yaml),
-             "store: %s\n%s\nplans: {p: {limits: {requests: 100/2s, output_tokens: 1M/2s}}}\n"
+             "store: %s\n%s\n%s\nplans: {p: {limits: %s}}\n"
              "keys: [{id: k, secret: sk-k, plan: p}]\n",
-             url, more);
+             url, more, strstr(more, "mode:") == NULL ? "mode: exact" : "", config_limits);
     if (weir_config_parse(weir_str_z(yaml), NULL, &config, &error) != WEIR_OK) {
         fail_msg("%u:%u %s", error.line, error.column, error.text);
     }

@@ -6,7 +6,8 @@
 #include "limit/window.h"
 #include "store/redis/clock_rule.h"
 
-enum { CODE, TIME, CLOCK, REST }; /* the elements of a decision */
+enum { CODE, TIME, CLOCK, REST };                      /* the elements of a decision */
+enum { MASK = REST, AHEAD, GRANTED_REST = AHEAD + 3 }; /* and of one with requests and a lease */
 enum { WORDS_MAX = 120 };
 enum { NOT_CHARGED = 0, CHARGED = 1, SETTLED = 1, SETTLED_BEFORE = 2 };
 
@@ -18,6 +19,13 @@ static bool is_number(const redisReply *r)
 }
 
 _Static_assert(WEIR_SUM_MAX <= WEIR_CLOCK_US_MAX, "a number can be learnt as a clock's reading");
+
+static bool has_head(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements >= REST &&
+           is_number(reply->element[CODE]) && is_number(reply->element[TIME]) &&
+           is_number(reply->element[CLOCK]);
+}
 
 /* The states of one window after a charge, from its sums and the step of its newest amount. */
 static void add_states(const struct weir_window_spec *w, redisReply *const *number, uint64_t now_us,
@@ -38,10 +46,11 @@ static void add_states(const struct weir_window_spec *w, redisReply *const *numb
     }
 }
 
-static bool read_charged(const redisReply *reply, const struct weir_subject *const *subject,
-                         unsigned subjects, struct weir_decision *d)
+/* Sums and steps, from element `at` on. */
+static bool read_charged(const redisReply *reply, size_t at,
+                         const struct weir_subject *const *subject, unsigned subjects,
+                         struct weir_decision *d)
 {
-    size_t at = REST;
     for (unsigned i = 0; i < subjects; i++) {
         const struct weir_plan *plan = subject[i]->plan;
         for (unsigned k = 0; k < plan->windows; k++) {
@@ -123,21 +132,82 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
                                 unsigned subjects, const struct weir_amounts *a,
                                 struct weir_decision *d, uint64_t *ret_clock_us)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < REST ||
-        !is_number(reply->element[CODE]) || !is_number(reply->element[TIME]) ||
-        !is_number(reply->element[CLOCK])) {
+    if (!has_head(reply)) {
         return false;
     }
     *ret_clock_us = (uint64_t)reply->element[CLOCK]->integer;
     weir_decision_begin(d, (uint64_t)reply->element[TIME]->integer);
     switch (reply->element[CODE]->integer) {
     case CHARGED:
-        return read_charged(reply, subject, subjects, d);
+        return read_charged(reply, REST, subject, subjects, d);
     case NOT_CHARGED:
         return read_not_charged(reply, subject, subjects, a, d);
     default:
         return false;
     }
+}
+
+/* Which of so many requests were granted: every one if `all`, and only then. */
+static bool is_mask(const redisReply *r, unsigned asks, bool all)
+{
+    bool good = r->type == REDIS_REPLY_STRING && (size_t)r->len == asks, each = true;
+    for (unsigned i = 0; good && i < asks; i++) {
+        good = r->str[i] == '0' || r->str[i] == '1';
+        each = each && r->str[i] == '1';
+    }
+    return good && each == all;
+}
+
+/* The values of all subjects, from GRANTED_REST on. */
+static bool are_values(const redisReply *reply, unsigned subjects)
+{
+    struct copied_value copy;
+    bool good = reply->elements == GRANTED_REST + subjects;
+    for (unsigned i = 0; good && i < subjects; i++) {
+        good = copy_value(reply->element[GRANTED_REST + i], &copy);
+    }
+    return good;
+}
+
+/* The three amounts that were taken ahead, which only happens beside nothing that was denied. */
+static bool read_ahead(redisReply *const *number, bool all, struct weir_amounts *ret_ahead)
+{
+    uint64_t of[3] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        if (!is_number(number[i]) || (uint64_t)number[i]->integer > WEIR_AMOUNT_MAX / 2) {
+            return false;
+        }
+        of[i] = (uint64_t)number[i]->integer;
+    }
+    *ret_ahead = weir_amounts(of[0], of[1], of[2]);
+    return all || weir_amounts_none(ret_ahead);
+}
+
+bool weir_redis_answer_granted(const redisReply *reply, const struct weir_subject *const *subject,
+                               unsigned subjects, unsigned asks,
+                               struct weir_redis_granted *ret_granted)
+{
+    struct weir_redis_granted *g = ret_granted;
+    if (!has_head(reply)) {
+        return false;
+    }
+    int64_t code = reply->element[CODE]->integer;
+    *g = (struct weir_redis_granted){.all = code == CHARGED,
+                                     .at_us = (uint64_t)reply->element[TIME]->integer,
+                                     .clock_us = (uint64_t)reply->element[CLOCK]->integer};
+    if (asks == 0) {
+        return g->all && reply->elements == REST;
+    }
+    if (code > CHARGED || reply->elements < GRANTED_REST ||
+        !is_mask(reply->element[MASK], asks, g->all) ||
+        !read_ahead(&reply->element[AHEAD], g->all, &g->ahead)) {
+        return false;
+    }
+    g->mask = reply->element[MASK]->str;
+    g->value = (const redisReply *const *)reply->element + GRANTED_REST;
+    weir_decision_begin(&g->states, g->at_us);
+    return g->all ? read_charged(reply, GRANTED_REST, subject, subjects, &g->states)
+                  : are_values(reply, subjects);
 }
 
 enum weir_redis_settled weir_redis_answer_settled(const redisReply *reply)

@@ -14,6 +14,21 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
                                 unsigned subjects, const struct weir_amounts *a,
                                 struct weir_decision *d, uint64_t *ret_clock_us);
 
+/* What a call with requests and a lease was answered. */
+struct weir_redis_granted {
+    bool all;         /* every request was granted, or there was none: the rest is 0 then */
+    const char *mask; /* '1' or '0' for each; in the reply */
+    uint64_t at_us, clock_us;
+    struct weir_amounts ahead;
+    struct weir_decision states;    /* of all limits after it; only when `all` */
+    const redisReply *const *value; /* of each subject after it; only when not `all` */
+};
+
+/* False: an error, or nothing that the script says to so many requests. */
+bool weir_redis_answer_granted(const redisReply *reply, const struct weir_subject *const *subject,
+                               unsigned subjects, unsigned asks,
+                               struct weir_redis_granted *ret_granted);
+
 enum weir_redis_settled {
     WEIR_REDIS_SETTLED,
     WEIR_REDIS_SETTLED_BEFORE,

@@ -8,13 +8,17 @@
 --   {1, t, clock, sums of each window and the step of its newest amount, ...}   charged
 --   {0, t, clock, value, ...}   denied, or a look: nothing was written, the caller reads the values
 --   {1}, {2}   settled now, or before
+-- and with LEASE
+--   {1, t, clock, '11...', ahead, sums and steps}   every request was charged, and three amounts ahead
+--   {0, t, clock, '101...', 0, 0, 0, value, ...}    not every one: which were, and the values after it
+--   {1, t, clock}   there was no request: what goes back and what is owed is written
 -- where t is the time of the decision and clock what the server's clock says.
 -- Time is in microseconds, positions count from 1, a step is the time divided by r.
 
 local decode, encode = struct.unpack, struct.pack
 local byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
 local call, max, min = redis.call, math.max, math.min
-local SETTLE, CLAIM = 1, 2
+local SETTLE, CLAIM, LEASE = 1, 2, 4
 local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
 local RING_MAX, SUM_MAX = 130, 2 ^ 52
 -- Keys go so much later than needed: Redis lets them go by a clock that may be stepped.
@@ -24,9 +28,11 @@ local function floor_div(a, b)
     return (a - a % b) / b
 end
 
--- Step length and length of a window of so many seconds.
-local function lengths(window_s)
-    return math.ceil(window_s * 1000000 / 128), window_s * 1000000
+-- Step length of a window of so many seconds, and how long an entry is kept: the window and the life
+-- of a lease, which goes by the subject's shortest window.
+local function lengths(window_s, shortest_s)
+    local life = min(400000, floor_div(shortest_s * 1000000, 256))
+    return math.ceil(window_s * 1000000 / 128), window_s * 1000000 + life
 end
 
 -- Formats of a block's sums and amounts, the bytes of all sums, the bytes of an entry.
@@ -46,124 +52,262 @@ local function life_ms(needed_us)
     return math.ceil(needed_us / 1000) + SPARE_MS
 end
 
+-- ---- the decision ----
+
+-- Which requests fit beside each other, in their order, behind what is charged whether it fits or
+-- not. `left`: what remains of limit i, whose meter is meter[i]; it is used up. Returns the amounts to
+-- charge by meter, what of them was taken ahead, and '1' or '0' for each request.
+local function decide(meter, left, asked)
+    local debt, asks, mask, all = asked.debt, asked.asks, '', true
+    local requests, input, output, both = debt[1], debt[2], debt[3], debt[4]
+    for i = 1, #meter do
+        left[i] = left[i] - debt[meter[i]]
+    end
+    for k = 1, #asks do
+        local ask, fits = asks[k], true
+        for i = 1, #meter do
+            local amount = ask[meter[i]]
+            fits = fits and (amount == 0 or amount <= left[i])
+        end
+        if fits then
+            requests, input, output, both = requests + ask[1], input + ask[2], output + ask[3], both + ask[4]
+            for i = 1, #meter do
+                left[i] = left[i] - ask[meter[i]]
+            end
+        end
+        all = all and fits
+        mask = mask .. (fits and '1' or '0')
+    end
+    local ahead = { 0, 0, 0, 0 }
+    if asked.want and all then -- a sixteenth of what remains, at most
+        ahead = asked.want
+        for i = 1, #meter do
+            local m = meter[i]
+            if m < 4 then
+                ahead[m] = max(0, min(ahead[m], floor_div(left[i], 16)))
+            end
+        end
+        for i = 1, #meter do
+            local tokens, most = ahead[2] + ahead[3], max(0, floor_div(left[i], 16))
+            if meter[i] == 4 and tokens > most then
+                ahead[2] = min(ahead[2], math.floor(ahead[2] * (most / tokens)))
+                ahead[3] = min(ahead[3], most - ahead[2]) -- the product may be rounded down
+            end
+        end
+        requests, input, output = requests + ahead[1], input + ahead[2], output + ahead[3]
+        both = both + ahead[2] + ahead[3]
+    end
+    return { requests, input, output, both }, ahead, mask, all
+end
+
+-- Whether nothing is to be written.
+local function is_none(total)
+    return total[1] == 0 and total[2] == 0 and total[3] == 0
+end
+
 -- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
 
--- The answer, or nil, and then nothing was written: a value is new, made under another plan, or has
--- a block that is idle, whose ring is full, or whose fields are too narrow.
+-- The block at `at` of v, which is window_s, mask and n of the plan, brought to time t. nil: it is
+-- another one, idle, or no packed window; a number: the later time that it has seen.
+local function open_block(v, at, window_s, shortest_s, mask, n, t)
+    local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
+    local class = shape % 4
+    if shape ~= 4 * mask + class or w ~= window_s or class > 2 then
+        return nil
+    end
+    local r, length = lengths(w, shortest_s)
+    local ends = (step + 1) * r
+    if t < ends - r then
+        return ends - r
+    elseif t >= ends + length then
+        return nil
+    end
+    local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
+    local sum = { decode(sums_format, v, fields) }
+    local ring = fields + sum_bytes + entry - 1
+    if count > room or ring + room * entry > #v + 1 then
+        return nil
+    end
+    while count > 0 do -- what has left
+        local place = ring + head * entry
+        local is = step - (step - byte(v, place)) % 256
+        if (is + 1) * r + length > t then
+            break
+        end
+        local amount = { decode(amounts_format, v, place + 1) }
+        for i = 1, n do
+            sum[i] = sum[i] - amount[i]
+        end
+        head = head + 1 == room and 0 or head + 1
+        count = count - 1
+    end
+    return { at = at, shape = shape, class = class, w = w, r = r, length = length, step = step,
+             room = room, head = head, count = count, ring = ring, entry = entry, n = n, sum = sum,
+             current = { decode(amounts_format, v, fields + sum_bytes) },
+             sums_format = sums_format, amounts_format = amounts_format, past = ring + room * entry }
+end
+
+-- Takes what comes back at `taken` out of its entry: the current one, whose fields the caller writes, or
+-- a closed one, which b.lowered keeps by its place. Never below 0; an entry that has left is not there.
+local function lower_block(b, v, taken, less)
+    local step, amount = floor_div(taken, b.r), nil
+    if step == b.step then
+        amount = b.current
+    elseif step < b.step then
+        for i = b.count - 1, 0, -1 do
+            local place = b.ring + (b.head + i) % b.room * b.entry
+            local is = b.step - (b.step - byte(v, place)) % 256
+            if is <= step then
+                if is == step then
+                    b.lowered = b.lowered or {}
+                    amount = b.lowered[place] or { decode(b.amounts_format, v, place + 1) }
+                    b.lowered[place] = amount
+                end
+                break
+            end
+        end
+    end
+    for i = 1, amount and b.n or 0 do
+        local take = min(less[b.meter[i]], amount[i])
+        amount[i], b.sum[i] = amount[i] - take, b.sum[i] - take
+    end
+end
+
+-- Closes the current entry if it is over; gives the edit for it. nil: its ring has no room.
+local function close_entry(b, t, edits, key)
+    local ends = (b.step + 1) * b.r
+    if t < ends then
+        return true
+    end
+    b.moved = true
+    for i = 1, b.n do
+        b.closes = b.closes or b.current[i] > 0
+    end
+    b.newest = b.step
+    if b.closes then
+        if b.count == b.room then
+            return nil
+        end
+        edits[#edits + 1] = key
+        edits[#edits + 1] = b.ring + (b.head + b.count) % b.room * b.entry - 1
+        edits[#edits + 1] = char(b.step % 256) .. encode(b.amounts_format, unpack(b.current, 1, b.n))
+        b.count = b.count + 1
+    end
+    for i = 1, b.n do
+        b.current[i] = 0
+    end
+    b.step = floor_div(t, b.r)
+    return true
+end
+
+-- Adds the totals and gives the edit for it. nil: a field is too narrow.
+local function add_to_block(b, v, total, edits, key, answer)
+    local class, holds = b.class, false
+    local sum, current = b.sum, b.current
+    for i = 1, b.n do
+        local m = b.meter[i]
+        sum[i], current[i] = sum[i] + total[m], current[i] + total[m]
+        holds = holds or current[i] > 0
+        if sum[i] >= (class == 0 and (m == 1 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or SUM_MAX)
+            or current[i] >= (class == 0 and (m == 1 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or SUM_MAX) then
+            return nil
+        end
+        answer[#answer + 1] = sum[i]
+    end
+    local newest = b.newest or b.step
+    if holds then
+        newest = b.step
+    elseif not b.closes and b.count > 0 then
+        local place = b.ring + (b.head + b.count - 1) % b.room * b.entry
+        newest = newest - (newest - byte(v, place)) % 256
+    end
+    answer[#answer + 1] = newest
+    for place, amount in pairs(b.lowered or {}) do
+        edits[#edits + 1] = key
+        edits[#edits + 1] = place
+        edits[#edits + 1] = encode(b.amounts_format, unpack(amount, 1, b.n))
+    end
+    edits[#edits + 1] = key
+    edits[#edits + 1] = b.at - 1
+    edits[#edits + 1] = encode(HEAD_FORMAT, b.shape, b.w, b.step, b.room, b.head, b.count)
+        .. encode(b.sums_format, unpack(sum, 1, b.n)) .. encode(b.amounts_format, unpack(current, 1, b.n))
+    return true
+end
+
+-- The answer without its head, and what was decided; or nil, and then nothing was written: a value is
+-- new, made under another plan, or has a block that is idle, whose ring is full, or whose fields are
+-- too narrow; or nothing is charged, but something comes back.
 local charge_in_place
-function charge_in_place(subjects, amounts, t, clock)
-    local edits, answer, values, allowed = {}, { 1, t, clock }, {}, true
+function charge_in_place(subjects, asked, t)
+    local edits, values, blocks, meter, left = {}, {}, {}, {}, {}
+    local returns = asked.returns
     for s = 1, subjects do
-        local key, plan, p, at = KEYS[s], ARGV[1 + s], 1, 1
+        local key, plan, p, at, shortest_s = KEYS[s], ARGV[1 + s], 1, 1, nil
         local v = call('GET', key)
         if not v then
             return nil
         end
-        local past_us, moved = t, false
         while p <= #plan do
             local window_s, mask, n
             window_s, mask, n, p = decode('<I3BB', plan, p)
-            if at > #v then
+            shortest_s = shortest_s or window_s
+            local b = at <= #v and open_block(v, at, window_s, shortest_s, mask, n, t)
+            if type(b) == 'number' then -- all go by the latest step that a value has seen
+                return charge_in_place(subjects, asked, b)
+            elseif not b then
                 return nil
             end
-            local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
-            local class = shape % 4
-            if shape ~= 4 * mask + class or w ~= window_s or class > 2 then
-                return nil
-            end
-            local r, length = lengths(w)
-            local ends = (step + 1) * r
-            if t < ends - r then -- all go by the latest step that a value has seen
-                return charge_in_place(subjects, amounts, ends - r, clock)
-            elseif t >= ends + length then
-                return nil
-            end
-            local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
-            local sum = { decode(sums_format, v, fields) }
-            local current = { decode(amounts_format, v, fields + sum_bytes) }
-            local ring, newest, closes = fields + sum_bytes + entry - 1, step, false
-            if count > room or ring + room * entry > #v + 1 then
-                return nil -- no packed windows: the other way says so
-            end
-            while count > 0 do -- what has left
-                local place = ring + head * entry
-                local is = step - (step - byte(v, place)) % 256
-                if (is + 1) * r + length > t then
-                    break
-                end
-                local amount = { decode(amounts_format, v, place + 1) }
-                for i = 1, n do
-                    sum[i] = sum[i] - amount[i]
-                end
-                head = head + 1 == room and 0 or head + 1
-                count = count - 1
-            end
-            if t >= ends then -- the current entry is over
-                moved = true
-                for i = 1, n do
-                    closes = closes or current[i] > 0
-                    current[i] = 0
-                end
-                if closes then
-                    if count == room then
-                        return nil
-                    end
-                    edits[#edits + 1] = key
-                    edits[#edits + 1] = ring + (head + count) % room * entry - 1
-                    edits[#edits + 1] = char(step % 256) .. sub(v, ring - entry + 1, ring - 1)
-                    count = count + 1
-                end
-                step = floor_div(t, r)
-            end
-            local holds = false
+            b.subject, b.meter = s, {}
+            local first = #left
             for i = 1, n do
                 local m, capacity
                 m, capacity, p = decode('<BI7', plan, p)
-                local ask = amounts[m + 1]
-                sum[i], current[i] = sum[i] + ask, current[i] + ask
-                allowed = allowed and (ask == 0 or sum[i] <= capacity)
-                holds = holds or current[i] > 0
-                if sum[i] >= (class == 0 and (m == 0 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or SUM_MAX)
-                    or current[i] >= (class == 0 and (m == 0 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or SUM_MAX) then
-                    return nil
-                end
-                answer[#answer + 1] = sum[i]
+                b.meter[i] = m + 1
+                meter[first + i] = m + 1
+                left[first + i] = capacity
             end
-            if holds then
-                newest = step
-            elseif not closes and count > 0 then
-                local place = ring + (head + count - 1) % room * entry
-                newest = newest - (newest - byte(v, place)) % 256
+            for i = 1, #returns do
+                lower_block(b, v, returns[i].taken, returns[i].less)
             end
-            answer[#answer + 1] = newest
-            edits[#edits + 1] = key
-            edits[#edits + 1] = at - 1
-            edits[#edits + 1] = encode(HEAD_FORMAT, shape, w, step, room, head, count)
-                .. encode(sums_format, unpack(sum, 1, n)) .. encode(amounts_format, unpack(current, 1, n))
-            past_us = max(past_us, (step + 1) * r + length)
-            at = ring + room * entry
+            if not close_entry(b, t, edits, key) then
+                return nil
+            end
+            for i = 1, n do
+                left[first + i] = left[first + i] - b.sum[i]
+            end
+            blocks[#blocks + 1] = b
+            at = b.past
         end
         if at <= #v then
             return nil
         end
-        if moved then
-            edits[#edits + 1] = key
-            edits[#edits + 1] = life_ms(past_us - t)
-            edits[#edits + 1] = false
-        end
         values[s] = v
     end
-    if not allowed then
-        return { 0, t, clock, unpack(values) }
+    local total, ahead, mask, all = decide(meter, left, asked)
+    if is_none(total) and #returns > 0 then
+        return nil
+    elseif is_none(total) then
+        return values, t, ahead, mask, false
+    end
+    local answer = {}
+    local past_us, moved = {}, {}
+    for _, b in ipairs(blocks) do
+        local s = b.subject
+        if not add_to_block(b, values[s], total, edits, KEYS[s], answer) then
+            return nil
+        end
+        past_us[s] = max(past_us[s] or t, (b.step + 1) * b.r + b.length)
+        moved[s] = moved[s] or b.moved
     end
     for i = 1, #edits, 3 do
-        if edits[i + 2] then
-            call('SETRANGE', edits[i], edits[i + 1], edits[i + 2])
-        else
-            call('PEXPIRE', edits[i], edits[i + 1])
+        call('SETRANGE', edits[i], edits[i + 1], edits[i + 2])
+    end
+    for s = 1, subjects do
+        if moved[s] then
+            call('PEXPIRE', KEYS[s], life_ms(past_us[s] - t))
         end
     end
-    return answer
+    return answer, t, ahead, mask, all
 end
 
 local function count_bits(mask)
@@ -177,23 +321,23 @@ end
 
 -- ---- any other charge ----
 
--- All subjects or none; `always`: whether it fits or not. Lays blocks out anew where they must be.
--- Its functions are made when it is called, which is not often.
-local function charge_anew(subjects, amounts, always, t, clock)
+-- The same, for whatever values there are. Lays blocks out anew where they must be. Its functions are
+-- made when it is called, which is not often.
+local function charge_anew(subjects, asked, t)
     local function set_layout(b, class)
         b.class = class
         b.sums, b.amounts, b.sum_bytes, b.entry = layout(class, b.mask % 2 == 1, b.meters)
     end
 
     -- The block at `at` of v. `source` and `ring` say where its ring stands.
-    local function read_block(v, at)
+    local function read_block(v, at, shortest_s)
         local shape, window_s, step, room, head, count = decode(HEAD_FORMAT, v, at)
         local class = shape % 4
         assert(class < 3 and shape > 3 and count <= room and head < max(room, 1), 'weir: no packed windows')
         local b = { at = at, mask = (shape - class) / 4, window_s = window_s, step = step,
                     room = room, head = head, count = count, source = v }
         b.meters = count_bits(b.mask)
-        b.r, b.w = lengths(window_s)
+        b.r, b.w = lengths(window_s, shortest_s)
         set_layout(b, class)
         b.sum = { decode(b.sums, v, at + HEAD) }
         b.current = { decode(b.amounts, v, at + HEAD + b.sum_bytes) }
@@ -314,7 +458,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
     -- A length that is new: one entry at now, per meter the largest sum among the blocks that go.
     local function begin_block(window, gone, t)
         local b = { mask = window.mask, meters = window.meters, window_s = window.window_s }
-        b.r, b.w = lengths(b.window_s)
+        b.r, b.w = lengths(b.window_s, window.shortest_s)
         restart(b, t)
         local class = 0
         for _, old in ipairs(gone) do
@@ -332,7 +476,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
     local function adopt(v, plan, t)
         local old, gone, at = {}, {}, 1
         while at <= #v do
-            local b = read_block(v, at)
+            local b = read_block(v, at, plan[1] and plan[1].window_s or 0)
             at = b.past
             expire(b, t)
             old[b.window_s] = b
@@ -359,6 +503,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
         while at <= #text do
             window_s, mask, meters, at = decode('<I3BB', text, at)
             local window = { window_s = window_s, mask = mask, meters = meters, meter = {}, capacity = {} }
+            window.shortest_s = plan[1] and plan[1].window_s or window_s
             for i = 1, meters do
                 window.meter[i], window.capacity[i], at = decode('<BI7', text, at)
             end
@@ -374,7 +519,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
             if at > #v then
                 return blocks, false
             end
-            local b = read_block(v, at)
+            local b = read_block(v, at, window.shortest_s)
             if b.mask ~= window.mask or b.window_s ~= window.window_s then
                 return blocks, false
             end
@@ -382,15 +527,6 @@ local function charge_anew(subjects, amounts, always, t, clock)
             at = b.past
         end
         return blocks, at > #v
-    end
-
-    local function fits(b, ask, capacity)
-        for i = 1, b.meters do
-            if ask[i] > 0 and b.sum[i] + ask[i] > capacity[i] then
-                return false
-            end
-        end
-        return true
     end
 
     -- The ring in order, in the formats of `class`, with free places up to `room`.
@@ -500,7 +636,7 @@ local function charge_anew(subjects, amounts, always, t, clock)
         return ask
     end
 
-    local values, plans, blocks, whole, allowed = {}, {}, {}, {}, true
+    local values, plans, blocks, whole, meter, left = {}, {}, {}, {}, {}, {}
     for s = 1, subjects do
         values[s] = call('GET', KEYS[s]) or ''
         plans[s] = read_plan(ARGV[1 + s])
@@ -518,21 +654,23 @@ local function charge_anew(subjects, amounts, always, t, clock)
             blocks[s] = adopt(values[s], plans[s], t)
         end
         for k, b in ipairs(blocks[s]) do
-            local ask = ask_of(plans[s][k], amounts)
-            plans[s][k].ask = ask
             if not b.resized then
                 expire(b, t)
             end
-            allowed = allowed and (always or fits(b, ask, plans[s][k].capacity))
+            for i = 1, b.meters do
+                meter[#meter + 1] = plans[s][k].meter[i] + 1
+                left[#left + 1] = plans[s][k].capacity[i] - b.sum[i]
+            end
         end
     end
-    if not allowed then
-        return { 0, t, clock, unpack(values) }
+    local total, ahead, mask, all = decide(meter, left, asked)
+    if is_none(total) then
+        return values, t, ahead, mask, false
     end
-    local answer = { 1, t, clock }
+    local answer = {}
     for s = 1, subjects do
         for k, b in ipairs(blocks[s]) do
-            add(b, plans[s][k].ask, t)
+            add(b, ask_of(plans[s][k], total), t)
             for i = 1, b.meters do
                 answer[#answer + 1] = b.sum[i]
             end
@@ -540,20 +678,20 @@ local function charge_anew(subjects, amounts, always, t, clock)
         end
         write_value(KEYS[s], blocks[s], t)
     end
-    return answer
+    return answer, t, ahead, mask, all
 end
 
 -- ---- settling lower ----
 
 -- Takes `less` out of the entry of `taken_at` in each block that still has it, never below 0.
-local function lower(key, taken_at, less, t)
+local function lower(key, shortest_s, taken_at, less, t)
     local v, at = call('GET', key) or '', 1
     while at <= #v do
         local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
         local class = shape % 4
         local mask = (shape - class) / 4
         local n = count_bits(mask)
-        local r, length = lengths(w)
+        local r, length = lengths(w, shortest_s)
         local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
         local ring = fields + sum_bytes + entry - 1
         local want, place = floor_div(taken_at, r), nil
@@ -588,15 +726,50 @@ end
 
 -- ---- the call ----
 
-local low, high, flags, claim_ms, taken_at, a1, a2, a3, a4, l1, l2, l3, l4 =
-    decode('<I7I7BI7I7I7I7I7I7I7I7I7I7', ARGV[1])
-local subjects, settles, claims = #ARGV - 1, flags % 2 == SETTLE, flags >= CLAIM
-local asks = a1 + a2 + a3 + a4 > 0
+-- Three amounts at `at`, and input and output together.
+local function amounts_at(text, at)
+    local requests, input, output, past = decode('<I7I7I7', text, at)
+    return { requests, input, output, input + output }, past
+end
+
+local low, high, flags, claim_ms, taken_at, at = decode('<I7I7BI7I7', ARGV[1])
+local amounts, less, _
+amounts, at = amounts_at(ARGV[1], at)
+less, at = amounts_at(ARGV[1], at)
+local subjects = #ARGV - 1
+local settles, claims, leases = flags % 2 == SETTLE, flags % LEASE >= CLAIM, flags >= LEASE
 
 -- The clock rule: never further from what the caller's own clock says than it allows.
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
 local now = max(low, min(high, clock))
+
+local function give_back(taken, amount)
+    for s = 1, is_none(amount) and 0 or subjects do
+        local plan = ARGV[1 + s]
+        lower(KEYS[s], #plan > 0 and decode('<I3', plan) or 0, taken, amount, now)
+    end
+end
+
+-- Charges, after what comes back; the values after it where one was denied.
+local function charge(asked)
+    local answer, t, ahead, mask, all = charge_in_place(subjects, asked, now)
+    if not answer then
+        for _, back in ipairs(asked.returns) do
+            give_back(back.taken, back.less)
+        end
+        answer, t, ahead, mask, all = charge_anew(subjects, asked, now)
+    end
+    return answer, t, ahead, mask, all
+end
+
+local function values_now()
+    local values = {}
+    for s = 1, subjects do
+        values[s] = call('GET', KEYS[s]) or ''
+    end
+    return values
+end
 
 if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
     return { 2 }
@@ -604,20 +777,41 @@ end
 if claims then -- first: what gives back is done once at most
     call('SET', KEYS[subjects + 1], '', 'PX', claim_ms + SPARE_MS)
 end
-local answer
-if asks then
-    answer = not settles and charge_in_place(subjects, { a1, a2, a3, a4 }, now, clock)
-        or charge_anew(subjects, { a1, a2, a3, a4 }, settles, now, clock)
-elseif not settles then
-    answer = { 0, now, clock }
-    for s = 1, subjects do
-        answer[s + 3] = call('GET', KEYS[s]) or ''
-    end
-end
 if settles then
-    for s = 1, l1 + l2 + l3 + l4 > 0 and subjects or 0 do
-        lower(KEYS[s], taken_at, { l1, l2, l3, l4 }, now)
+    if not is_none(amounts) then
+        charge({ returns = {}, asks = {}, debt = amounts })
     end
+    give_back(taken_at, less)
     return { 1 }
 end
-return answer
+if leases then
+    local want, returns, asks, back, list = nil, 0, 0, {}, {}
+    want, at = amounts_at(ARGV[1], at)
+    returns, asks, at = decode('<BB', ARGV[1], at)
+    for i = 1, returns do
+        taken_at, at = decode('<I7', ARGV[1], at)
+        less, at = amounts_at(ARGV[1], at)
+        back[i] = { taken = taken_at, less = less }
+    end
+    for i = 1, asks do
+        list[i], at = amounts_at(ARGV[1], at)
+    end
+    if asks == 0 and is_none(amounts) then
+        for i = 1, returns do
+            give_back(back[i].taken, back[i].less)
+        end
+        return { 1, now, clock }
+    end
+    local answer, t, ahead, mask, all = charge({ returns = back, asks = list, debt = amounts, want = want })
+    if asks == 0 then
+        return { 1, t, clock }
+    elseif not all then
+        answer = values_now()
+    end
+    return { all and 1 or 0, t, clock, mask, ahead[1], ahead[2], ahead[3], unpack(answer) }
+end
+if is_none(amounts) then
+    return { 0, now, clock, unpack(values_now()) }
+end
+local answer, t, _, _, all = charge({ returns = {}, asks = { amounts }, debt = { 0, 0, 0, 0 } })
+return { all and 1 or 0, t, clock, unpack(answer) }

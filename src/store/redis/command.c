@@ -6,10 +6,12 @@
 
 #include "charge_lua.h" /* made of charge.lua by CMake: charge_lua[] */
 
-enum { SETTLES = 1, CLAIMS = 2, WORD = 7 };
+enum { SETTLES = 1, CLAIMS = 2, LEASES = 4, WORD = 7, ASKED = 3 };
 
 enum {
-    CALL_BYTES = (4 + 2 * WEIR_METERS) * WORD + 1,
+    CALL_BYTES = (4 + 2 * ASKED) * WORD + 1,
+    LEASE_BYTES = ASKED * WORD + 2 + WEIR_CALL_RETURNS_MAX * (1 + ASKED) * WORD +
+                  WEIR_CALL_ASKS_MAX * ASKED * WORD,
     PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
     CLAIM_BYTES = sizeof(":s:0123456789abcdef"),
 };
@@ -112,22 +114,45 @@ static void claim_key(struct weir_buf *b, const struct weir_subject *subject, ui
     word(b, weir_str(buf, (size_t)(end - buf) + (size_t)len));
 }
 
+/* Without total_tokens, which is the sum of two. */
+static uint8_t *put_amounts(uint8_t *p, const struct weir_amounts *a)
+{
+    p = put(p, a->of[WEIR_METER_REQUESTS]);
+    p = put(p, a->of[WEIR_METER_INPUT_TOKENS]);
+    return put(p, a->of[WEIR_METER_OUTPUT_TOKENS]);
+}
+
+static uint8_t *put_lease(uint8_t *p, const struct weir_redis_lease *l)
+{
+    WEIR_ASSERT(l->returns <= WEIR_CALL_RETURNS_MAX && l->asks <= WEIR_CALL_ASKS_MAX);
+    p = put_amounts(p, &l->want);
+    *p++ = (uint8_t)l->returns;
+    *p++ = (uint8_t)l->asks;
+    for (unsigned i = 0; i < l->returns; i++) {
+        p = put(p, l->back[i].at_us);
+        p = put_amounts(p, &l->back[i].less);
+    }
+    for (unsigned i = 0; i < l->asks; i++) {
+        p = put_amounts(p, l->ask[i]);
+    }
+    return p;
+}
+
 static void call(struct weir_buf *b, const struct weir_redis_charge *c)
 {
-    uint8_t bytes[CALL_BYTES];
+    uint8_t bytes[CALL_BYTES + LEASE_BYTES];
     uint8_t *p = put(bytes, c->clock.low_us);
     p = put(p, c->clock.high_us);
-    *p++ = (uint8_t)((c->settles ? SETTLES : 0) | (c->claim_nonce != 0 ? CLAIMS : 0));
+    *p++ = (uint8_t)((c->settles ? SETTLES : 0) | (c->claim_nonce != 0 ? CLAIMS : 0) |
+                     (c->lease != NULL ? LEASES : 0));
     p = put(p, c->claim_ms);
     p = put(p, c->taken_at_us);
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        p = put(p, c->amounts.of[m]);
+    p = put_amounts(p, &c->amounts);
+    p = put_amounts(p, &c->less);
+    if (c->lease != NULL) {
+        p = put_lease(p, c->lease);
     }
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        p = put(p, c->less.of[m]);
-    }
-    WEIR_ASSERT(p == bytes + sizeof(bytes));
-    word(b, weir_str((const char *)bytes, sizeof(bytes)));
+    word(b, weir_str((const char *)bytes, (size_t)(p - bytes)));
 }
 
 /* For each window: u24 seconds, u8 mask, u8 meters; for each meter: u8, its capacity. */

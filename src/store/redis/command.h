@@ -6,10 +6,22 @@
 #include "base/buf.h"
 #include "limit/subject.h"
 #include "limit/window.h"
+#include "store/lease/lease.h"
 #include "store/redis/clock_rule.h"
 
 /* Appends one command of n words. */
 void weir_redis_command(struct weir_buf *b, const struct weir_str *word, unsigned n);
+
+enum { WEIR_CALL_ASKS_MAX = 64, WEIR_CALL_RETURNS_MAX = 16 };
+
+/* What a call says of leases (store/lease/lease.h). */
+struct weir_redis_lease {
+    const struct weir_amounts *const *ask; /* the requests, in the order in which they came */
+    unsigned asks;
+    struct weir_amounts want; /* ahead of need */
+    const struct weir_return *back;
+    unsigned returns;
+};
 
 /* Where a subject's value is: weir:{root}:name, or weir:{name} for one that is its own root. The
  * braces keep what one request charges in one slot of a cluster. */
@@ -28,6 +40,8 @@ struct weir_redis_charge {
     uint64_t taken_at_us;
     uint64_t claim_nonce; /* 0: no claim */
     uint64_t claim_ms;    /* how long it is remembered */
+    /* NULL: one request, or a settlement. Else `amounts` is charged whether it fits or not. */
+    const struct weir_redis_lease *lease;
 };
 
 /* The script, and its SHA-1 in hex as EVALSHA wants it. Static. */

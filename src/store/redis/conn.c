@@ -147,7 +147,8 @@ static struct weir_str bytes_of(const struct weir_redis_conn *c, const struct sl
 }
 
 /* The script is gone (a restart, SCRIPT FLUSH), and so the command was not executed: both are sent
- * again. False: there is no memory. */
+ * again. The bytes name the moment at which they were first sent, and that stays their time.
+ * False: there is no memory. */
 static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t now_us)
 {
     if (!c->loading) {
@@ -163,7 +164,9 @@ static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t
         c->out.failed = false;
         return false;
     }
-    slot_at(c, c->in_flight - 1)->resent = true;
+    struct slot *again = slot_at(c, c->in_flight - 1);
+    again->sent_us = s->sent_us;
+    again->resent = true;
     return true;
 }
 
@@ -436,6 +439,11 @@ bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uin
     }
     weir_loop_at_turn_end(c->loop, &c->flush);
     return true;
+}
+
+uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c)
+{
+    return c->in_flight;
 }
 
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c)

@@ -62,6 +62,8 @@ WEIR_MUSTCHECK enum weir_err weir_redis_conn_open(struct weir_loop *loop,
 void weir_redis_conn_close(struct weir_redis_conn *c);
 
 bool weir_redis_conn_is_up(const struct weir_redis_conn *c);
+/* How many commands wait for their answers. */
+uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c);
 /* No answer is awaited: closing loses nothing. */
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c);
 /* Where to append one command; weir_redis_conn_end follows at once. NULL: not up, or

@@ -32,6 +32,32 @@ static void check(const struct weir_decision *d, unsigned limits, const struct w
     }
 }
 
+/* What a list of requests is answered: all of it can be used as it says. */
+static void granted(const redisReply *r, const struct weir_subject *const *named, unsigned subjects,
+                    const struct weir_plan *plan)
+{
+    for (unsigned asks = 0; asks < 4; asks++) {
+        struct weir_redis_granted g;
+        if (!weir_redis_answer_granted(r, named, subjects, asks, &g)) {
+            continue;
+        }
+        bool none = weir_amounts_none(&g.ahead);
+        unsigned yes = 0;
+        for (unsigned i = 0; i < asks; i++) {
+            yes += g.mask[i] == '1';
+        }
+        if (g.all != (yes == asks) || (!g.all && !none) ||
+            (g.all && asks > 0 && g.states.states != subjects * plan->limits)) {
+            abort();
+        }
+        for (unsigned i = 0; i < subjects && !g.all; i++) {
+            if ((size_t)g.value[i]->len > WEIR_VALUE_MAX) {
+                abort();
+            }
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct weir_amounts amounts[] = {{{0}}, {{1, 10, 20, 30}}, {{6, 0, 0, 0}}};
@@ -53,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (weir_redis_answer_decision(r, named, subjects, a, &d, &clock_us)) {
         check(&d, subjects * plan.limits, a);
     }
+    granted(r, named, subjects, &plan);
     (void)weir_redis_answer_settled(r);
     (void)weir_redis_answer_breaks(r);
     freeReplyObject(r);

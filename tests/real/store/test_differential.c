@@ -58,6 +58,7 @@ static void random_plan(struct stream *s, struct weir_plan *plan)
             }
         }
         if (count > 0 && weir_plan_compile(limit, count, plan) == WEIR_OK) {
+            weir_plan_lease(plan); /* as all plans are that Redis keeps windows of */
             return;
         }
     } while (true);
@@ -196,8 +197,11 @@ static void settle(struct stream *s, const struct taken *t, const struct weir_am
 static void change_plan(struct stream *s, unsigned i)
 {
     struct weir_plan *plan = &s->plan[s->subject[i].plan == &s->plan[0]];
-    *plan = *s->subject[i].plan;
-    random_plan(s, plan);
+    const struct weir_plan *was = s->subject[i].plan;
+    *plan = *was;
+    do { /* leases live as long: else what a denial let go in the table alone would differ */
+        random_plan(s, plan);
+    } while (plan->life_us != was->life_us);
     s->subject[i].plan = plan;
 }
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "support/store_node.h"
+#include "support/hammer.h"
 
 /* ---- the script is forgotten ---- */
 
@@ -108,77 +108,9 @@ static void test_claim_raced(void **state)
     assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 1000);
 }
 
-enum { HAMMERS = 4, ADMITTED_MAX = 1000 };
-
-static const uint64_t WINDOW_US = 2000000;
-
-static struct {
-    unsigned count, pending;
-    bool over;
-    struct {
-        uint64_t sent_us, answered_us, at_us;
-    } of[ADMITTED_MAX];
-} admitted;
-
-static void on_hammered(struct weir_call *call)
-{
-    struct one *one = call->ctx;
-    assert_false(call->local);
-    if (call->decision.allowed) {
-        assert_true(admitted.count < ADMITTED_MAX);
-        admitted.of[admitted.count].sent_us = one->sent_us;
-        admitted.of[admitted.count].answered_us = weir_clock_us();
-        admitted.of[admitted.count++].at_us = call->decision.at_us;
-    }
-    admitted.pending--;
-    if (!admitted.over) {
-        admitted.pending++;
-        take(one, one->node, weir_amounts(1, 0, 0), on_hammered);
-    }
-}
-
-static int by_time(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Guarantees 1 and 2. Four nodes ask for one key as fast as they can: never more than the capacity
- * in any interval of the window's length, and of what has left within one step the most is taken
- * again. */
 static void test_never_over(void **state)
 {
-    struct fixture *f = *state;
-    uint64_t at_us[ADMITTED_MAX];
-    memset(&admitted, 0, sizeof(admitted));
-    for (unsigned i = 0; i < NODES; i++) {
-        node_open(f, &f->node[i], NULL, PATIENT);
-        until_ready(f, &f->node[i], true);
-    }
-    uint64_t from_us = weir_clock_us();
-    for (unsigned i = 0; i < NODES * HAMMERS; i++) {
-        admitted.pending++;
-        take(&f->one[i], &f->node[i % NODES], weir_amounts(1, 0, 0), on_hammered);
-    }
-    while (!admitted.over || admitted.pending > 0) {
-        uv_run(&f->loop.uv, UV_RUN_ONCE);
-        admitted.over = weir_clock_us() - from_us > 5 * WINDOW_US / 2;
-    }
-    for (unsigned i = 0; i < admitted.count; i++) {
-        unsigned within = 0;
-        uint64_t end_us = admitted.of[i].sent_us + WINDOW_US;
-        for (unsigned k = 0; k < admitted.count; k++) {
-            within += admitted.of[k].sent_us >= admitted.of[i].sent_us &&
-                      admitted.of[k].answered_us < end_us;
-        }
-        assert_true(within <= 100);
-        at_us[i] = admitted.of[i].at_us;
-    }
-    qsort(at_us, admitted.count, sizeof(at_us[0]), by_time);
-    for (unsigned i = 100; i < admitted.count; i++) {
-        assert_true(at_us[i] - at_us[i - 100] >= WINDOW_US);
-    }
-    assert_true(admitted.count >= 300); /* three windows have begun */
+    saturate(*state, PATIENT, 100, 300);
 }
 
 int main(void)

@@ -15,6 +15,7 @@ static struct weir_plan plan_of(uint32_t window_s, uint64_t capacity)
     struct weir_plan plan;
     const struct weir_limit limit = {WEIR_METER_INPUT_TOKENS, window_s, capacity};
     assert_int_equal(weir_plan_compile(&limit, 1, &plan), WEIR_OK);
+    weir_plan_lease(&plan);
     return plan;
 }
 
@@ -157,9 +158,10 @@ static void test_keys_live_as_long_as_needed(void **state)
 {
     struct fixture *f = *state;
     static const struct weir_limit limits[] = {{WEIR_METER_INPUT_TOKENS, 32, WEIR_AMOUNT_MAX}};
-    const long long window_ms = 32000, step_ms = 250, spare_ms = 65000;
+    const long long window_ms = 32000 + 125, step_ms = 250, spare_ms = 65000;
     struct weir_plan plan;
     assert_int_equal(weir_plan_compile(limits, 1, &plan), WEIR_OK);
+    weir_plan_lease(&plan);
     const struct weir_subject subject = {.name = WEIR_STR("key:life"), .plan = &plan};
     const struct weir_subject *named[] = {&subject};
     const uint64_t first_us = plan.window[0].step_us * 60000000;
@@ -190,6 +192,7 @@ static void test_foreign_values(void **state)
     static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 60, 100}};
     struct weir_plan plan;
     assert_int_equal(weir_plan_compile(limits, 1, &plan), WEIR_OK);
+    weir_plan_lease(&plan);
     const struct weir_subject subjects[] = {{.name = WEIR_STR("key:good"), .plan = &plan},
                                             {.name = WEIR_STR("key:bad"), .plan = &plan}};
     const struct weir_subject *named[] = {&subjects[0], &subjects[1]};

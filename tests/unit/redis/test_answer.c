@@ -24,6 +24,7 @@ struct fixture {
     const struct weir_subject *named[SUBJECTS];
     struct weir_decision d;
     uint64_t clock_us;
+    redisReply *granted; /* whose mask and values are looked at */
 };
 
 static void begin(struct fixture *f)
@@ -33,6 +34,7 @@ static void begin(struct fixture *f)
         {WEIR_METER_REQUESTS, 60, 100},
         {WEIR_METER_INPUT_TOKENS, 60, 1000},
     };
+    f->granted = NULL;
     assert_int_equal(weir_plan_compile(limits, 3, &f->plan), WEIR_OK);
     for (unsigned i = 0; i < SUBJECTS; i++) {
         f->subject[i] = (struct weir_subject){.name = WEIR_STR("key:a"), .plan = &f->plan};
@@ -312,6 +314,158 @@ static void test_value_too_long(void **state)
     }
 }
 
+/* ---- a list of requests ---- */
+
+static bool grant(struct fixture *f, const char *text, unsigned asks, struct weir_redis_granted *g)
+{
+    freeReplyObject(f->granted); /* of the one before; NULL is allowed */
+    f->granted = resp_read(text, strlen(text));
+    assert_non_null(f->granted);
+    return weir_redis_answer_granted(f->granted, f->named, 1, asks, g);
+}
+
+static bool grant_of(struct fixture *f, const char *const *element, unsigned elements,
+                     struct weir_redis_granted *g)
+{
+    struct weir_buf b;
+    weir_buf_init(&b, 1 << 16);
+    weir_buf_printf(&b, "*%u\r\n", elements);
+    for (unsigned i = 0; i < elements; i++) {
+        weir_buf_str(&b, weir_str_z(element[i]));
+    }
+    weir_buf_char(&b, '\0');
+    bool understood = grant(f, b.data, 3, g);
+    weir_buf_deinit(&b);
+    return understood;
+}
+
+/* {1, t, clock, mask, three amounts, sum, step, sum, sum, step} */
+enum { GRANTED = 12 };
+
+static void test_granted(void **state)
+{
+    (void)state;
+    static const char *const good[GRANTED + 1] = {":1\r\n",
+                                                  ":1700000000000000\r\n",
+                                                  ":1700000000000003\r\n",
+                                                  "$3\r\n111\r\n",
+                                                  ":7\r\n",
+                                                  ":8\r\n",
+                                                  ":9\r\n",
+                                                  ":2\r\n",
+                                                  ":5\r\n",
+                                                  ":7\r\n",
+                                                  ":70\r\n",
+                                                  ":6\r\n",
+                                                  ":1\r\n"};
+    static const char *const others[] = {
+        "$1\r\n1\r\n",
+        "$3\r\n110\r\n",
+        "$3\r\n11x\r\n",
+        "$2\r\n11\r\n",
+        "$4\r\n1111\r\n",
+        "$-1\r\n",
+        "*0\r\n",
+        "+111\r\n",
+        "-ERR 1\r\n",
+        ":-1\r\n",
+        ":4503599627370497\r\n",
+    };
+    struct fixture f;
+    struct weir_redis_granted g;
+    const char *element[GRANTED + 1];
+    begin(&f);
+    memcpy(element, good, sizeof(good));
+    assert_true(grant_of(&f, element, GRANTED, &g));
+    assert_true(g.all);
+    assert_memory_equal(g.mask, "111", 3);
+    assert_int_equal(g.at_us, NOW_US);
+    assert_int_equal(g.clock_us, NOW_US + 3);
+    const struct weir_amounts ahead = weir_amounts(7, 8, 9);
+    assert_memory_equal(&g.ahead, &ahead, sizeof(ahead));
+    assert_int_equal(g.states.at_us, NOW_US);
+    assert_int_equal(g.states.states, 3);
+    assert_int_equal(g.states.state[2].used, 70);
+    for (unsigned n = 0; n <= GRANTED + 1; n++) {
+        assert_int_equal(grant_of(&f, element, n, &g), n == GRANTED);
+    }
+    for (unsigned i = 0; i < GRANTED; i++) {
+        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
+            element[i] = others[k];
+            assert_false(grant_of(&f, element, GRANTED, &g));
+        }
+        element[i] = good[i];
+    }
+    static const char *const codes[] = {":0\r\n", ":2\r\n"};
+    for (unsigned i = 0; i < 2; i++) {
+        element[0] = codes[i];
+        assert_false(grant_of(&f, element, GRANTED, &g));
+    }
+    element[0] = good[0];
+    element[5] = ":562949953421313\r\n"; /* 2^49 + 1 */
+    assert_false(grant_of(&f, element, GRANTED, &g));
+    freeReplyObject(f.granted);
+}
+
+/* Not every request: the mask says which, the values why, and nothing was taken ahead. */
+static void test_granted_in_part(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_redis_granted g;
+    begin(&f);
+    const char *element[] = {":0\r\n", ":1\r\n", ":2\r\n",     "$3\r\n101\r\n", ":0\r\n",
+                             ":0\r\n", ":0\r\n", "$0\r\n\r\n", "$0\r\n\r\n"};
+    assert_true(grant_of(&f, element, 8, &g));
+    assert_false(g.all);
+    assert_memory_equal(g.mask, "101", 3);
+    assert_true(weir_amounts_none(&g.ahead));
+    assert_int_equal(g.value[0]->len, 0);
+    element[3] = "$3\r\n111\r\n"; /* then it is not only a part */
+    assert_false(grant_of(&f, element, 8, &g));
+    element[3] = "$3\r\n1x0\r\n";
+    assert_false(grant_of(&f, element, 8, &g));
+    element[3] = "$3\r\n000\r\n";
+    assert_true(grant_of(&f, element, 8, &g));
+    assert_false(grant_of(&f, element, 9, &g));
+    element[0] = ":2\r\n";
+    assert_false(grant_of(&f, element, 8, &g));
+    element[0] = ":0\r\n";
+    for (unsigned i = 4; i < 7; i++) {
+        element[i] = ":1\r\n";
+        assert_false(grant_of(&f, element, 8, &g));
+        element[i] = ":0\r\n";
+    }
+    assert_false(grant_of(&f, element, 7, &g));
+    static const char *const values[] = {"$1\r\nx\r\n", ":0\r\n", "$-1\r\n", "*0\r\n"};
+    for (unsigned i = 0; i < 4; i++) {
+        element[7] = values[i];
+        assert_false(grant_of(&f, element, 8, &g));
+    }
+    freeReplyObject(f.granted);
+}
+
+/* A call without a request is told the time. */
+static void test_granted_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_redis_granted g;
+    begin(&f);
+    assert_true(grant(&f, "*3\r\n:1\r\n:5\r\n:6\r\n", 0, &g));
+    assert_int_equal(g.clock_us, 6);
+    assert_true(weir_amounts_none(&g.ahead));
+    static const char *const others[] = {
+        "*3\r\n:0\r\n:5\r\n:6\r\n",           "*2\r\n:1\r\n:5\r\n", "*1\r\n:1\r\n", "*0\r\n",
+        "*4\r\n:1\r\n:5\r\n:6\r\n$0\r\n\r\n", "-OOM no\r\n",        ":1\r\n",
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(grant(&f, others[i], 0, &g));
+    }
+    assert_false(grant(&f, "*3\r\n:1\r\n:5\r\n:6\r\n", 1, &g));
+    freeReplyObject(f.granted);
+}
+
 /* ---- the rest ---- */
 
 static enum weir_redis_settled settled(const char *text)
@@ -395,8 +549,10 @@ int main(void)
         cmocka_unit_test(test_charged),          cmocka_unit_test(test_no_decision),
         cmocka_unit_test(test_denied),           cmocka_unit_test(test_look_at_a_later_value),
         cmocka_unit_test(test_values_cut_short), cmocka_unit_test(test_values_spoilt),
-        cmocka_unit_test(test_settled),          cmocka_unit_test(test_breaks),
-        cmocka_unit_test(test_refuses_writes),   cmocka_unit_test(test_value_too_long),
+        cmocka_unit_test(test_granted),          cmocka_unit_test(test_granted_in_part),
+        cmocka_unit_test(test_granted_nothing),  cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_breaks),           cmocka_unit_test(test_refuses_writes),
+        cmocka_unit_test(test_value_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,15 +46,14 @@ static void test_charge(void **state)
     weir_redis_charge_command(&b, SHA, &charge);
     same(&b, WEIR_STR("*6\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
                       "$1\r\n1\r\n$12\r\nweir:{key:a}\r\n"
-                      "$85\r\n"
+                      "$71\r\n"
                       "\x05\x04\x03\x02\x01\x00\x00" /* low */
                       "\x00\x00\x00\x00\x00\x00\x10" /* high */
                       "\x00"                         /* a charge */
                       "\x00\x00\x00\x00\x00\x00\x00" /* claim */
                       "\x00\x00\x00\x00\x00\x00\x00" /* taken at */
                       "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
-                      "\x03\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00"
-                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\r\n"
                       "$34\r\n"
@@ -92,16 +91,58 @@ static void test_claimed_settlement(void **state)
     same(&b, WEIR_STR("*9\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
                       "$1\r\n3\r\n$13\r\nweir:{key:\0}}\r\n$14\r\nweir:{model:m}\r\n"
                       "$32\r\nweir:{key:\0}}:s:0000000000000abc\r\n"
-                      "$85\r\n"
+                      "$71\r\n"
                       "\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00"
                       "\x03"
                       "\x00\x01\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-                      "\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00"
-                      "\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x00\x00\x00\x00\x00"
+                      "\x07\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"
                       "\r\n"
                       "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"
+                      "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"));
+    weir_buf_deinit(&b);
+}
+
+static void test_lease(void **state)
+{
+    (void)state;
+    static const struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 1, 1}};
+    struct weir_plan plan;
+    plan_of(limits, 1, &plan);
+    const struct weir_subject subject = {.name = WEIR_STR("key:a"), .plan = &plan};
+    const struct weir_subject *named[] = {&subject};
+    const struct weir_amounts asks[] = {{{1, 2, 3, 5}}, {{4, 5, 6, 11}}};
+    const struct weir_amounts *ask[] = {&asks[0], &asks[1]};
+    const struct weir_return back[] = {{0x0708, {{9, 10, 11, 21}}}};
+    const struct weir_redis_lease lease = {
+        .ask = ask, .asks = 2, .want = {{12, 13, 14, 27}}, .back = back, .returns = 1};
+    const struct weir_redis_charge charge = {
+        .subject = named, .subjects = 1, .amounts = {{0, 15, 16, 31}}, .lease = &lease};
+    struct weir_buf b;
+    weir_buf_init(&b, 4096);
+    weir_redis_charge_command(&b, SHA, &charge);
+    same(&b, WEIR_STR("*6\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+                      "$1\r\n1\r\n$12\r\nweir:{key:a}\r\n"
+                      "$164\r\n"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x04" /* a list of requests */
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00" /* owed */
+                      "\x0f\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                      "\x00\x00\x00\x00\x00\x00\x00"
+                      "\x0c\x00\x00\x00\x00\x00\x00" /* wanted ahead */
+                      "\x0d\x00\x00\x00\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00"
+                      "\x01\x02"                     /* one comes back, two ask */
+                      "\x08\x07\x00\x00\x00\x00\x00" /* of this moment */
+                      "\x09\x00\x00\x00\x00\x00\x00"
+                      "\x0a\x00\x00\x00\x00\x00\x00\x0b\x00\x00\x00\x00\x00\x00"
+                      "\x01\x00\x00\x00\x00\x00\x00"
+                      "\x02\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00"
+                      "\x04\x00\x00\x00\x00\x00\x00"
+                      "\x05\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00"
+                      "\r\n"
                       "$13\r\n\x01\x00\x00\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\r\n"));
     weir_buf_deinit(&b);
 }
@@ -158,8 +199,18 @@ static void test_largest(void **state)
     const struct weir_subject subject = {
         .name = {name, sizeof(name)}, .root = {name, sizeof(name)}, .plan = &plan};
     const struct weir_subject *named[] = {&subject, &subject, &subject, &subject};
-    const struct weir_redis_charge charge = {
-        .subject = named, .subjects = WEIR_SUBJECTS_MAX, .claim_nonce = UINT64_MAX};
+    const struct weir_amounts most = {{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    const struct weir_amounts *ask[WEIR_CALL_ASKS_MAX];
+    const struct weir_return back[WEIR_CALL_RETURNS_MAX] = {{0}};
+    for (unsigned i = 0; i < WEIR_CALL_ASKS_MAX; i++) {
+        ask[i] = &most;
+    }
+    const struct weir_redis_lease lease = {
+        .ask = ask, .asks = WEIR_CALL_ASKS_MAX, .back = back, .returns = WEIR_CALL_RETURNS_MAX};
+    const struct weir_redis_charge charge = {.subject = named,
+                                             .subjects = WEIR_SUBJECTS_MAX,
+                                             .claim_nonce = UINT64_MAX,
+                                             .lease = &lease};
     struct weir_buf b;
     weir_buf_init(&b, 1 << 20);
     weir_redis_charge_command(&b, SHA, &charge);
@@ -187,9 +238,10 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charge),  cmocka_unit_test(test_claimed_settlement),
-        cmocka_unit_test(test_keys),    cmocka_unit_test(test_claim_of_a_root),
-        cmocka_unit_test(test_largest), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_charge),          cmocka_unit_test(test_claimed_settlement),
+        cmocka_unit_test(test_lease),           cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_claim_of_a_root), cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/holding.h"
+
+#include "base/mem.h"
+#include "base/rand.h"
+
+static void limits_of(const struct weir_subject *const *subject, unsigned subjects,
+                      unsigned *ret_limits, unsigned *ret_windows)
+{
+    *ret_limits = *ret_windows = 0;
+    for (unsigned i = 0; i < subjects; i++) {
+        *ret_limits += subject[i]->plan->limits;
+        *ret_windows += subject[i]->plan->windows;
+    }
+}
+
+void weir_holding_id(const struct weir_subject *const *subject, unsigned subjects,
+                     uint64_t ret_id[static 2])
+{
+    ret_id[0] = subject[0]->id[0];
+    ret_id[1] = subject[0]->id[1];
+    for (unsigned i = 1; i < subjects; i++) { /* what was before is mixed, so that order counts */
+        ret_id[0] = weir_mix64(ret_id[0]) ^ subject[i]->id[0];
+        ret_id[1] = weir_mix64(ret_id[1]) ^ subject[i]->id[1];
+    }
+}
+
+struct weir_holding *weir_holding_new(const struct weir_subject *const *subject, unsigned subjects)
+{
+    unsigned limits, windows;
+    size_t names = 0;
+    WEIR_ASSERT(subjects > 0 && subjects <= WEIR_SUBJECTS_MAX);
+    limits_of(subject, subjects, &limits, &windows);
+    for (unsigned i = 0; i < subjects; i++) {
+        names += subject[i]->name.len;
+    }
+    struct weir_holding *h =
+        weir_zalloc(sizeof(*h) + (limits + windows) * sizeof(uint64_t) + names);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->used = (uint64_t *)(h + 1);
+    h->empty_us = h->used + limits;
+    char *name = (char *)(h->empty_us + windows);
+    weir_holding_id(subject, subjects, h->id);
+    h->subjects = (uint8_t)subjects;
+    h->life_us = WEIR_LEASE_US_MAX;
+    h->waiting_end = &h->waiting;
+    for (unsigned i = 0; i < subjects; i++) {
+        const struct weir_plan *plan = subject[i]->plan;
+        h->subject[i] = *subject[i];
+        memcpy(name, subject[i]->name.p, subject[i]->name.len);
+        h->subject[i].name.p = name;
+        name += subject[i]->name.len;
+        h->named[i] = &h->subject[i];
+        h->meters |= weir_meters_limited(plan);
+        if (plan->windows > 0 && plan->life_us < h->life_us) {
+            h->life_us = plan->life_us;
+        }
+    }
+    return h;
+}
+
+static void forget(struct weir_holding *h)
+{
+    for (unsigned i = 0; i < h->subjects; i++) {
+        weir_free(h->value[i].data);
+        h->value[i] = (struct weir_value){0};
+    }
+    h->denied_until_us = 0;
+}
+
+void weir_holding_free(struct weir_holding *h)
+{
+    if (h != NULL) {
+        forget(h);
+        weir_free(h);
+    }
+}
+
+/* ---- deciding ---- */
+
+void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct weir_decision *d)
+{
+    unsigned limit = 0, window = 0;
+    for (unsigned s = 0; s < h->subjects; s++) {
+        const struct weir_plan *plan = h->subject[s].plan;
+        for (unsigned k = 0; k < plan->windows; k++, window++) {
+            const struct weir_window_spec *w = &plan->window[k];
+            uint64_t empty_us = h->empty_us[window];
+            for (unsigned i = 0; i < w->meters; i++, limit++) {
+                uint64_t left = h->lease.left.of[w->meter[i]];
+                uint64_t used = h->used[limit] > left ? h->used[limit] - left : 0;
+                d->state[d->states++] = (struct weir_limit_state){
+                    .subject = (uint8_t)s,
+                    .meter = w->meter[i],
+                    .window_s = w->window_s,
+                    .capacity = w->capacity[i],
+                    .used = used,
+                    .reset_us = used > 0 && empty_us > store_us ? empty_us - store_us : 0,
+                };
+            }
+        }
+    }
+}
+
+void weir_holding_learn_states(struct weir_holding *h, const struct weir_decision *d)
+{
+    unsigned limit = 0, window = 0;
+    for (unsigned s = 0; s < h->subjects; s++) {
+        const struct weir_plan *plan = h->subject[s].plan;
+        for (unsigned k = 0; k < plan->windows; k++, window++) {
+            h->empty_us[window] = 0;
+            for (unsigned i = 0; i < plan->window[k].meters; i++, limit++) {
+                uint64_t empty_us = d->at_us + d->state[limit].reset_us;
+                h->used[limit] = d->state[limit].used;
+                if (d->state[limit].used > 0 && empty_us > h->empty_us[window]) {
+                    h->empty_us[window] = empty_us;
+                }
+            }
+        }
+    }
+}
+
+static bool reserve(struct weir_value *v, uint32_t room)
+{
+    if (v->room >= room) {
+        return true;
+    }
+    uint8_t *data = weir_realloc(v->data, room);
+    if (data == NULL) {
+        return false;
+    }
+    v->data = data;
+    v->room = room;
+    return true;
+}
+
+/* Brings subject i's value to the present. False: no memory, which only one that was made under
+ * another plan can need. */
+static bool prepare(struct weir_holding *h, unsigned i, uint64_t store_us)
+{
+    uint32_t need;
+    while ((need = weir_value_prepare(&h->value[i], h->subject[i].plan, store_us)) > 0) {
+        if (!reserve(&h->value[i], need)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t latest_us(const struct weir_holding *h, uint64_t store_us)
+{
+    for (unsigned i = 0; i < h->subjects; i++) {
+        store_us = weir_value_now_us(&h->value[i], h->subject[i].plan, store_us);
+    }
+    return store_us;
+}
+
+bool weir_holding_denies(struct weir_holding *h, uint64_t store_us, const struct weir_amounts *a,
+                         struct weir_decision *d)
+{
+    store_us = latest_us(h, store_us);
+    weir_decision_begin(d, store_us);
+    for (unsigned i = 0; i < h->subjects; i++) {
+        struct weir_verdict verdict;
+        if (!prepare(h, i, store_us)) {
+            return false;
+        }
+        if (!weir_value_fits(&h->value[i], h->subject[i].plan, store_us, a, &verdict)) {
+            weir_decision_deny(d, i, &verdict);
+        }
+    }
+    for (unsigned i = 0; i < h->subjects && !d->allowed; i++) {
+        weir_value_states(&h->value[i], h->subject[i].plan, store_us, i, d);
+    }
+    return !d->allowed;
+}
+
+static bool copy_values(struct weir_holding *h, const struct weir_str *value)
+{
+    for (unsigned i = 0; i < h->subjects; i++) {
+        struct weir_value *v = &h->value[i];
+        if (!reserve(v, (uint32_t)value[i].len + WEIR_VALUE_SLACK)) {
+            return false;
+        }
+        memcpy(v->data, value[i].p, value[i].len);
+        memset(v->data + value[i].len, 0, WEIR_VALUE_SLACK);
+        v->len = (uint32_t)value[i].len;
+    }
+    return true;
+}
+
+bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value, uint64_t store_us,
+                           uint64_t now_us)
+{
+    uint64_t remember_us = WEIR_HOLDING_REMEMBER_US;
+    struct weir_decision states;
+    bool done = copy_values(h, value);
+    store_us = done ? latest_us(h, store_us) : 0;
+    weir_decision_begin(&states, store_us);
+    for (unsigned i = 0; done && i < h->subjects; i++) {
+        const struct weir_plan *plan = h->subject[i].plan;
+        done = prepare(h, i, store_us);
+        if (done) {
+            weir_value_states(&h->value[i], plan, store_us, i, &states);
+        }
+        if (plan->windows > 0 && plan->window[0].step_us < remember_us) {
+            remember_us = plan->window[0].step_us;
+        }
+    }
+    if (!done) {
+        forget(h);
+        return false;
+    }
+    weir_holding_learn_states(h, &states);
+    h->denied_until_us = now_us + remember_us;
+    return true;
+}
+
+enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                                const struct weir_amounts *a, struct weir_decision *d)
+{
+    if (h->waiting != NULL) {
+        return WEIR_HELD_ASK_STORE; /* in order of arrival */
+    }
+    if (weir_lease_use(&h->lease, h->meters, now_us, a)) {
+        weir_decision_begin(d, h->lease.at_us);
+        weir_holding_states(h, store_us, d);
+        weir_demand_add(&h->demand, a);
+        return WEIR_HELD_ALLOWED;
+    }
+    if (now_us >= h->denied_until_us) {
+        if (h->denied_until_us != 0) {
+            forget(h);
+        }
+        return WEIR_HELD_ASK_STORE;
+    }
+    return weir_holding_denies(h, store_us, a, d) ? WEIR_HELD_DENIED : WEIR_HELD_ASK_STORE;
+}
+
+/* ---- what the store is told ---- */
+
+void weir_holding_wait(struct weir_holding *h, struct weir_call *call)
+{
+    call->next = NULL;
+    *h->waiting_end = call;
+    h->waiting_end = &call->next;
+}
+
+/* Sums stay what a call can say. */
+static void add(struct weir_amounts *sum, const struct weir_amounts *a)
+{
+    for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
+        bool fits = a->of[m] < WEIR_AMOUNT_MAX && sum->of[m] < WEIR_AMOUNT_MAX - a->of[m];
+        sum->of[m] = fits ? sum->of[m] + a->of[m] : WEIR_AMOUNT_MAX;
+    }
+    sum->of[WEIR_METER_TOTAL_TOKENS] =
+        sum->of[WEIR_METER_INPUT_TOKENS] + sum->of[WEIR_METER_OUTPUT_TOKENS];
+}
+
+/* False: there are `max` moments already. */
+static bool add_back(struct weir_holding *h, unsigned max, uint64_t store_at_us,
+                     const struct weir_amounts *less)
+{
+    unsigned i = 0;
+    while (i < h->backs && h->back[i].at_us != store_at_us) {
+        i++;
+    }
+    if (weir_amounts_none(less) || i == max) {
+        return weir_amounts_none(less);
+    }
+    if (i == h->backs) {
+        h->back[h->backs++] = (struct weir_return){.at_us = store_at_us};
+    }
+    add(&h->back[i].less, less);
+    return true;
+}
+
+bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
+                            const struct weir_amounts *less)
+{
+    return add_back(h, WEIR_HOLDING_BACK_MAX - 1, store_at_us, less);
+}
+
+void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more)
+{
+    add(&h->debt, more);
+}
+
+void weir_holding_lapse(struct weir_holding *h)
+{
+    /* the next lease comes with a call, which takes along what goes back */
+    bool fits = add_back(h, WEIR_HOLDING_BACK_MAX, h->lease.at_us, &h->lease.left);
+    WEIR_ASSERT(fits);
+    h->lease = (struct weir_lease){0};
+}
+
+bool weir_holding_has_news(const struct weir_holding *h)
+{
+    return h->waiting != NULL || h->backs > 0 || !weir_amounts_none(&h->debt);
+}
+
+bool weir_holding_is_idle(const struct weir_holding *h, uint64_t now_us)
+{
+    return !h->in_flight && !h->in_turn && !weir_holding_has_news(h) &&
+           weir_lease_is_empty(&h->lease) && now_us >= h->denied_until_us;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holding.h - what one worker holds of the subjects that requests of one kind share, and what it
+ * has to tell the store: the lease, who waits for the next call, what goes back, and the memory of
+ * a denial (docs/design/leases.md). Pure but for memory: no I/O, no clock; the simulation runs on
+ * it too. One owner. Times are of the node's own clock unless a name says that they are the
+ * store's. */
+#ifndef WEIR_STORE_HOLDING_H
+#define WEIR_STORE_HOLDING_H
+
+#include "limit/window.h"
+#include "store/lease/lease.h"
+#include "store/store.h"
+
+enum {
+    /* moments to which budget goes back with one call; one place is the lease's */
+    WEIR_HOLDING_BACK_MAX = 8,
+    WEIR_HOLDING_REMEMBER_US = 100000, /* a denial, and never longer than its step */
+};
+
+struct weir_holding {
+    struct weir_holding *_next;                /* in its bucket */
+    struct weir_holding *_due_next, **_due_at; /* in the wheel of those that have something to do */
+    struct weir_holding *_turn_next;           /* that call at the end of this turn */
+    uint64_t id[2];
+    struct weir_subject subject[WEIR_SUBJECTS_MAX]; /* names of its own */
+    const struct weir_subject *named[WEIR_SUBJECTS_MAX];
+    uint64_t asked_us; /* when it was asked last */
+    uint8_t subjects;
+    bool in_flight, in_turn;
+    unsigned meters; /* that a limit counts, a bit for each */
+    uint64_t life_us;
+    struct weir_lease lease;
+    struct weir_demand demand;
+    struct weir_return back[WEIR_HOLDING_BACK_MAX];
+    unsigned backs;
+    struct weir_amounts debt;                 /* to be charged with the next call */
+    struct weir_amounts flying_debt;          /* with the one under way: if that is lost, again */
+    struct weir_call *waiting, **waiting_end; /* for the next call, in order of arrival */
+    struct weir_call *flying;                 /* for the answer of the one under way */
+    unsigned flights;
+    uint64_t denied_until_us; /* until then the values say who is denied */
+    struct weir_value value[WEIR_SUBJECTS_MAX];
+    /* after the last answer: of each limit what is used, of each window when it is empty by the
+     * store's clock */
+    uint64_t *used, *empty_us;
+};
+
+/* The subjects are copied, with their names; their plans outlive it. NULL: no memory. */
+struct weir_holding *weir_holding_new(const struct weir_subject *const *subject, unsigned subjects);
+/* NULL is allowed. Nobody waits in it. */
+void weir_holding_free(struct weir_holding *h);
+/* Identifies the subjects together. */
+void weir_holding_id(const struct weir_subject *const *subject, unsigned subjects,
+                     uint64_t ret_id[static 2]);
+
+enum weir_held {
+    WEIR_HELD_ALLOWED, /* from the lease; *d is set */
+    WEIR_HELD_DENIED,  /* as the store would; *d is set */
+    WEIR_HELD_ASK_STORE,
+};
+
+/* Decides without the store, where that is exact. */
+enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                                const struct weir_amounts *a, struct weir_decision *d);
+
+/* The call waits for the store, behind those that wait. */
+void weir_holding_wait(struct weir_holding *h, struct weir_call *call);
+/* Budget of a moment goes back with the next call. False: there are too many moments already. */
+bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
+                            const struct weir_amounts *less);
+/* The lease is over: what is left of it goes back with the next call. */
+void weir_holding_lapse(struct weir_holding *h);
+/* Use beyond a reservation, which the next call charges whether it fits or not. */
+void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
+/* Whether there is something to tell the store. */
+bool weir_holding_has_news(const struct weir_holding *h);
+/* Nothing is lost when it is freed. */
+bool weir_holding_is_idle(const struct weir_holding *h, uint64_t now_us);
+
+/* What the last answer said of every limit, less what is left of the lease. */
+void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct weir_decision *d);
+/* Takes over what an answer says of every limit. */
+void weir_holding_learn_states(struct weir_holding *h, const struct weir_decision *d);
+/* Keeps a copy of the subjects' packed windows, which stood in the store at store_us: they say who
+ * is denied, for a while. False: no memory; nothing is remembered then. */
+bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value, uint64_t store_us,
+                           uint64_t now_us);
+/* Whether what is remembered denies it at store_us, as the store would. *d is set when it does. */
+bool weir_holding_denies(struct weir_holding *h, uint64_t store_us, const struct weir_amounts *a,
+                         struct weir_decision *d);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_internal.h - one worker's handle on Redis, as its parts share it. Private to store.
+ *   redis_store.c   one request to a call, settlements, the connection's news
+ *   redis_lease.c   mode: lease (docs/design/leases.md) */
+#ifndef WEIR_STORE_REDIS_INTERNAL_H
+#define WEIR_STORE_REDIS_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "store/holdings.h"
+#include "store/redis/shards.h"
+#include "store/redis_store.h"
+
+/* What a command is, and what its pointer is about. */
+enum what {
+    TAKE,             /* struct weir_call */
+    SETTLE,           /* struct weir_settle; somebody waits for it */
+    SETTLE_UNWATCHED, /* nobody does */
+    LEASE,            /* struct weir_holding */
+};
+
+/* Looks at what is due; its handle outlives the store until libuv has closed it. */
+struct lease_timer {
+    uv_timer_t uv;
+    struct redis_store *store;
+};
+
+struct redis_store {
+    struct weir_store base;
+    const struct weir_config *config;
+    struct weir_store_shared *shared;
+    struct weir_loop *loop;
+    struct weir_redis_shards *shards;
+    struct weir_rand nonces;
+    struct weir_log_gate log, error_log;
+    bool was_up; /* or nothing was tried yet */
+    enum weir_redis_why why_down;
+    uint64_t refused_until_us; /* Redis answers, and takes no writes; then it may again */
+    char sha[40];
+
+    struct weir_holdings holdings;
+    struct weir_holding *turn_first, **turn_last; /* call at the end of the turn */
+    struct weir_turn_end turn;
+    struct lease_timer *timer;
+    bool *alive; /* of whoever calls others back: false when they have closed the store */
+};
+
+static inline void redis_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
+
+/* Of reservations that Redis granted to this process. */
+static inline uint64_t redis_granted_epoch(const struct redis_store *self)
+{
+    return self->shared->epoch - 1;
+}
+
+/* ---- redis_store.c ---- */
+
+/* What is known of the clock of the subject's shard. Use it before the next call of the loop. */
+struct weir_clock_rule *redis_clock_of(struct redis_store *self,
+                                       const struct weir_subject *subject);
+/* The time of the subject's shard as this node sees it: what the table goes by. */
+uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject);
+/* The connection that has all of them; NULL: nobody has, or they are in several slots, which one
+ * script cannot charge. */
+struct weir_redis_conn *redis_conn_of(struct redis_store *self,
+                                      const struct weir_subject *const *subject, unsigned subjects);
+/* Makes the reservation of a call that is allowed. */
+void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
+/* With a call of its own. */
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
+/* By on_store_failure. */
+void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
+void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
+                    unsigned subjects, const struct weir_amounts *a, uint64_t at_us);
+void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
+/* What an answer says of the shard's clock, and that there was one. */
+void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
+                    uint64_t now_us, uint64_t clock_us);
+
+/* ---- redis_lease.c ---- */
+
+WEIR_MUSTCHECK enum weir_err redis_leases_open(struct redis_store *self, struct weir_loop *loop);
+/* Gives back what is held, as far as the connection takes it. */
+void redis_leases_close(struct redis_store *self);
+/* A shard has answered: it may take the next call. */
+void redis_leases_go_on(struct redis_store *self);
+enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call);
+/* False: it must be settled by a call of its own. */
+bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle);
+void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
+                          uint64_t sent_us);
+void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
+
+#endif

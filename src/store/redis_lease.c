@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_lease.c - mode: lease. Requests are answered from budget that was taken ahead; those that
+ * it does not cover wait for one call of their holding, which is sent at the end of the loop's
+ * turn. */
+#include "base/mem.h"
+#include "store/embedded_store.h"
+#include "store/redis/answer.h"
+#include "store/redis/command.h"
+#include "store/redis_internal.h"
+#include "store/shared.h"
+
+enum { FLIGHTS_MAX = 256 };
+
+_Static_assert((int)WEIR_HOLDING_BACK_MAX <= (int)WEIR_CALL_RETURNS_MAX,
+               "one call takes all along");
+
+static struct redis_store *self_of_turn(struct weir_turn_end *turn)
+{
+    return (struct redis_store *)((char *)turn - offsetof(struct redis_store, turn));
+}
+
+/* ---- those who wait ---- */
+
+/* Takes `count` calls off the front. */
+static struct weir_call *unwait(struct weir_holding *h, unsigned count)
+{
+    struct weir_call *first = h->waiting, *last = NULL;
+    for (unsigned i = 0; i < count && h->waiting != NULL; i++) {
+        last = h->waiting;
+        h->waiting = last->next;
+    }
+    if (h->waiting == NULL) {
+        h->waiting_end = &h->waiting;
+    }
+    if (last == NULL) {
+        return NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
+/* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
+static bool finish(struct redis_store *self, struct weir_call *first)
+{
+    bool alive = true, *outer = self->alive;
+    self->alive = &alive;
+    for (struct weir_call *call = first, *next; call != NULL && alive; call = next) {
+        next = call->next;
+        call->done(call);
+    }
+    if (alive) {
+        self->alive = outer;
+    } else if (outer != NULL) {
+        *outer = false;
+    }
+    return alive;
+}
+
+static void append_turn(struct redis_store *self, struct weir_holding *h)
+{
+    h->in_turn = true;
+    h->_turn_next = NULL;
+    *self->turn_last = h;
+    self->turn_last = &h->_turn_next;
+}
+
+static void call_this_turn(struct redis_store *self, struct weir_holding *h)
+{
+    if (!h->in_turn && !h->in_flight) {
+        append_turn(self, h);
+    }
+    weir_loop_at_turn_end(self->loop, &self->turn);
+}
+
+static void look_again(struct redis_store *self, struct weir_holding *h, uint64_t now_us,
+                       uint64_t at_us)
+{
+    weir_holdings_due(&self->holdings, h, now_us, at_us);
+    if (!uv_is_active((uv_handle_t *)&self->timer->uv)) {
+        uv_timer_start(&self->timer->uv, self->timer->uv.timer_cb, WEIR_HOLDINGS_TICK_US / 1000,
+                       WEIR_HOLDINGS_TICK_US / 1000);
+    }
+}
+
+/* Whatever it holds or has to tell has a moment at which it is looked at, unless a call is under
+ * way or about to be: that ends here. */
+static void watch(struct redis_store *self, struct weir_holding *h, uint64_t now_us)
+{
+    if (!weir_lease_is_empty(&h->lease)) {
+        look_again(self, h, now_us, h->lease.until_us);
+    }
+    if (weir_holding_has_news(h)) {
+        look_again(self, h, now_us, now_us + h->life_us);
+    }
+}
+
+static bool decide_all_without_store(struct redis_store *self, struct weir_call *first)
+{
+    for (struct weir_call *call = first; call != NULL; call = call->next) {
+        redis_decide_without_store(self, call);
+    }
+    return finish(self, first);
+}
+
+/* ---- the call ---- */
+
+/* The rest of a lease goes back, in this node's own record too. */
+static void lapse(struct redis_store *self, struct weir_holding *h)
+{
+    struct weir_lease lease = h->lease;
+    if (weir_lease_is_empty(&lease)) {
+        return;
+    }
+    weir_holding_lapse(h);
+    redis_count(&self->base.stats.lease_returns, 1);
+    if (self->config->on_store_failure == WEIR_FAIL_LOCAL) {
+        const struct weir_amounts nothing = {0};
+        uint64_t debt;
+        enum weir_err err = weir_embedded_settle(self->shared->table, h->named, h->subjects,
+                                                 lease.at_us, &lease.left, &nothing,
+                                                 redis_store_now_us(self, h->named[0]), &debt);
+        (void)err; /* lower only: needs no memory */
+    }
+}
+
+/* False: nothing was sent. */
+static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
+                      struct weir_holding *h, uint64_t now_us)
+{
+    struct weir_buf *out = weir_redis_conn_begin(conn);
+    const struct weir_amounts *ask[WEIR_CALL_ASKS_MAX];
+    struct weir_redis_lease lease = {.ask = ask, .back = h->back};
+    if (out == NULL) {
+        return false;
+    }
+    for (const struct weir_call *c = h->waiting; c != NULL && lease.asks < WEIR_CALL_ASKS_MAX;
+         c = c->next) {
+        ask[lease.asks++] = &c->amounts;
+    }
+    if (lease.asks > 0) {
+        lapse(self, h); /* a worker holds one grant */
+        lease.want = weir_demand_want(&h->demand, h->meters, now_us, h->life_us);
+    }
+    lease.returns = h->backs;
+    const struct weir_redis_charge charge = {
+        .subject = h->named,
+        .subjects = h->subjects,
+        .clock = weir_clock_rule_bounds(redis_clock_of(self, h->named[0]), now_us),
+        .amounts = h->debt,
+        .lease = &lease,
+    };
+    weir_redis_charge_command(out, self->sha, &charge);
+    if (!weir_redis_conn_end(conn, LEASE, h, now_us)) {
+        return false;
+    }
+    h->flying = unwait(h, lease.asks);
+    h->flights = lease.asks;
+    h->backs = 0;
+    h->flying_debt = h->debt;
+    h->debt = (struct weir_amounts){0};
+    h->in_flight = true;
+    return true;
+}
+
+/* Those of a shard that has enough under way wait for its answers, and hold up no other. */
+static void run_turn(struct weir_turn_end *turn)
+{
+    struct redis_store *self = self_of_turn(turn);
+    struct weir_holding *all = self->turn_first, *h;
+    self->turn_first = NULL;
+    self->turn_last = &self->turn_first;
+    while ((h = all) != NULL) {
+        uint64_t now_us = weir_clock_us();
+        struct weir_redis_conn *conn = redis_conn_of(self, h->named, h->subjects);
+        all = h->_turn_next;
+        h->in_turn = false;
+        if (conn != NULL && weir_redis_conn_in_flight(conn) >= FLIGHTS_MAX) {
+            append_turn(self, h);
+        } else if (!send_call(self, conn, h, now_us)) {
+            struct weir_call *first = unwait(h, UINT32_MAX);
+            watch(self, h, now_us); /* what goes back waits */
+            if (!decide_all_without_store(self, first)) {
+                return;
+            }
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct redis_store *self = ((struct lease_timer *)uv)->store;
+    uint64_t now_us = weir_clock_us();
+    for (struct weir_holding *h; (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
+        if (now_us >= h->lease.until_us) {
+            lapse(self, h);
+        }
+        if (weir_holding_has_news(h)) {
+            call_this_turn(self, h);
+        } else {
+            watch(self, h, now_us);
+        }
+    }
+    if (self->holdings.dues == 0) {
+        uv_timer_stop(uv);
+    }
+}
+
+/* ---- taking ---- */
+
+enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
+{
+    struct weir_holding *h =
+        weir_holdings_get(&self->holdings, call->subject, call->subjects, call->now_us);
+    if (h == NULL) { /* no place, or no memory */
+        return redis_take_alone(self, call);
+    }
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    switch (weir_holding_ask(
+        h, call->now_us,
+        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us),
+        &call->amounts, &call->decision)) {
+    case WEIR_HELD_ALLOWED:
+        redis_grant(self, call, redis_granted_epoch(self));
+        redis_count(&self->base.stats.lease_decisions, 1);
+        return WEIR_OK;
+    case WEIR_HELD_DENIED:
+        redis_count(&self->base.stats.remembered_denials, 1);
+        return WEIR_OK;
+    case WEIR_HELD_ASK_STORE:
+        break;
+    }
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
+    if (conn == NULL || !weir_redis_conn_is_up(conn)) {
+        redis_decide_without_store(self, call);
+        return WEIR_OK;
+    }
+    weir_holding_wait(h, call);
+    call_this_turn(self, h);
+    return WEIR_PENDING;
+}
+
+/* ---- the answer ---- */
+
+/* What was granted in all, as Redis has it. */
+static struct weir_amounts sum_granted(const struct weir_holding *h,
+                                       const struct weir_redis_granted *g)
+{
+    struct weir_amounts sum = g->ahead;
+    unsigned i = 0;
+    for (const struct weir_call *c = h->flying; c != NULL; c = c->next, i++) {
+        for (unsigned m = 0; m < WEIR_METERS && g->mask[i] == '1'; m++) {
+            sum.of[m] += c->amounts.of[m];
+        }
+    }
+    return sum;
+}
+
+/* The values after the call say who is denied, for a while. */
+static void remember_denial(struct weir_holding *h, const struct weir_redis_granted *g,
+                            uint64_t now_us)
+{
+    struct weir_str value[WEIR_SUBJECTS_MAX];
+    for (unsigned i = 0; i < h->subjects; i++) {
+        value[i] = weir_str(g->value[i]->str, (size_t)g->value[i]->len);
+    }
+    (void)weir_holding_remember(h, value, g->at_us, now_us);
+}
+
+/* Redis has denied it. Where the values do not say why, nobody knows when it may pass. */
+static void decide_denied(struct weir_holding *h, struct weir_call *call,
+                          const struct weir_redis_granted *g)
+{
+    bool known = h->denied_until_us != 0 &&
+                 weir_holding_denies(h, g->at_us, &call->amounts, &call->decision);
+    call->outcome = known ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_UNAVAILABLE;
+}
+
+static void decide_allowed(struct redis_store *self, struct weir_holding *h, struct weir_call *call,
+                           const struct weir_redis_granted *g)
+{
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    weir_decision_begin(&call->decision, g->at_us);
+    weir_holding_states(h, g->at_us, &call->decision);
+    weir_demand_add(&h->demand, &call->amounts);
+    redis_grant(self, call, redis_granted_epoch(self));
+}
+
+/* Decides what was asked. */
+static void decide_flying(struct redis_store *self, struct weir_holding *h,
+                          const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us)
+{
+    if (g->all) {
+        h->denied_until_us = 0;
+        weir_holding_learn_states(h, &g->states);
+    } else {
+        remember_denial(h, g, now_us);
+    }
+    struct weir_amounts granted = sum_granted(h, g);
+    redis_remember(self, h->named, h->subjects, &granted, g->at_us);
+    h->lease =
+        (struct weir_lease){.at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
+    unsigned i = 0;
+    for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
+        if (g->mask[i] == '1') {
+            decide_allowed(self, h, call, g);
+        } else {
+            decide_denied(h, call, g);
+        }
+    }
+}
+
+/* The call is over: those that waited for it are told, and the next one goes. */
+static void land(struct redis_store *self, struct weir_holding *h, bool decided)
+{
+    struct weir_call *first = h->flying;
+    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
+        weir_holding_owe(h, &h->flying_debt);
+    }
+    h->flying_debt = (struct weir_amounts){0};
+    h->flying = NULL;
+    /* in_flight until all are told: it must not go meanwhile */
+    if (!(decided ? finish(self, first) : decide_all_without_store(self, first))) {
+        return;
+    }
+    h->in_flight = false;
+    /* a debt that Redis does not take is not told it at once again */
+    if (h->waiting != NULL || (decided && !weir_amounts_none(&h->debt))) {
+        call_this_turn(self, h);
+    } else {
+        watch(self, h, weir_clock_us());
+    }
+}
+
+void redis_leases_go_on(struct redis_store *self)
+{
+    if (self->turn_first != NULL) {
+        weir_loop_at_turn_end(self->loop, &self->turn);
+    }
+}
+
+void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
+                          uint64_t sent_us)
+{
+    struct weir_redis_granted g;
+    uint64_t now_us = weir_clock_us();
+    bool decided = weir_redis_answer_granted(reply, h->named, h->subjects, h->flights, &g);
+    if (decided) {
+        redis_answered(self, h->named[0], sent_us, now_us, g.clock_us);
+        if (h->flights > 0) {
+            decide_flying(self, h, &g, sent_us, now_us);
+        }
+    } else {
+        redis_count(&self->base.stats.errors, 1);
+    }
+    land(self, h, decided);
+}
+
+void redis_lease_lost(struct redis_store *self, struct weir_holding *h)
+{
+    land(self, h, false);
+}
+
+/* ---- settling ---- */
+
+bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
+{
+    const struct weir_reservation *r = &settle->reservation;
+    struct weir_amounts less, more;
+    if (self->config->mode != WEIR_MODE_LEASE || r->epoch != redis_granted_epoch(self) ||
+        settle->done != NULL) {
+        return false;
+    }
+    struct weir_holding *h =
+        weir_holdings_get(&self->holdings, settle->subject, settle->subjects, settle->now_us);
+    weir_amounts_settle(&r->reserved, &settle->used, &less, &more);
+    if (h == NULL || !weir_holding_give_back(h, r->at_us, &less)) {
+        return false;
+    }
+    weir_holding_owe(h, &more);
+    redis_settle_copy(self, settle);
+    settle->result = WEIR_SETTLE_DONE;
+    if (!weir_amounts_none(&more)) {
+        redis_count(&self->base.stats.debt_tokens,
+                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        call_this_turn(self, h);
+    } else {
+        watch(self, h, settle->now_us);
+    }
+    return true;
+}
+
+/* ---- the beginning and the end ---- */
+
+enum weir_err redis_leases_open(struct redis_store *self, struct weir_loop *loop)
+{
+    self->loop = loop;
+    self->turn.run = run_turn;
+    self->turn_last = &self->turn_first;
+    self->timer = weir_zalloc(sizeof(*self->timer));
+    if (self->timer == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    self->timer->store = self;
+    uv_timer_init(&loop->uv, &self->timer->uv);
+    self->timer->uv.timer_cb = on_timer;
+    return weir_holdings_init(&self->holdings, self->config->max_subjects);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    weir_free(handle);
+}
+
+static void give_all_back(struct redis_store *self)
+{
+    uint64_t now_us = weir_clock_us();
+    for (uint32_t i = 0; i < self->holdings.buckets; i++) {
+        for (struct weir_holding *h = self->holdings.bucket[i]; h != NULL; h = h->_next) {
+            (void)unwait(h, UINT32_MAX); /* dropped: nobody is called */
+            lapse(self, h);
+            if (weir_holding_has_news(h)) {
+                /* as far as its connection takes it: else it counts until its window is over */
+                (void)send_call(self, redis_conn_of(self, h->named, h->subjects), h, now_us);
+            }
+        }
+    }
+}
+
+void redis_leases_close(struct redis_store *self)
+{
+    if (self->alive != NULL) {
+        *self->alive = false;
+    }
+    if (self->timer == NULL) {
+        return;
+    }
+    if (self->shards != NULL) {
+        give_all_back(self);
+    }
+    weir_loop_turn_end_cancel(self->loop, &self->turn);
+    uv_close((uv_handle_t *)&self->timer->uv, on_timer_closed);
+    self->timer = NULL;
+    weir_holdings_deinit(&self->holdings);
+}
