@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The link between nodes and Redis is slow, stalls, is reset or half open: for all nodes, or for
-// one while the others work (guarantees 1 and 5).
+// The links between nodes and the cluster are slow, stall, are reset or half open: of all machines, or
+// of one while the others work (guarantees 1 and 5).
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
 import { sleep } from "../integration/support/wait.mjs";
-import { NODES, Result, inScenario } from "./support/scenario.mjs";
+import { scenario, statuses } from "./support/scenario.mjs";
+import { ALL } from "./support/world.mjs";
 
-/** Sets the links of these nodes for a while. */
-function during(ms, nodes, mode, delayMs) {
-    return async ({ links }) => {
-        nodes.forEach((i) => links[i].set(mode, delayMs));
+const OUTAGE_MS = 3300;
+
+/** Sets the links of these machines for a while. */
+function during(ms, machines, mode, delayMs) {
+    return async (world) => {
+        world.setLinks(machines, mode, delayMs);
         await sleep(ms);
-        nodes.forEach((i) => links[i].set("pass"));
+        world.setLinks(machines, "pass");
     };
 }
-
-const ALL = [0, 1, 2, 3];
-const OUTAGE_MS = 3300;
 
 for (const [name, fault] of [
     ["slower than the time-out", during(OUTAGE_MS, ALL, "slow", 1500)],
@@ -24,60 +23,60 @@ for (const [name, fault] of [
     ["reset", during(OUTAGE_MS, ALL, "reset")],
     ["half open", during(OUTAGE_MS, ALL, "halfOpen")],
 ]) {
-    describe(`every link ${name}`, () => {
-        it("closed: no window is over", () =>
-            inScenario({ policy: "closed", linked: true }, fault, async (result) => {
-                await result.holds(0);
+    scenario(`every link ${name}`, { linked: true }, fault, {
+        closed: {
+            "no window is over": async (result) => {
+                await result.holds();
                 result.refusedAlone(ALL);
                 result.serviceIsNormal();
-            }));
-
-        it("local: at most C and the shares of all", () =>
-            inScenario({ policy: "local", linked: true }, fault, async (result) => {
-                await result.holds(NODES);
+            },
+        },
+        local: {
+            "at most C and the shares of all": async (result) => {
+                await result.holds(() => ALL.length);
                 result.wentOnAlone(ALL);
                 result.serviceIsNormal();
-            }));
+            },
+        },
     });
 }
 
-describe("every link slow, and quicker than the time-out", () => {
-    it("is no fault: nobody is refused, no window is over", () =>
-        inScenario(
-            { policy: "closed", linked: true },
-            during(2000, ALL, "slow", 100),
-            async (result) => {
-                await result.holds(0);
-                assert.deepEqual(Result.statuses(result.answers), [200, 429]);
+scenario(
+    "every link slow, and quicker than the time-out",
+    { linked: true },
+    during(2000, ALL, "slow", 100),
+    {
+        closed: {
+            "is no fault: nobody is refused, no window is over": async (result) => {
+                await result.holds();
+                assert.deepEqual(statuses(result.answers), [200, 429]);
                 assert.deepEqual(result.alone, [0, 0, 0, 0]);
                 result.serviceIsNormal();
             },
-        ));
-});
+        },
+    },
+);
 
-describe("one node cut off while the others work", () => {
-    const fault = during(OUTAGE_MS, [0], "halfOpen");
-
-    /** The others notice nothing. */
-    function othersWork(result) {
-        const others = result.answers.filter(({ node }) => node !== 0);
-        assert.deepEqual(Result.statuses(others), [200, 429]);
-        assert.deepEqual(result.alone.slice(1), [0, 0, 0]);
-    }
-
-    it("closed: no window is over", () =>
-        inScenario({ policy: "closed", linked: true }, fault, async (result) => {
-            await result.holds(0);
-            result.refusedAlone([0]);
-            othersWork(result);
-            result.serviceIsNormal();
-        }));
-
-    it("local: at most C and its share", () =>
-        inScenario({ policy: "local", linked: true }, fault, async (result) => {
-            await result.holds(1);
-            result.wentOnAlone([0]);
-            othersWork(result);
-            result.serviceIsNormal();
-        }));
-});
+scenario(
+    "one machine cut off while the others work",
+    { linked: true },
+    during(OUTAGE_MS, [0], "halfOpen"),
+    {
+        closed: {
+            "no window is over": async (result) => {
+                await result.holds();
+                result.refusedAlone([0]);
+                result.othersWork(0);
+                result.serviceIsNormal();
+            },
+        },
+        local: {
+            "at most C and its share": async (result) => {
+                await result.holds(() => 1);
+                result.wentOnAlone([0]);
+                result.othersWork(0);
+                result.serviceIsNormal();
+            },
+        },
+    },
+);

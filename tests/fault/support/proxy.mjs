@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link to a Redis on which things go wrong: TCP on one side, the server's socket on the other.
+// A link to a Redis on which things go wrong.
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
@@ -8,19 +8,19 @@ import { connect, createServer } from "node:net";
  * changes, then all of it; reset: connections end with RST, also new ones; halfOpen: bytes are lost
  * and nobody is told; the connections of that time stay so for ever, new ones follow the mode. */
 export class Link {
-    static async to(socketPath) {
-        const link = new Link(socketPath);
-        link.server.listen(0, "127.0.0.1");
+    /** @param {number} port of the server on 127.0.0.1, and of the link on `host` */
+    static async to(port, host) {
+        const link = new Link(port);
+        link.server.listen(port, host);
         await once(link.server, "listening");
-        link.url = `redis://127.0.0.1:${link.server.address().port}`;
         return link;
     }
 
-    constructor(socketPath) {
+    constructor(port) {
         this.mode = "pass";
         this.delayMs = 0;
         this.connections = new Set();
-        this.server = createServer((near) => this.#accept(near, connect(socketPath)));
+        this.server = createServer((near) => this.#accept(near, connect(port, "127.0.0.1")));
     }
 
     set(mode, delayMs = 0) {

@@ -8,7 +8,7 @@ import { Program, run, temporaryFolder } from "./process.mjs";
 import { eventually } from "./wait.mjs";
 
 /** A port that the kernel chose and that is free again. */
-async function freePort() {
+export async function freePort() {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address();
