@@ -133,8 +133,9 @@ static struct weir_str text_field(const redisReply *list, const char *name)
     return value == NULL ? weir_str("", 0) : text_of(value);
 }
 
-/* Of CLUSTER SHARDS. The endpoint is what the node wants to be called by: "" or nothing (it was told
- * `unknown-endpoint`) by the name at which it was asked, as in a MOVED; "?" when it has no name. */
+/* Of CLUSTER SHARDS. The endpoint is what the node wants to be called by: "" or nothing (it was
+ * told `unknown-endpoint`) by the name at which it was asked, as in a MOVED; "?" when it has no
+ * name. */
 static bool read_node(const redisReply *node, const struct weir_redis_host *asked, bool tls,
                       struct weir_redis_host *ret_host)
 {
