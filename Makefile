@@ -9,7 +9,7 @@ run:           ## a node on 127.0.0.1:8000 and a curl line to try
 	@scripts/run
 test:          ## every test, and how many passed and failed
 	@scripts/test
-fault:         ## kills, cuts off and stops real processes under load (4 min)
+fault:         ## kills, cuts off and stops real processes under load (6 min)
 	@scripts/fault
 demo:          ## four nodes, Redis, HAProxy and the reference load
 	@scripts/demo

@@ -116,13 +116,13 @@ export class Load {
 
 /** `weir load` on one node: chat requests of one key at an even rate, whatever the answers are. */
 export class EvenLoad {
-    /** @param {{port: number, key: string, secret: string, rate: number, path: string}} options
-     * path: where its record goes */
-    constructor({ port, key, secret, rate, path }) {
+    /** @param {{port: number, key: string, secret: string, rate: number, clients?: number,
+     * path: string}} options path: where its record goes */
+    constructor({ port, key, secret, rate, clients = 8, path }) {
         this.path = path;
         this.program = new Program(WEIR, [
             ...["load", "--target", `http://127.0.0.1:${port}`, "--keys", secret],
-            ...["--key-ids", key, "--clients", "8", "--rate", `${rate}`, "--duration", "60"],
+            ...["--key-ids", key, "--clients", `${clients}`, "--rate", `${rate}`, "--duration", "60"],
             ...["--prompt-tokens", "1", "--max-tokens", "1", "--record", path],
         ]);
     }

@@ -12,7 +12,7 @@ import { Link } from "./proxy.mjs";
 export const MACHINES = 4;
 export const ALL = [0, 1, 2, 3];
 /** lease or exact: how nodes decide. */
-const MODE = process.env.WEIR_FAULT_MODE ?? "lease";
+export const MODE = process.env.WEIR_FAULT_MODE ?? "lease";
 
 /** In a window; what the load asks for exceeds all of it. Of `even`, tokens are settled to less than
  * they reserve; `quick` is used so fast that nodes hold leases. */
@@ -94,11 +94,16 @@ class Group {
 
     begin() {
         this.load.start();
+        ALL.forEach((machine) => this.askEvenly(machine, { rate: QUICK_RATE }));
+    }
+
+    /** Requests of the quick key. */
+    askEvenly(machine, options) {
         const { id } = this.quick;
-        this.even = this.nodes.map(({ port }, machine) => {
-            const path = join(this.world.folder.path, `${this.policy}-${machine}.jsonl`);
-            return new EvenLoad({ port, key: id, secret: `sk-test-${id}`, rate: QUICK_RATE, path });
-        });
+        const path = join(this.world.folder.path, `${this.policy}-${this.even.length}.jsonl`);
+        const { port } = this.nodes[machine];
+        const client = { port, key: id, secret: `sk-test-${id}`, path };
+        this.even.push(new EvenLoad({ ...client, ...options }));
     }
 
     /** From now on more is asked for than the quick key's plan allows. */
@@ -116,13 +121,16 @@ class Group {
     }
 
     /** Decisions without the store that each node made. */
-    async alone() {
+    alone() {
+        return this.count("weir_store_failure_decisions_total");
+    }
+
+    /** What each node's metric says, all of its labels together. */
+    async count(metric) {
         const pages = this.nodes.map((node) => node.ask("GET", "/metrics"));
+        const row = new RegExp(`^${metric}(?:\\{[^}]*\\})? (\\d+)$`, "gm");
         return (await Promise.all(pages)).map(({ text }) =>
-            [...text.matchAll(/^weir_store_failure_decisions_total\{[^}]*\} (\d+)$/gm)].reduce(
-                (sum, [, count]) => sum + Number(count),
-                0,
-            ),
+            [...text.matchAll(row)].reduce((sum, [, count]) => sum + Number(count), 0),
         );
     }
 }
