@@ -126,6 +126,17 @@ static uint64_t store_sum(const struct weir_service_group *g, size_t offset)
 
 #define STORE_SUM(group, field) store_sum((group), offsetof(struct weir_store_stats, field))
 
+/* Of a cluster's shards, and of workers, whoever heard last of most. */
+static uint64_t nodes_alive(const struct weir_service_group *g)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        uint64_t nodes = LOAD(g->service[i]->store->stats.nodes);
+        most = nodes > most ? nodes : most;
+    }
+    return most;
+}
+
 static void store(struct weir_buf *b, const struct weir_service_group *g)
 {
     uint64_t up = STORE_SUM(g, up);
@@ -147,6 +158,14 @@ static void store(struct weir_buf *b, const struct weir_service_group *g)
         STORE_SUM(g, remembered_denials));
     one(b, "weir_lease_returns_total", "counter", "Leases of which a rest went back to the store.",
         STORE_SUM(g, lease_returns));
+    one(b, "weir_store_primaries_entered_total", "counter",
+        "Redis primaries that this node went over to, the first included.",
+        STORE_SUM(g, primaries_entered));
+    one(b, "weir_store_charged_again_total", "counter",
+        "Subjects charged again at a new primary, or after local decisions.",
+        STORE_SUM(g, charged_again));
+    one(b, "weir_store_nodes", "gauge", "Nodes alive, as the store counted them last.",
+        nodes_alive(g));
     family(b, "weir_store_failure_decisions_total", "counter",
            "Decisions taken without the store, by the policy on_store_failure.");
     weir_buf_printf(b,

@@ -296,6 +296,14 @@ void weir_holding_lapse(struct weir_holding *h)
     h->lease = (struct weir_lease){0};
 }
 
+void weir_holding_drop(struct weir_holding *h)
+{
+    forget(h);
+    h->lease = (struct weir_lease){0};
+    h->backs = 0;
+    h->primary = NULL;
+}
+
 bool weir_holding_has_news(const struct weir_holding *h)
 {
     return h->waiting != NULL || h->backs > 0 || !weir_amounts_none(&h->debt);

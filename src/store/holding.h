@@ -17,6 +17,8 @@ enum {
     WEIR_HOLDING_REMEMBER_US = 100000, /* a denial, and never longer than its step */
 };
 
+struct weir_primary;
+
 struct weir_holding {
     struct weir_holding *_next;                /* in its bucket */
     struct weir_holding *_due_next, **_due_at; /* in the wheel of those that have something to do */
@@ -29,6 +31,8 @@ struct weir_holding {
     bool in_flight, in_turn;
     unsigned meters; /* that a limit counts, a bit for each */
     uint64_t life_us;
+    /* the store's server that answered last; what is held counts there, and nowhere else */
+    const struct weir_primary *primary;
     struct weir_lease lease;
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];
@@ -70,6 +74,9 @@ bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
                             const struct weir_amounts *less);
 /* The lease is over: what is left of it goes back with the next call. */
 void weir_holding_lapse(struct weir_holding *h);
+/* The server that it is from is no store any more: neither used nor given back, the denial
+ * forgotten. What is owed stays. */
+void weir_holding_drop(struct weir_holding *h);
 /* Use beyond a reservation, which the next call charges whether it fits or not. */
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
 /* Whether there is something to tell the store. */

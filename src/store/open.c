@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "limit/window.h"
 #include "store/embedded_store.h"
 #include "store/redis_store.h"
 #include "store/shared.h"
@@ -25,6 +26,19 @@ static enum weir_err reserve(void *table, const struct weir_subject *subject)
     return weir_embedded_reserve(table, subject);
 }
 
+static bool is_held(void *table, const struct weir_subject *subject)
+{
+    uint8_t bytes[WEIR_VALUE_MAX];
+    return weir_embedded_copy(table, subject, bytes, sizeof(bytes)) > 0;
+}
+
+static enum weir_err redis_shared_new(const struct weir_config *config, struct weir_store_shared *s)
+{
+    WEIR_TRY(shares_new(config, s));
+    WEIR_TRY(weir_roll_new(config->max_subjects, is_held, s->table, &s->roll));
+    return weir_primaries_new(config->redis_seeds.kind != WEIR_REDIS_CLUSTER, &s->primaries);
+}
+
 enum weir_err weir_store_shared_new(const struct weir_config *config,
                                     struct weir_store_shared **ret_shared)
 {
@@ -32,6 +46,7 @@ enum weir_err weir_store_shared_new(const struct weir_config *config,
     if (s == NULL) {
         return WEIR_ERR_NOMEM;
     }
+    weir_marks_init(&s->marks);
     const struct weir_embedded_opts opts = {.max_subjects = config->max_subjects};
     enum weir_err err = weir_embedded_new(&opts, &s->table);
     if (err == WEIR_OK) {
@@ -42,7 +57,7 @@ enum weir_err weir_store_shared_new(const struct weir_config *config,
                                (uint64_t)config->reservation_ttl_s * 1000000, &s->settled);
     }
     if (err == WEIR_OK && config->store == WEIR_STORE_REDIS) {
-        err = shares_new(config, s);
+        err = redis_shared_new(config, s);
     }
     if (err != WEIR_OK) {
         weir_store_shared_free(s);
@@ -62,6 +77,9 @@ void weir_store_shared_free(struct weir_store_shared *shared)
     weir_embedded_free(shared->table);
     weir_settled_free(shared->settled);
     weir_free(shared->share);
+    weir_primaries_free(shared->primaries);
+    weir_roll_free(shared->roll);
+    weir_marks_deinit(&shared->marks);
     weir_free(shared);
 }
 

@@ -46,7 +46,8 @@ enum weir_err weir_redis_store_check(const struct weir_config *config, char *ret
         snprintf(ret_text, text_size, "store: the kernel gives no event loop");
         return WEIR_ERR_IO;
     }
-    enum weir_err err = weir_redis_shards_open(&check.loop, config, &owner, &check.shards, text);
+    enum weir_err err =
+        weir_redis_shards_open(&check.loop, config, &owner, NULL, &check.shards, text);
     if (err == WEIR_OK) {
         weir_loop_run(&check.loop);
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_internal.h - one worker's handle on Redis, as its parts share it. Private to store.
  *   redis_store.c   one request to a call, settlements, the connection's news
- *   redis_lease.c   mode: lease (docs/design/leases.md) */
+ *   redis_local.c   decisions without Redis, and on the way back
+ *   redis_lease.c   mode: lease (docs/design/leases.md)
+ *   redis_over.c    going over to new primaries, beats, reports */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
 #define WEIR_STORE_REDIS_INTERNAL_H
 
@@ -10,6 +12,7 @@
 #include "base/rand.h"
 #include "store/holdings.h"
 #include "store/redis/shards.h"
+#include "store/redis_over.h"
 #include "store/redis_store.h"
 
 /* What a command is, and what its pointer is about. */
@@ -18,6 +21,14 @@ enum what {
     SETTLE,           /* struct weir_settle; somebody waits for it */
     SETTLE_UNWATCHED, /* nobody does */
     LEASE,            /* struct weir_holding */
+    TAKE_BOTH,        /* struct weir_call; it was taken from the share as well */
+    /* about one shard, struct redis_over */
+    ENTER = WEIR_REDIS_STAYS,
+    MERGE,
+    LOOK,
+    BEAT,
+    BEAT_ACCEPT,
+    LEAVE,
 };
 
 /* Looks at what is due; its handle outlives the store until libuv has closed it. */
@@ -43,6 +54,8 @@ struct redis_store {
     struct weir_holding *turn_first, **turn_last; /* call at the end of the turn */
     struct weir_turn_end turn;
     struct lease_timer *timer;
+    struct redis_over *over; /* by number of the shard */
+    struct lease_timer *over_timer;
     bool *alive; /* of whoever calls others back: false when they have closed the store */
 };
 
@@ -65,22 +78,45 @@ struct weir_clock_rule *redis_clock_of(struct redis_store *self,
                                        const struct weir_subject *subject);
 /* The time of the subject's shard as this node sees it: what the table goes by. */
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject);
-/* The connection that has all of them; NULL: nobody has, or they are in several slots, which one
- * script cannot charge. */
+/* The connection that has all of them, and the way their requests go; NULL where that is
+ * REDIS_WAY_NONE, as where they are in several slots, which one script cannot charge. */
 struct weir_redis_conn *redis_conn_of(struct redis_store *self,
-                                      const struct weir_subject *const *subject, unsigned subjects);
+                                      const struct weir_subject *const *subject, unsigned subjects,
+                                      enum redis_way *ret_way);
 /* Makes the reservation of a call that is allowed. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
+enum redis_told {
+    REDIS_TOLD,         /* call->decision is the store's; what it allows is recorded */
+    REDIS_TOLD_NO_ROOM, /* it is allowed, and there is no room for the record */
+    REDIS_TOLD_NOTHING, /* no answer, or none that counts; call->decision is as it was */
+};
+/* What an answer says to a call that redis_send_take sent. */
+enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call,
+                                const redisReply *reply, uint64_t sent_us);
+/* False: it was not sent. */
+bool redis_send_take(struct redis_store *self, struct weir_redis_conn *conn, struct weir_call *call,
+                     enum what what);
 /* With a call of its own. */
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
-/* By on_store_failure. */
-void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
-void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
-                    unsigned subjects, const struct weir_amounts *a, uint64_t at_us);
+/* Writes down what Redis granted. False: there is no room for that, and it must not be used. */
+WEIR_MUSTCHECK bool redis_remember(struct redis_store *self,
+                                   const struct weir_subject *const *subject, unsigned subjects,
+                                   const struct weir_amounts *a, uint64_t at_us);
 void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
 /* What an answer says of the shard's clock, and that there was one. */
 void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
                     uint64_t now_us, uint64_t clock_us);
+
+/* ---- redis_local.c ---- */
+
+/* By on_store_failure. */
+void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
+/* With a call of its own, if it fits this node's share, too. */
+enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call,
+                              struct weir_redis_conn *conn);
+void redis_both_answered(struct redis_store *self, struct weir_call *call, const redisReply *reply,
+                         uint64_t sent_us);
+void redis_both_lost(struct redis_store *self, struct weir_call *call);
 
 /* ---- redis_lease.c ---- */
 

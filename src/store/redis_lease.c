@@ -104,6 +104,14 @@ static bool decide_all_without_store(struct redis_store *self, struct weir_call 
 
 /* ---- the call ---- */
 
+/* What is from a primary that was left is worth nothing any more (rule 12). */
+static void drop_if_left(struct weir_holding *h)
+{
+    if (h->primary != NULL && weir_primary_state(h->primary) == WEIR_PRIMARY_LEFT) {
+        weir_holding_drop(h);
+    }
+}
+
 /* The rest of a lease goes back, in this node's own record too. */
 static void lapse(struct redis_store *self, struct weir_holding *h)
 {
@@ -113,14 +121,12 @@ static void lapse(struct redis_store *self, struct weir_holding *h)
     }
     weir_holding_lapse(h);
     redis_count(&self->base.stats.lease_returns, 1);
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL) {
-        const struct weir_amounts nothing = {0};
-        uint64_t debt;
-        enum weir_err err = weir_embedded_settle(self->shared->table, h->named, h->subjects,
-                                                 lease.at_us, &lease.left, &nothing,
-                                                 redis_store_now_us(self, h->named[0]), &debt);
-        (void)err; /* lower only: needs no memory */
-    }
+    const struct weir_amounts nothing = {0};
+    uint64_t debt;
+    enum weir_err err =
+        weir_embedded_settle(self->shared->table, h->named, h->subjects, lease.at_us, &lease.left,
+                             &nothing, redis_store_now_us(self, h->named[0]), &debt);
+    (void)err; /* lower only: needs no memory */
 }
 
 /* False: nothing was sent. */
@@ -162,6 +168,42 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
     return true;
 }
 
+/* On the way back each goes by itself. */
+static bool take_both_all(struct redis_store *self, struct weir_redis_conn *conn,
+                          struct weir_call *first)
+{
+    struct weir_call *decided = NULL, **end = &decided;
+    for (struct weir_call *call = first, *next; call != NULL; call = next) {
+        next = call->next;
+        if (redis_take_both(self, call, conn) == WEIR_OK) {
+            *end = call;
+            end = &call->next;
+        }
+    }
+    *end = NULL;
+    return finish(self, decided);
+}
+
+/* False: the store was closed. */
+static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
+{
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, h->named, h->subjects, &way);
+    if (conn != NULL && weir_redis_conn_in_flight(conn) >= FLIGHTS_MAX) {
+        append_turn(self, h);
+        return true;
+    }
+    drop_if_left(h);
+    bool alone = way == REDIS_WAY_BOTH && h->waiting != NULL;
+    uint64_t now_us = weir_clock_us();
+    if (!alone && send_call(self, conn, h, now_us)) {
+        return true;
+    }
+    struct weir_call *first = unwait(h, UINT32_MAX);
+    watch(self, h, now_us); /* what goes back waits */
+    return alone ? take_both_all(self, conn, first) : decide_all_without_store(self, first);
+}
+
 /* Those of a shard that has enough under way wait for its answers, and hold up no other. */
 static void run_turn(struct weir_turn_end *turn)
 {
@@ -170,18 +212,10 @@ static void run_turn(struct weir_turn_end *turn)
     self->turn_first = NULL;
     self->turn_last = &self->turn_first;
     while ((h = all) != NULL) {
-        uint64_t now_us = weir_clock_us();
-        struct weir_redis_conn *conn = redis_conn_of(self, h->named, h->subjects);
         all = h->_turn_next;
         h->in_turn = false;
-        if (conn != NULL && weir_redis_conn_in_flight(conn) >= FLIGHTS_MAX) {
-            append_turn(self, h);
-        } else if (!send_call(self, conn, h, now_us)) {
-            struct weir_call *first = unwait(h, UINT32_MAX);
-            watch(self, h, now_us); /* what goes back waits */
-            if (!decide_all_without_store(self, first)) {
-                return;
-            }
+        if (!call_or_decide(self, h)) {
+            return;
         }
     }
 }
@@ -191,6 +225,7 @@ static void on_timer(uv_timer_t *uv)
     struct redis_store *self = ((struct lease_timer *)uv)->store;
     uint64_t now_us = weir_clock_us();
     for (struct weir_holding *h; (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
+        drop_if_left(h);
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
@@ -214,6 +249,7 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     if (h == NULL) { /* no place, or no memory */
         return redis_take_alone(self, call);
     }
+    drop_if_left(h);
     call->outcome = WEIR_OUTCOME_DECIDED;
     switch (weir_holding_ask(
         h, call->now_us,
@@ -229,8 +265,12 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     case WEIR_HELD_ASK_STORE:
         break;
     }
-    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
-    if (conn == NULL || !weir_redis_conn_is_up(conn)) {
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
+    if (way == REDIS_WAY_BOTH) {
+        return redis_take_both(self, call, conn);
+    }
+    if (way == REDIS_WAY_NONE || !weir_redis_conn_is_up(conn)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
@@ -285,9 +325,10 @@ static void decide_allowed(struct redis_store *self, struct weir_holding *h, str
     redis_grant(self, call, redis_granted_epoch(self));
 }
 
-/* Decides what was asked. */
+/* Decides what was asked. `kept`: what was granted is recorded; else it is not used. */
 static void decide_flying(struct redis_store *self, struct weir_holding *h,
-                          const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us)
+                          const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us,
+                          bool kept)
 {
     if (g->all) {
         h->denied_until_us = 0;
@@ -295,13 +336,15 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
     } else {
         remember_denial(h, g, now_us);
     }
-    struct weir_amounts granted = sum_granted(h, g);
-    redis_remember(self, h->named, h->subjects, &granted, g->at_us);
-    h->lease =
-        (struct weir_lease){.at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
+    if (kept) {
+        h->lease = (struct weir_lease){
+            .at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
+    }
     unsigned i = 0;
     for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
-        if (g->mask[i] == '1') {
+        if (g->mask[i] == '1' && !kept) {
+            call->outcome = WEIR_OUTCOME_FULL;
+        } else if (g->mask[i] == '1') {
             decide_allowed(self, h, call, g);
         } else {
             decide_denied(h, call, g);
@@ -346,8 +389,16 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
     bool decided = weir_redis_answer_granted(reply, h->named, h->subjects, h->flights, &g);
     if (decided) {
         redis_answered(self, h->named[0], sent_us, now_us, g.clock_us);
-        if (h->flights > 0) {
-            decide_flying(self, h, &g, sent_us, now_us);
+        struct weir_amounts granted = sum_granted(h, &g);
+        bool kept = redis_remember(self, h->named, h->subjects, &granted, g.at_us);
+        const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
+        decided = by != NULL; /* else it is as if it had been lost */
+        if (decided) {
+            drop_if_left(h);
+            h->primary = by;
+        }
+        if (decided && h->flights > 0) {
+            decide_flying(self, h, &g, sent_us, now_us, kept);
         }
     } else {
         redis_count(&self->base.stats.errors, 1);
@@ -373,6 +424,9 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     struct weir_holding *h =
         weir_holdings_get(&self->holdings, settle->subject, settle->subjects, settle->now_us);
     weir_amounts_settle(&r->reserved, &settle->used, &less, &more);
+    if (h != NULL) {
+        drop_if_left(h);
+    }
     if (h == NULL || !weir_holding_give_back(h, r->at_us, &less)) {
         return false;
     }
@@ -420,7 +474,8 @@ static void give_all_back(struct redis_store *self)
             lapse(self, h);
             if (weir_holding_has_news(h)) {
                 /* as far as its connection takes it: else it counts until its window is over */
-                (void)send_call(self, redis_conn_of(self, h->named, h->subjects), h, now_us);
+                enum redis_way way;
+                (void)send_call(self, redis_conn_of(self, h->named, h->subjects, &way), h, now_us);
             }
         }
     }

@@ -33,10 +33,12 @@ uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject 
 }
 
 struct weir_redis_conn *redis_conn_of(struct redis_store *self,
-                                      const struct weir_subject *const *subject, unsigned subjects)
+                                      const struct weir_subject *const *subject, unsigned subjects,
+                                      enum redis_way *ret_way)
 {
     char first[WEIR_REDIS_KEY_MAX], other[WEIR_REDIS_KEY_MAX];
     struct weir_str key = weir_redis_key(subject[0], first);
+    *ret_way = REDIS_WAY_NONE;
     for (unsigned i = 1; i < subjects; i++) {
         uint32_t held;
         if (!weir_redis_shards_apart(self->shards, key, weir_redis_key(subject[i], other))) {
@@ -49,10 +51,12 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
         }
         return NULL;
     }
-    return weir_redis_shards_conn(self->shards, key);
+    struct weir_redis_shard *shard = weir_redis_shards_at(self->shards, key);
+    *ret_way = redis_over_way(self, shard, key);
+    return *ret_way == REDIS_WAY_NONE ? NULL : weir_redis_shard_conn(shard);
 }
 
-/* ---- without the store ---- */
+/* ---- taking ---- */
 
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
@@ -66,89 +70,35 @@ void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoc
     }
 }
 
-/* Whether no limit is smaller than what is asked. */
-static bool can_pass(const struct weir_call *call)
+bool redis_send_take(struct redis_store *self, struct weir_redis_conn *conn, struct weir_call *call,
+                     enum what what)
 {
-    for (unsigned i = 0; i < call->subjects; i++) {
-        const struct weir_plan *plan = call->subject[i]->plan;
-        for (unsigned k = 0; k < plan->windows; k++) {
-            const struct weir_window_spec *w = &plan->window[k];
-            for (unsigned m = 0; m < w->meters; m++) {
-                if (call->amounts.of[w->meter[m]] > w->capacity[m]) {
-                    return false;
-                }
-            }
-        }
-    }
-    return true;
-}
-
-/* From this node's fair share, less what it was granted before. What is larger than the share alone
- * may pass when Redis is back: by the moment named here that was tried. */
-static void decide_local(struct redis_store *self, struct weir_call *call)
-{
-    struct weir_subject share[WEIR_SUBJECTS_MAX];
-    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
-    for (unsigned i = 0; i < call->subjects; i++) {
-        share[i] = *call->subject[i];
-        share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
-        subject[i] = &share[i];
-    }
-    enum weir_err err =
-        weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
-                           redis_store_now_us(self, subject[0]), &call->decision);
-    if (err != WEIR_OK) {
-        call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
-        redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
-        return;
-    }
-    if (!call->decision.allowed && call->decision.retry_after_us == WEIR_RETRY_NEVER &&
-        can_pass(call)) {
-        call->decision.retry_after_us = (uint64_t)WEIR_REDIS_BACK_OFF_MAX_MS * 1000;
-    }
-    call->outcome = WEIR_OUTCOME_DECIDED;
-    redis_count(&self->base.stats.local_decisions, 1);
-    redis_grant(self, call, self->shared->epoch);
-}
-
-void redis_decide_without_store(struct redis_store *self, struct weir_call *call)
-{
-    call->local = true;
-    switch (self->config->on_store_failure) {
-    case WEIR_FAIL_LOCAL:
-        decide_local(self, call);
-        break;
-    case WEIR_FAIL_CLOSED:
-        call->outcome = WEIR_OUTCOME_UNAVAILABLE;
-        redis_count(&self->base.stats.closed_decisions, 1);
-        break;
-    case WEIR_FAIL_OPEN:
-        weir_decision_begin(&call->decision, redis_store_now_us(self, call->subject[0]));
-        call->outcome = WEIR_OUTCOME_DECIDED;
-        redis_count(&self->base.stats.open_decisions, 1);
-        break;
-    }
-}
-
-/* ---- taking ---- */
-
-enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
-{
-    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
     struct weir_buf *out = weir_redis_conn_begin(conn);
-    if (out == NULL) {
-        redis_decide_without_store(self, call);
-        return WEIR_OK;
-    }
     const struct weir_redis_charge charge = {
         .subject = call->subject,
         .subjects = call->subjects,
         .clock = weir_clock_rule_bounds(redis_clock_of(self, call->subject[0]), call->now_us),
         .amounts = call->amounts,
     };
+    if (out == NULL) {
+        return false;
+    }
     weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(conn, TAKE, call, call->now_us)) {
+    if (!weir_redis_conn_end(conn, (uint8_t)what, call, call->now_us)) {
         redis_count(&self->base.stats.errors, 1);
+        return false;
+    }
+    return true;
+}
+
+enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
+{
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
+    if (way == REDIS_WAY_BOTH && !weir_amounts_none(&call->amounts)) {
+        return redis_take_both(self, call, conn);
+    }
+    if (!redis_send_take(self, conn, call, TAKE)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
@@ -166,17 +116,18 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     return redis_take_alone(self, call);
 }
 
-/* Writes down what Redis granted. A subject for which the table has no place (never a configured
- * key: theirs are reserved) is not known to `local` later. Should it then find a place it gets the
- * whole share: all nodes together still no more than the capacity, so 2 C at most with what Redis
- * granted. */
-void redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
+bool redis_remember(struct redis_store *self, const struct weir_subject *const *subject,
                     unsigned subjects, const struct weir_amounts *a, uint64_t at_us)
 {
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL && !weir_amounts_none(a)) {
-        enum weir_err err = weir_embedded_record(self->shared->table, subject, subjects, a, at_us);
-        (void)err;
+    if (weir_amounts_none(a)) {
+        return true;
     }
+    for (unsigned i = 0; i < subjects; i++) {
+        if (!weir_roll_add(self->shared->roll, subject[i])) {
+            return false;
+        }
+    }
+    return weir_embedded_record(self->shared->table, subject, subjects, a, at_us) == WEIR_OK;
 }
 
 /* What an answer says of the store's clock, and that there was one. */
@@ -190,22 +141,44 @@ void redis_answered(struct redis_store *self, const struct weir_subject *subject
     weir_hist_add(&self->base.stats.round_trip, (now_us - sent_us) * 1000);
 }
 
+enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call,
+                                const redisReply *reply, uint64_t sent_us)
+{
+    uint64_t now_us = weir_clock_us(), clock_us;
+    struct weir_decision d;
+    if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts, &d,
+                                    &clock_us)) {
+        redis_count(&self->base.stats.errors, 1);
+        return REDIS_TOLD_NOTHING;
+    }
+    redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
+    bool kept =
+        !d.allowed || redis_remember(self, call->subject, call->subjects, &call->amounts, d.at_us);
+    if (redis_over_granted_by(self, sent_us, now_us) == NULL) { /* only now: it is recorded */
+        return REDIS_TOLD_NOTHING;
+    }
+    if (!kept) {
+        redis_count(&self->base.stats.subjects_refused, 1);
+        return REDIS_TOLD_NO_ROOM;
+    }
+    call->decision = d;
+    return REDIS_TOLD;
+}
+
 static void on_take(struct redis_store *self, struct weir_call *call, const redisReply *reply,
                     uint64_t sent_us)
 {
-    uint64_t now_us = weir_clock_us(), clock_us;
-    if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts,
-                                    &call->decision, &clock_us)) {
-        redis_count(&self->base.stats.errors, 1);
-        redis_decide_without_store(self, call);
-    } else {
-        redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
+    switch (redis_read_take(self, call, reply, sent_us)) {
+    case REDIS_TOLD:
         call->outcome = WEIR_OUTCOME_DECIDED;
         redis_grant(self, call, redis_granted_epoch(self));
-        if (call->decision.allowed) {
-            redis_remember(self, call->subject, call->subjects, &call->amounts,
-                           call->decision.at_us);
-        }
+        break;
+    case REDIS_TOLD_NO_ROOM:
+        call->outcome = WEIR_OUTCOME_FULL;
+        break;
+    case REDIS_TOLD_NOTHING:
+        redis_decide_without_store(self, call);
+        break;
     }
     call->done(call);
 }
@@ -217,8 +190,7 @@ void redis_settle_copy(struct redis_store *self, const struct weir_settle *settl
 {
     const struct weir_reservation *r = &settle->reservation;
     uint64_t debt;
-    if (self->config->on_store_failure == WEIR_FAIL_LOCAL &&
-        r->epoch == redis_granted_epoch(self)) {
+    if (r->epoch == redis_granted_epoch(self)) {
         enum weir_err err = weir_embedded_settle(
             self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
             &settle->used, redis_store_now_us(self, settle->subject[0]), &debt);
@@ -240,7 +212,8 @@ static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settl
 static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
-    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects);
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects, &way);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return settle_not_sent(self, settle);
@@ -370,6 +343,23 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     case LEASE:
         redis_lease_answered(self, ptr, reply, sent_us);
         break;
+    case TAKE_BOTH:
+        redis_both_answered(self, ptr, reply, sent_us);
+        break;
+    case ENTER:
+        redis_over_entered(ptr, reply);
+        break;
+    case MERGE:
+        redis_over_merged(ptr, reply);
+        break;
+    case LOOK:
+        return redis_over_looked(ptr, reply);
+    case BEAT:
+    case BEAT_ACCEPT:
+        redis_over_beaten(ptr, reply, what == BEAT_ACCEPT);
+        break;
+    case LEAVE:
+        break;
     case SETTLE_UNWATCHED:
         redis_count(reply->type == REDIS_REPLY_ERROR ? &self->base.stats.errors
                                                      : &self->base.stats.round_trips,
@@ -395,6 +385,10 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         settle->done(settle);
     } else if (what == LEASE) {
         redis_lease_lost(self, ptr);
+    } else if (what == TAKE_BOTH) {
+        redis_both_lost(self, ptr);
+    } else if (what == ENTER || what == MERGE) {
+        redis_over_lost(ptr, what == ENTER);
     }
 }
 
@@ -423,12 +417,18 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
     atomic_store_explicit(&self->base.stats.up, 0, memory_order_relaxed);
 }
 
+static void on_shard(void *ctx, struct weir_redis_shard *shard, bool up)
+{
+    redis_over_shard(ctx, shard, up);
+}
+
 /* ---- the handle ---- */
 
 static bool ready(const struct weir_store *s)
 {
     const struct redis_store *self = (const struct redis_store *)s;
-    return weir_redis_shards_are_up(self->shards) && weir_clock_us() >= self->refused_until_us;
+    return weir_redis_shards_are_up(self->shards) && redis_over_is_open(self) &&
+           weir_clock_us() >= self->refused_until_us;
 }
 
 static uint64_t subjects(const struct weir_store *s)
@@ -440,7 +440,9 @@ static void close_store(struct weir_store *s)
 {
     struct redis_store *self = self_of(s);
     redis_leases_close(self);
+    redis_over_close(self);
     weir_redis_shards_close(self->shards);
+    redis_over_free(self);
     weir_free(self);
 }
 
@@ -477,13 +479,18 @@ enum weir_err weir_redis_store_open(const struct weir_config *config, struct wei
     char text[WEIR_REDIS_TLS_TEXT];
     enum weir_err err = redis_leases_open(self, loop);
     if (err == WEIR_OK) {
-        err = weir_redis_shards_open(loop, config, &owner, &self->shards, text);
+        err = redis_over_open(self);
+    }
+    if (err == WEIR_OK) {
+        err = weir_redis_shards_open(loop, config, &owner, on_shard, &self->shards, text);
     }
     if (err != WEIR_OK) {
         if (err == WEIR_ERR_INVALID) {
             weir_log(WEIR_LOG_ERROR, "store: %s", text);
         }
         redis_leases_close(self);
+        redis_over_close(self);
+        redis_over_free(self);
         weir_free(self);
         return err;
     }

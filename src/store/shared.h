@@ -5,6 +5,9 @@
 
 #include "store/embedded/embedded.h"
 #include "store/open.h"
+#include "store/redis/marks.h"
+#include "store/redis/primaries.h"
+#include "store/roll.h"
 #include "store/settled.h"
 
 struct weir_store_shared {
@@ -14,6 +17,10 @@ struct weir_store_shared {
      * process. No other process has the same. */
     uint64_t epoch;
     struct weir_plan *share; /* of each plan of the configuration; NULL for the embedded store */
+    /* with Redis: */
+    struct weir_primaries *primaries;
+    struct weir_roll *roll;  /* whose record the table has */
+    struct weir_marks marks; /* what the store has not been told */
 };
 
 #endif

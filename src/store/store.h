@@ -82,7 +82,10 @@ struct weir_store_stats {
     _Atomic uint64_t lease_returns;      /* leases of which a rest went back */
     _Atomic uint64_t clock_refusals;     /* answers whose time was not believed */
     _Atomic uint64_t debt_tokens;        /* tokens charged beyond a reservation */
-    _Atomic uint64_t up;                 /* 1 while the store is reachable */
+    _Atomic uint64_t primaries_entered;  /* gone over to, the first included */
+    _Atomic uint64_t charged_again; /* records of subjects sent to a new primary, or on return */
+    _Atomic uint64_t nodes;         /* alive, as the store last counted them */
+    _Atomic uint64_t up;            /* 1 while the store is reachable */
     struct weir_hist round_trip;
 };
 

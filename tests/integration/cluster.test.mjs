@@ -64,7 +64,7 @@ describe("four nodes", () => {
         redis = await Redis.start();
     });
     after(() => redis.stop());
-    beforeEach(() => redis.command("FLUSHALL"));
+    beforeEach(() => redis.empty());
     afterEach(() => Promise.all(nodes.map((node) => node.stop())));
 
     it("never admit more than the limit in any window, and admit all of it (1, 2)", async () => {

@@ -5,6 +5,7 @@
 #define WEIR_TESTS_SUPPORT_SCRIPT_H
 
 #include <hiredis/hiredis.h>
+#include <stdarg.h>
 
 #include "base/mem.h"
 #include "store/redis/command.h"
@@ -41,20 +42,47 @@ static inline int stop(void **state)
     return 0;
 }
 
-static inline redisReply *call(struct fixture *f, const struct weir_redis_charge *charge)
+/* Sends the command, frees its bytes, and gives the answer, which is no error. */
+static inline redisReply *answer_of(struct fixture *f, struct weir_buf *b)
 {
-    struct weir_buf b;
     void *reply = NULL;
-    weir_buf_init(&b, 1 << 20);
-    weir_redis_charge_command(&b, f->sha, charge);
-    redisAppendFormattedCommand(f->redis, b.data, b.len);
+    redisAppendFormattedCommand(f->redis, b->data, b->len);
     assert_int_equal(redisGetReply(f->redis, &reply), REDIS_OK);
-    weir_buf_deinit(&b);
+    weir_buf_deinit(b);
     redisReply *r = reply;
     if (r->type == REDIS_REPLY_ERROR) {
         fail_msg("%s", r->str);
     }
     return r;
+}
+
+static inline redisReply *call(struct fixture *f, const struct weir_redis_charge *charge)
+{
+    struct weir_buf b;
+    weir_buf_init(&b, 1 << 20);
+    weir_redis_charge_command(&b, f->sha, charge);
+    return answer_of(f, &b);
+}
+
+/* A command whose answer says nothing. */
+static inline void done(struct fixture *f, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    redisReply *r = redisvCommand(f->redis, format, args);
+    va_end(args);
+    assert_non_null(r);
+    assert_int_not_equal(r->type, REDIS_REPLY_ERROR);
+    freeReplyObject(r);
+}
+
+static inline long long number_of(struct fixture *f, const char *command)
+{
+    redisReply *r = redisCommand(f->redis, command);
+    assert_int_equal(r->type, REDIS_REPLY_INTEGER);
+    long long number = r->integer;
+    freeReplyObject(r);
+    return number;
 }
 
 static inline struct weir_clock_bounds exactly(uint64_t now_us)

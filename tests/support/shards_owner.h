@@ -86,7 +86,7 @@ static inline enum weir_err owner_try_open(struct shards_owner *o, const char *y
     assert_int_equal(weir_loop_init(&o->loop), WEIR_OK);
     uv_timer_init(&o->loop.uv, &o->wake);
     uv_timer_start(&o->wake, owner_wake, 5, 5);
-    return weir_redis_shards_open(&o->loop, o->config, &owner, &o->shards, o->text);
+    return weir_redis_shards_open(&o->loop, o->config, &owner, NULL, &o->shards, o->text);
 }
 
 /* A busy test machine must not look like an outage, unless `more` says so. */
@@ -131,7 +131,8 @@ static inline void owner_turn(struct shards_owner *o)
 static inline bool owner_send(struct shards_owner *o, const struct weir_str *word, unsigned words,
                               void *ptr)
 {
-    struct weir_redis_conn *conn = weir_redis_shards_conn(o->shards, word[1]);
+    struct weir_redis_shard *shard = weir_redis_shards_at(o->shards, word[1]);
+    struct weir_redis_conn *conn = shard == NULL ? NULL : weir_redis_shard_conn(shard);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return false;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/open.h"
+#include "store/redis/over.h"
 #include "support/redis_server.h"
 
 enum { CALLS = 1000, NODES = 4, WAIT_US = 8000000 };
@@ -67,6 +68,25 @@ static inline void server_start(struct fixture *f)
     assert_true(redis_server_start(&f->server, "noeviction"));
     f->redis = redisConnectUnix(f->server.socket);
     assert_int_equal(f->redis->err, 0);
+}
+
+static inline struct weir_redis_identity server_identity(struct fixture *f)
+{
+    struct weir_redis_identity id;
+    redisReply *info = redisCommand(f->redis, "INFO");
+    assert_non_null(info);
+    assert_true(weir_redis_identity_read(info, &id));
+    freeReplyObject(info);
+    return id;
+}
+
+/* As if nodes had been there for long: they take from a Redis that is new to all of them only after
+ * WEIR_BARRIER_US. */
+static inline void server_accept(struct fixture *f)
+{
+    char tag[WEIR_REDIS_TAG_BYTES];
+    weir_redis_slot_tag(0, tag);
+    command(f, "SET weir:{%s}:primary %s", tag, server_identity(f).text);
 }
 
 static inline void server_end(struct fixture *f, int signal_number)
@@ -212,6 +232,7 @@ static inline void on_settled(struct weir_settle *settle)
 static inline int begin(void **state)
 {
     struct fixture *f = weir_zalloc(sizeof(*f));
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     *state = f;
     if (weir_loop_init(&f->loop) != WEIR_OK) {
         return -1;
@@ -219,6 +240,7 @@ static inline int begin(void **state)
     uv_timer_init(&f->loop.uv, &f->wake);
     uv_timer_start(&f->wake, on_wake, 5, 5);
     server_start(f);
+    server_accept(f);
     return 0;
 }
 

@@ -371,6 +371,23 @@ enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct we
     return there ? WEIR_OK : WEIR_ERR_NOMEM;
 }
 
+size_t weir_embedded_copy(struct weir_embedded *table, const struct weir_subject *subject,
+                          uint8_t *to, size_t room)
+{
+    WEIR_ASSERT(room >= WEIR_VALUE_MAX);
+    size_t len = 0;
+    struct stripe *s = stripe_of(table, subject);
+    stripe_lock(s);
+    struct entry *e = stripe_find(s, subject->id);
+    if (e != NULL) {
+        struct weir_value v = entry_value(e);
+        memcpy(to, v.data, v.len);
+        len = v.len;
+    }
+    stripe_unlock(s);
+    return len;
+}
+
 uint64_t weir_embedded_subjects(const struct weir_embedded *table)
 {
     return atomic_load_explicit(&table->subjects, memory_order_relaxed);

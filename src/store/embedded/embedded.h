@@ -45,6 +45,10 @@ WEIR_MUSTCHECK enum weir_err
 weir_embedded_settle(struct weir_embedded *table, const struct weir_subject *const *subject,
                      unsigned subjects, uint64_t at_us, const struct weir_amounts *reserved,
                      const struct weir_amounts *used, uint64_t now_us, uint64_t *ret_debt);
+/* Copies the subject's packed value (limit/window.h) as its last charge left it. Its length; 0: the
+ * subject is not held, or has nothing. room: at least WEIR_VALUE_MAX. */
+size_t weir_embedded_copy(struct weir_embedded *table, const struct weir_subject *subject,
+                          uint8_t *to, size_t room);
 /* Subjects held now, reserved ones included. */
 uint64_t weir_embedded_subjects(const struct weir_embedded *table);
 /* Bytes held by the table and its values. */

@@ -89,6 +89,12 @@ static bool copy_value(const redisReply *value, struct copied_value *ret_copy)
     return weir_value_valid(ret_copy->bytes, len);
 }
 
+bool weir_redis_answer_is_value(const redisReply *reply)
+{
+    struct copied_value copy;
+    return copy_value(reply, &copy);
+}
+
 /* Brings a subject's value to the present and asks it what the script has asked. */
 static bool ask_value(struct weir_value *v, const struct weir_plan *plan, unsigned subject,
                       const struct weir_amounts *a, struct weir_decision *d)
@@ -161,10 +167,9 @@ static bool is_mask(const redisReply *r, unsigned asks, bool all)
 /* The values of all subjects, from GRANTED_REST on. */
 static bool are_values(const redisReply *reply, unsigned subjects)
 {
-    struct copied_value copy;
     bool good = reply->elements == GRANTED_REST + subjects;
     for (unsigned i = 0; good && i < subjects; i++) {
-        good = copy_value(reply->element[GRANTED_REST + i], &copy);
+        good = weir_redis_answer_is_value(reply->element[GRANTED_REST + i]);
     }
     return good;
 }

@@ -29,6 +29,9 @@ bool weir_redis_answer_granted(const redisReply *reply, const struct weir_subjec
                                unsigned subjects, unsigned asks,
                                struct weir_redis_granted *ret_granted);
 
+/* Whether it is the bytes of a value (limit/window.h). */
+bool weir_redis_answer_is_value(const redisReply *reply);
+
 enum weir_redis_settled {
     WEIR_REDIS_SETTLED,
     WEIR_REDIS_SETTLED_BEFORE,

@@ -12,7 +12,6 @@ enum {
     CALL_BYTES = (4 + 2 * ASKED) * WORD + 1,
     LEASE_BYTES = ASKED * WORD + 2 + WEIR_CALL_RETURNS_MAX * (1 + ASKED) * WORD +
                   WEIR_CALL_ASKS_MAX * ASKED * WORD,
-    PLAN_BYTES = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * (1 + WORD)),
     CLAIM_BYTES = sizeof(":s:0123456789abcdef"),
 };
 
@@ -156,12 +155,11 @@ static void call(struct weir_buf *b, const struct weir_redis_charge *c)
 }
 
 /* For each window: u24 seconds, u8 mask, u8 meters; for each meter: u8, its capacity. */
-static void plan(struct weir_buf *b, const struct weir_plan *of)
+struct weir_str weir_redis_plan(const struct weir_plan *plan, char buf[static WEIR_REDIS_PLAN_MAX])
 {
-    uint8_t bytes[PLAN_BYTES];
-    uint8_t *p = bytes;
-    for (unsigned k = 0; k < of->windows; k++) {
-        const struct weir_window_spec *w = &of->window[k];
+    uint8_t *p = (uint8_t *)buf;
+    for (unsigned k = 0; k < plan->windows; k++) {
+        const struct weir_window_spec *w = &plan->window[k];
         *p++ = (uint8_t)w->window_s;
         *p++ = (uint8_t)(w->window_s >> 8);
         *p++ = (uint8_t)(w->window_s >> 16);
@@ -172,7 +170,13 @@ static void plan(struct weir_buf *b, const struct weir_plan *of)
             p = put(p, w->capacity[i]);
         }
     }
-    word(b, weir_str((const char *)bytes, (size_t)(p - bytes)));
+    return weir_str(buf, (size_t)(p - (uint8_t *)buf));
+}
+
+static void plan_word(struct weir_buf *b, const struct weir_plan *plan)
+{
+    char buf[WEIR_REDIS_PLAN_MAX];
+    word(b, weir_redis_plan(plan, buf));
 }
 
 void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],
@@ -191,6 +195,6 @@ void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],
     }
     call(b, c);
     for (unsigned i = 0; i < c->subjects; i++) {
-        plan(b, c->subject[i]->plan);
+        plan_word(b, c->subject[i]->plan);
     }
 }

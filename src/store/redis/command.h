@@ -29,6 +29,10 @@ enum { WEIR_REDIS_KEY_MAX = 2 * WEIR_SUBJECT_NAME_MAX + sizeof("weir:{}:") };
 struct weir_str weir_redis_key(const struct weir_subject *subject,
                                char buf[static WEIR_REDIS_KEY_MAX]);
 
+/* The plan as the scripts read it. */
+enum { WEIR_REDIS_PLAN_MAX = WEIR_PLAN_WINDOWS_MAX * (5 + WEIR_METERS * 8) };
+struct weir_str weir_redis_plan(const struct weir_plan *plan, char buf[static WEIR_REDIS_PLAN_MAX]);
+
 /* One call of charge.lua. */
 struct weir_redis_charge {
     const struct weir_subject *const *subject;

@@ -8,6 +8,7 @@
 #include "store/redis/command.h"
 #include "store/redis/greet.h"
 #include "store/redis/link.h"
+#include "store/redis/over.h"
 
 enum {
     OUT_BYTES_MAX = 128 << 20,
@@ -49,6 +50,7 @@ struct weir_redis_conn {
     uint32_t address;     /* which of the name's addresses to try */
     bool ticking, suspect, loading, closed;
     struct weir_rand jitter;
+    struct weir_redis_identity identity;
     const struct slot *asked; /* what on_reply is about, during that call */
 };
 
@@ -180,6 +182,9 @@ static void on_greeted(struct weir_redis_conn *c, const struct slot *s, const re
     }
     if (s->what == REDIS_SCRIPT) {
         c->loading = false;
+    } else if (s->what == REDIS_INFO && redis_keeps_windows(c->target)) {
+        bool read = weir_redis_identity_read(reply, &c->identity);
+        WEIR_ASSERT(read); /* the check has */
     }
     if (c->state == WEIR_REDIS_GREETING && s->what == redis_greeting_last(c->target)) {
         c->state = WEIR_REDIS_UP;
@@ -394,6 +399,12 @@ bool weir_redis_conn_is_up(const struct weir_redis_conn *c)
     return c->state == WEIR_REDIS_UP;
 }
 
+const struct weir_redis_identity *weir_redis_conn_identity(const struct weir_redis_conn *c)
+{
+    WEIR_ASSERT(c->state == WEIR_REDIS_UP && redis_keeps_windows(c->target));
+    return &c->identity;
+}
+
 struct weir_buf *weir_redis_conn_begin(struct weir_redis_conn *c)
 {
     return c != NULL && c->state == WEIR_REDIS_UP && c->in_flight < WEIR_REDIS_IN_FLIGHT_MAX
@@ -444,6 +455,11 @@ bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uin
 uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c)
 {
     return c->in_flight;
+}
+
+void weir_redis_conn_break(struct weir_redis_conn *c, const char *why)
+{
+    down(c, WEIR_REDIS_OUT_OF_REACH, why);
 }
 
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c)

@@ -50,6 +50,7 @@ struct weir_redis_owner {
 };
 
 struct weir_redis_conn;
+struct weir_redis_identity; /* over.h */
 struct weir_redis_tls;
 
 /* target and tls (NULL: in clear) outlive it. Starts to connect at once. */
@@ -62,8 +63,12 @@ WEIR_MUSTCHECK enum weir_err weir_redis_conn_open(struct weir_loop *loop,
 void weir_redis_conn_close(struct weir_redis_conn *c);
 
 bool weir_redis_conn_is_up(const struct weir_redis_conn *c);
+/* Which primary it said to be when it was greeted. While up, and where windows are kept. */
+const struct weir_redis_identity *weir_redis_conn_identity(const struct weir_redis_conn *c);
 /* How many commands wait for their answers. */
 uint32_t weir_redis_conn_in_flight(const struct weir_redis_conn *c);
+/* Gives the connection up, as when it broke: a new one follows. */
+void weir_redis_conn_break(struct weir_redis_conn *c, const char *why);
 /* No answer is awaited: closing loses nothing. */
 bool weir_redis_conn_is_idle(const struct weir_redis_conn *c);
 /* Where to append one command; weir_redis_conn_end follows at once. NULL: not up, or

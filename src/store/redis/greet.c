@@ -5,17 +5,18 @@
 
 #include "store/redis/answer.h"
 #include "store/redis/command.h"
+#include "store/redis/over.h"
 
 enum { VERSION_MIN = 5 };
 
-static bool keeps_windows(const struct weir_redis_target *t)
+bool redis_keeps_windows(const struct weir_redis_target *t)
 {
     return t->part != WEIR_REDIS_NODE && t->part != WEIR_REDIS_SENTINEL;
 }
 
 enum redis_greeting redis_greeting_last(const struct weir_redis_target *t)
 {
-    return keeps_windows(t) ? REDIS_SCRIPT : REDIS_INFO;
+    return redis_keeps_windows(t) ? REDIS_SCRIPT : REDIS_INFO;
 }
 
 bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *t,
@@ -58,8 +59,7 @@ bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *
     return true;
 }
 
-/* The value of a field of INFO: empty when it is not there. */
-static struct weir_str info_field(const redisReply *info, const char *name)
+struct weir_str redis_info_field(const redisReply *info, const char *name)
 {
     size_t name_len = strlen(name);
     const char *end = info->str + info->len;
@@ -93,8 +93,8 @@ static struct weir_str or_nothing(struct weir_str value)
 
 static const char *kind_problem(const redisReply *info, enum weir_redis_part part)
 {
-    bool sentinel = weir_str_eq(info_field(info, "redis_mode"), WEIR_STR("sentinel"));
-    bool node = weir_str_eq(info_field(info, "cluster_enabled"), WEIR_STR("1"));
+    bool sentinel = weir_str_eq(redis_info_field(info, "redis_mode"), WEIR_STR("sentinel"));
+    bool node = weir_str_eq(redis_info_field(info, "cluster_enabled"), WEIR_STR("1"));
     switch (part) {
     case WEIR_REDIS_SENTINEL:
         return sentinel ? NULL : "is no Sentinel: expected redis+sentinel://SENTINEL/SERVICE";
@@ -116,22 +116,25 @@ static const char *kind_problem(const redisReply *info, enum weir_redis_part par
 static const char *info_problem(const redisReply *info, const struct weir_redis_target *target,
                                 struct weir_str *ret_value)
 {
-    *ret_value = or_nothing(info_field(info, "redis_version"));
+    *ret_value = or_nothing(redis_info_field(info, "redis_version"));
     if (leading_number(*ret_value) < VERSION_MIN) {
         return "is too old: expected Redis 5 or later, or Valkey; it is ";
     }
     *ret_value = weir_str(info->str, 0);
     const char *problem = kind_problem(info, target->part);
-    if (problem != NULL || !keeps_windows(target)) {
+    if (problem != NULL || !redis_keeps_windows(target)) {
         return problem;
     }
-    *ret_value = or_nothing(info_field(info, "maxmemory_policy"));
+    *ret_value = or_nothing(redis_info_field(info, "maxmemory_policy"));
     if (!weir_str_eq(*ret_value, WEIR_STR("noeviction"))) {
         return "would evict usage that limits depend on: expected maxmemory-policy noeviction, "
                "it is ";
     }
     *ret_value = weir_str(info->str, 0);
-    return NULL;
+    struct weir_redis_identity identity;
+    return weir_redis_identity_read(info, &identity)
+               ? NULL
+               : "does not say which primary it is: expected run_id and master_replid in INFO";
 }
 
 /* One that was named a moment ago may have been replaced meanwhile: whoever named it is asked
@@ -140,7 +143,8 @@ static bool is_replica(const redisReply *info, const struct weir_redis_target *t
                        enum weir_redis_why *ret_why)
 {
     *ret_why = target->part == WEIR_REDIS_SERVER ? WEIR_REDIS_REFUSED : WEIR_REDIS_OUT_OF_REACH;
-    return keeps_windows(target) && weir_str_eq(info_field(info, "role"), WEIR_STR("slave"));
+    return redis_keeps_windows(target) &&
+           weir_str_eq(redis_info_field(info, "role"), WEIR_STR("slave"));
 }
 
 static void say(char text[static REDIS_WHY_BYTES], const char *what, struct weir_str value)

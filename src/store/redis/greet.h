@@ -31,4 +31,9 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
                           const redisReply *reply, enum weir_redis_why *ret_why,
                           char ret_text[static REDIS_WHY_BYTES]);
 
+/* Whether windows are kept there. */
+bool redis_keeps_windows(const struct weir_redis_target *target);
+/* The value of a field of INFO: empty when it is not there. */
+struct weir_str redis_info_field(const redisReply *info, const char *name);
+
 #endif

@@ -16,7 +16,7 @@ enum {
     TEXT_BYTES = 512,
 };
 
-struct shard {
+struct weir_redis_shard {
     struct weir_redis_shards *all;
     struct weir_redis_conn *conn;
     struct weir_redis_target target;
@@ -24,15 +24,18 @@ struct shard {
     unsigned number;   /* its place in `shard` */
     unsigned slots;    /* that it serves */
     uint64_t asked_us; /* the last time that another sent a command on to it; 0: never */
+    void *data;        /* the owner's */
 };
 
 struct weir_redis_shards {
     struct weir_loop *loop;
     const struct weir_config *config;
     struct weir_redis_owner owner;
-    struct weir_redis_tls *tls;     /* NULL: in clear */
-    struct weir_redis_guide *guide; /* NULL: the URL names the only server */
-    struct weir_clock_rule clock;   /* for a key that nobody serves */
+    void (*on_shard)(void *ctx, struct weir_redis_shard *shard, bool up);
+    struct weir_redis_shard *answering; /* within on_reply and on_lost */
+    struct weir_redis_tls *tls;         /* NULL: in clear */
+    struct weir_redis_guide *guide;     /* NULL: the URL names the only server */
+    struct weir_clock_rule clock;       /* for a key that nobody serves */
     uv_timer_t refresh, tick;
     unsigned closing; /* timers that libuv still has */
     bool closed, told_up;
@@ -41,8 +44,8 @@ struct weir_redis_shards {
     uint64_t asked_us, unserved_us;
     unsigned unserved; /* slots of which nobody is known */
     struct weir_redis_park park;
-    struct shard *shard[WEIR_REDIS_SHARDS_MAX]; /* NULL: a free place */
-    uint16_t slot[WEIR_REDIS_SLOTS];            /* number of a shard */
+    struct weir_redis_shard *shard[WEIR_REDIS_SHARDS_MAX]; /* NULL: a free place */
+    uint16_t slot[WEIR_REDIS_SLOTS];                       /* number of a shard */
 };
 
 static bool is_cluster(const struct weir_redis_shards *s)
@@ -59,7 +62,7 @@ bool weir_redis_shards_are_up(const struct weir_redis_shards *s)
         return false;
     }
     for (unsigned i = 0; i < WEIR_REDIS_SHARDS_MAX; i++) {
-        const struct shard *shard = s->shard[i];
+        const struct weir_redis_shard *shard = s->shard[i];
         if (shard != NULL && shard->slots > 0 && !weir_redis_conn_is_up(shard->conn)) {
             return false;
         }
@@ -81,15 +84,23 @@ static void tell_down(struct weir_redis_shards *s, enum weir_redis_why why, cons
     s->owner.on_down(s->owner.ctx, why, text);
 }
 
+static void tell_shard(struct weir_redis_shard *shard, bool up)
+{
+    if (shard->all->on_shard != NULL) {
+        shard->all->on_shard(shard->all->owner.ctx, shard, up);
+    }
+}
+
 /* ---- shards ---- */
 
 static void want_map(struct weir_redis_shards *s);
 static const struct weir_redis_owner shard_owner;
 
-static struct shard *shard_at(const struct weir_redis_shards *s, const struct weir_redis_host *host)
+static struct weir_redis_shard *shard_at(const struct weir_redis_shards *s,
+                                         const struct weir_redis_host *host)
 {
     for (unsigned i = 0; i < WEIR_REDIS_SHARDS_MAX; i++) {
-        struct shard *shard = s->shard[i];
+        struct weir_redis_shard *shard = s->shard[i];
         if (shard != NULL && shard->target.port == host->port &&
             strcmp(shard->target.host, host->name) == 0) {
             return shard;
@@ -98,20 +109,22 @@ static struct shard *shard_at(const struct weir_redis_shards *s, const struct we
     return NULL;
 }
 
-static struct shard *shard_of_slot(const struct weir_redis_shards *s, unsigned slot)
+static struct weir_redis_shard *shard_of_slot(const struct weir_redis_shards *s, unsigned slot)
 {
     return s->slot[slot] == WEIR_REDIS_NO_SHARD ? NULL : s->shard[s->slot[slot]];
 }
 
 /* `clock`: of the one that served its keys before. NULL: no place or no memory. */
-static struct shard *shard_open(struct weir_redis_shards *s, const struct weir_redis_target *target,
-                                const struct weir_clock_rule *clock)
+static struct weir_redis_shard *shard_open(struct weir_redis_shards *s,
+                                           const struct weir_redis_target *target,
+                                           const struct weir_clock_rule *clock)
 {
     unsigned number = 0;
     while (number < WEIR_REDIS_SHARDS_MAX && s->shard[number] != NULL) {
         number++;
     }
-    struct shard *shard = number == WEIR_REDIS_SHARDS_MAX ? NULL : weir_zalloc(sizeof(*shard));
+    struct weir_redis_shard *shard =
+        number == WEIR_REDIS_SHARDS_MAX ? NULL : weir_zalloc(sizeof(*shard));
     if (shard == NULL) {
         return NULL;
     }
@@ -129,10 +142,11 @@ static struct shard *shard_open(struct weir_redis_shards *s, const struct weir_r
     return shard;
 }
 
-static struct shard *shard_named(struct weir_redis_shards *s, const struct weir_redis_host *host,
-                                 const struct weir_clock_rule *clock)
+static struct weir_redis_shard *shard_named(struct weir_redis_shards *s,
+                                            const struct weir_redis_host *host,
+                                            const struct weir_clock_rule *clock)
 {
-    struct shard *shard = shard_at(s, host);
+    struct weir_redis_shard *shard = shard_at(s, host);
     if (shard != NULL) {
         return shard;
     }
@@ -146,17 +160,19 @@ static struct shard *shard_named(struct weir_redis_shards *s, const struct weir_
 }
 
 /* The connection lives on for a moment, and looks at nothing of the shard any more. */
-static void shard_close(struct shard *shard)
+static void shard_close(struct weir_redis_shard *shard)
 {
-    shard->all->shard[shard->number] = NULL;
+    struct weir_redis_shards *s = shard->all;
+    s->shard[shard->number] = NULL;
+    tell_shard(shard, false);
     weir_redis_conn_close(shard->conn);
     weir_wipe(&shard->target, sizeof(shard->target));
     weir_free(shard);
 }
 
-static void set_slot(struct weir_redis_shards *s, unsigned slot, struct shard *shard)
+static void set_slot(struct weir_redis_shards *s, unsigned slot, struct weir_redis_shard *shard)
 {
-    struct shard *was = shard_of_slot(s, slot);
+    struct weir_redis_shard *was = shard_of_slot(s, slot);
     if (was != NULL) {
         was->slots--;
     } else {
@@ -175,7 +191,7 @@ static void set_slot(struct weir_redis_shards *s, unsigned slot, struct shard *s
 static void sweep(struct weir_redis_shards *s, uint64_t now_us)
 {
     for (unsigned i = 0; i < WEIR_REDIS_SHARDS_MAX; i++) {
-        struct shard *shard = s->shard[i];
+        struct weir_redis_shard *shard = s->shard[i];
         if (shard != NULL && shard->slots == 0 && now_us >= shard->asked_us + ASKED_US &&
             weir_redis_conn_is_idle(shard->conn)) {
             shard_close(shard);
@@ -189,12 +205,12 @@ static void sweep(struct weir_redis_shards *s, uint64_t now_us)
  * window. */
 static void take_map(struct weir_redis_shards *s, const struct weir_redis_map *map)
 {
-    struct shard *named[WEIR_REDIS_SHARDS_MAX] = {NULL};
+    struct weir_redis_shard *named[WEIR_REDIS_SHARDS_MAX] = {NULL};
     bool tried[WEIR_REDIS_SHARDS_MAX] = {false};
     for (unsigned i = 0; i < WEIR_REDIS_SLOTS; i++) {
         uint16_t n = map->slot[i];
         if (n != WEIR_REDIS_NO_SHARD && !tried[n]) {
-            const struct shard *before = shard_of_slot(s, i);
+            const struct weir_redis_shard *before = shard_of_slot(s, i);
             tried[n] = true;
             named[n] = shard_named(s, &map->shard[n], before != NULL ? &before->clock : &s->clock);
         }
@@ -287,7 +303,7 @@ static bool is_due(void *ctx, const struct weir_redis_parked *p)
 {
     const struct weir_redis_shards *s = ctx;
     uint64_t now_us = weir_clock_us();
-    const struct shard *to = s->shard[p->shard];
+    const struct weir_redis_shard *to = s->shard[p->shard];
     return now_us >= p->until_us ||
            (now_us >= p->due_us && to != NULL && weir_redis_conn_is_up(to->conn));
 }
@@ -297,7 +313,7 @@ static void send_due(struct weir_redis_shards *s)
     struct weir_redis_parked *p;
     while (!s->closed && (p = weir_redis_park_take(&s->park, is_due, s)) != NULL) {
         uint64_t now_us = weir_clock_us();
-        struct shard *to = s->shard[p->shard];
+        struct weir_redis_shard *to = s->shard[p->shard];
         if (now_us >= p->until_us || to == NULL ||
             !weir_redis_conn_send(to->conn, &p->asked, now_us)) {
             lose(s, &p->asked);
@@ -316,7 +332,7 @@ static void on_tick(uv_timer_t *timer)
 }
 
 /* Until its time is over: nobody waits longer for a call than for a silent server. */
-static bool park(struct weir_redis_shards *s, struct shard *to,
+static bool park(struct weir_redis_shards *s, struct weir_redis_shard *to,
                  const struct weir_redis_asked *asked, uint64_t pause_us)
 {
     uint64_t due_us = weir_clock_us() + pause_us;
@@ -331,7 +347,8 @@ static bool park(struct weir_redis_shards *s, struct shard *to,
 }
 
 /* False: it goes nowhere. */
-static bool send_on(struct weir_redis_shards *s, struct shard *to, struct weir_redis_asked *asked)
+static bool send_on(struct weir_redis_shards *s, struct weir_redis_shard *to,
+                    struct weir_redis_asked *asked)
 {
     to->asked_us = weir_clock_us();
     if (asked->hops++ >= WEIR_REDIS_HOPS_MAX) {
@@ -341,7 +358,7 @@ static bool send_on(struct weir_redis_shards *s, struct shard *to, struct weir_r
                                            : park(s, to, asked, 0);
 }
 
-static void on_unserved(struct shard *from, const redisReply *reply)
+static void on_unserved(struct weir_redis_shard *from, const redisReply *reply)
 {
     struct weir_redis_shards *s = from->all;
     struct weir_str words = weir_redis_error_words(reply);
@@ -356,7 +373,7 @@ static void on_unserved(struct shard *from, const redisReply *reply)
 }
 
 /* True: the answer was none, and is dealt with. */
-static bool redirected(struct shard *from, const redisReply *reply)
+static bool redirected(struct weir_redis_shard *from, const redisReply *reply)
 {
     struct weir_redis_shards *s = from->all;
     struct weir_redis_host asked_host, to_host;
@@ -368,17 +385,17 @@ static bool redirected(struct shard *from, const redisReply *reply)
         return false;
     }
     struct weir_redis_asked asked = weir_redis_conn_asked(from->conn);
-    struct shard *to = from;
+    struct weir_redis_shard *to = from;
     bool sent = false;
     if (is == WEIR_REDIS_TRY_AGAIN) {
-        sent = park(s, from, &asked, TRY_AGAIN_US);
+        sent = asked.what < WEIR_REDIS_STAYS && park(s, from, &asked, TRY_AGAIN_US);
     } else if (is == WEIR_REDIS_MOVED || is == WEIR_REDIS_ASK) {
         to = shard_named(s, &to_host, &from->clock);
         asked.asking = is == WEIR_REDIS_ASK;
         if (to != NULL && is == WEIR_REDIS_MOVED) {
             set_slot(s, slot, to);
         }
-        sent = to != NULL && to != from && send_on(s, to, &asked);
+        sent = asked.what < WEIR_REDIS_STAYS && to != NULL && to != from && send_on(s, to, &asked);
     }
     if (is != WEIR_REDIS_ASK && is != WEIR_REDIS_TRY_AGAIN) {
         s->stale = true;
@@ -398,23 +415,26 @@ static bool redirected(struct shard *from, const redisReply *reply)
 static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply,
                             uint64_t sent_us)
 {
-    struct shard *shard = ctx;
+    struct weir_redis_shard *shard = ctx;
     struct weir_redis_shards *s = shard->all;
     if (reply->type == REDIS_REPLY_ERROR && is_cluster(s) && redirected(shard, reply)) {
         return NULL;
     }
+    s->answering = shard;
     return s->owner.on_reply(s->owner.ctx, what, ptr, reply, sent_us);
 }
 
 static void on_lost(void *ctx, uint8_t what, void *ptr)
 {
-    struct weir_redis_shards *s = ((struct shard *)ctx)->all;
+    struct weir_redis_shards *s = ((struct weir_redis_shard *)ctx)->all;
     s->owner.on_lost(s->owner.ctx, what, ptr);
 }
 
 static void on_up(void *ctx)
 {
-    struct weir_redis_shards *s = ((struct shard *)ctx)->all;
+    struct weir_redis_shard *shard = ctx;
+    struct weir_redis_shards *s = shard->all;
+    tell_shard(shard, true);
     send_due(s);
     if (!s->closed) {
         tell_up(s);
@@ -428,7 +448,7 @@ static bool is_for(void *ctx, const struct weir_redis_parked *p)
 
 static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 {
-    struct shard *shard = ctx;
+    struct weir_redis_shard *shard = ctx;
     struct weir_redis_shards *s = shard->all;
     char where[TEXT_BYTES];
     struct weir_redis_parked *p;
@@ -436,6 +456,7 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
     bool serves = shard->slots > 0;
     weir_redis_say_where(&shard->target, text, where, sizeof(where));
     if (serves) {
+        tell_shard(shard, false);
         want_map(s);
     } else {
         shard_close(shard);
@@ -459,15 +480,65 @@ static unsigned slot_of(const struct weir_redis_shards *s, struct weir_str key)
     return is_cluster(s) ? weir_redis_slot(key) : 0;
 }
 
-struct weir_redis_conn *weir_redis_shards_conn(struct weir_redis_shards *s, struct weir_str key)
+struct weir_redis_shard *weir_redis_shards_at(const struct weir_redis_shards *s,
+                                              struct weir_str key)
 {
-    struct shard *shard = shard_of_slot(s, slot_of(s, key));
-    return shard == NULL ? NULL : shard->conn;
+    return shard_of_slot(s, slot_of(s, key));
+}
+
+struct weir_redis_shard *weir_redis_shards_next(const struct weir_redis_shards *s, unsigned *at)
+{
+    while (*at < WEIR_REDIS_SHARDS_MAX) {
+        struct weir_redis_shard *shard = s->shard[(*at)++];
+        if (shard != NULL) {
+            return shard;
+        }
+    }
+    return NULL;
+}
+
+struct weir_redis_shard *weir_redis_shards_answering(const struct weir_redis_shards *s)
+{
+    return s->answering;
+}
+
+struct weir_redis_conn *weir_redis_shard_conn(const struct weir_redis_shard *shard)
+{
+    return shard->conn;
+}
+
+struct weir_clock_rule *weir_redis_shard_clock(struct weir_redis_shard *shard)
+{
+    return &shard->clock;
+}
+
+void **weir_redis_shard_data(struct weir_redis_shard *shard)
+{
+    return &shard->data;
+}
+
+unsigned weir_redis_shard_number(const struct weir_redis_shard *shard)
+{
+    return shard->number;
+}
+
+bool weir_redis_shard_serves(const struct weir_redis_shard *shard, unsigned slot)
+{
+    return shard_of_slot(shard->all, slot) == shard;
+}
+
+unsigned weir_redis_shard_slot(const struct weir_redis_shard *shard)
+{
+    unsigned slot = 0;
+    while (slot < WEIR_REDIS_SLOTS && shard_of_slot(shard->all, slot) != shard) {
+        slot++;
+    }
+    return slot;
 }
 
 struct weir_clock_rule *weir_redis_shards_clock(struct weir_redis_shards *s, struct weir_str key)
 {
-    struct shard *shard = shard_of_slot(s, slot_of(s, key));
+    struct weir_redis_shard *shard = shard_of_slot(s, slot_of(s, key));
     return shard == NULL ? &s->clock : &shard->clock;
 }
 
@@ -518,17 +589,17 @@ static enum weir_err open_first(struct weir_redis_shards *s)
         want_map(s);
         return WEIR_OK;
     }
-    struct shard *only = shard_open(s, &s->config->redis, &s->clock);
+    struct weir_redis_shard *only = shard_open(s, &s->config->redis, &s->clock);
     for (unsigned i = 0; only != NULL && i < WEIR_REDIS_SLOTS; i++) {
         set_slot(s, i, only);
     }
     return only == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
 }
 
-enum weir_err weir_redis_shards_open(struct weir_loop *loop, const struct weir_config *config,
-                                     const struct weir_redis_owner *owner,
-                                     struct weir_redis_shards **ret_shards,
-                                     char ret_text[static WEIR_REDIS_TLS_TEXT])
+enum weir_err weir_redis_shards_open(
+    struct weir_loop *loop, const struct weir_config *config, const struct weir_redis_owner *owner,
+    void (*on_shard)(void *ctx, struct weir_redis_shard *shard, bool up),
+    struct weir_redis_shards **ret_shards, char ret_text[static WEIR_REDIS_TLS_TEXT])
 {
     struct weir_redis_shards *s = weir_zalloc(sizeof(*s));
     if (s == NULL) {
@@ -545,6 +616,7 @@ enum weir_err weir_redis_shards_open(struct weir_loop *loop, const struct weir_c
     s->loop = loop;
     s->config = config;
     s->owner = *owner;
+    s->on_shard = on_shard;
     s->refresh_ms = WEIR_REDIS_REFRESH_MS;
     s->unserved = WEIR_REDIS_SLOTS;
     memset(s->slot, 0xff, sizeof(s->slot));

@@ -30,6 +30,34 @@ uint16_t weir_redis_slot(struct weir_str key)
     return crc16(key) % WEIR_REDIS_SLOTS;
 }
 
+/* Adds one to a number's decimal text. */
+static size_t count_up(char *text, size_t len)
+{
+    size_t i = len;
+    while (i > 0 && text[i - 1] == '9') {
+        text[--i] = '0';
+    }
+    if (i > 0) {
+        text[i - 1]++;
+        return len;
+    }
+    text[0] = '1';
+    text[len] = '0';
+    return len + 1;
+}
+
+void weir_redis_slot_tag(unsigned slot, char ret_tag[static WEIR_REDIS_TAG_BYTES])
+{
+    size_t len = 1;
+    WEIR_ASSERT(slot < WEIR_REDIS_SLOTS);
+    ret_tag[0] = '0';
+    while (crc16(weir_str(ret_tag, len)) % WEIR_REDIS_SLOTS != slot) {
+        len = count_up(ret_tag, len); /* six digits do for every slot */
+        WEIR_ASSERT(len < WEIR_REDIS_TAG_BYTES);
+    }
+    ret_tag[len] = '\0';
+}
+
 /* ---- addresses ---- */
 
 bool weir_redis_host_eq(const struct weir_redis_host *a, const struct weir_redis_host *b)

@@ -25,6 +25,10 @@ struct weir_redis_map {
  * the whole key where that is nothing. */
 uint16_t weir_redis_slot(struct weir_str key);
 
+/* The least number whose decimal text, as a key, has this slot. */
+enum { WEIR_REDIS_TAG_BYTES = 8 };
+void weir_redis_slot_tag(unsigned slot, char ret_tag[static WEIR_REDIS_TAG_BYTES]);
+
 /* Each of these reads an answer of the server at `asked`, whose address stands for one that a
  * node does not know of itself. False: it is none, or names more shards than the bound; the map is
  * undefined then. */

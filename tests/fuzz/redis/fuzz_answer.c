@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of a server, through hiredis's reader, into what reads the script's answers. The first
+/* The bytes of a server, through hiredis's reader, into what reads the scripts' answers. The first
  * byte chooses plan, subjects and amounts. Seeds: fuzz_answer/. */
 #include <stdlib.h>
 
 #include "limit/window.h"
 #include "store/redis/answer.h"
+#include "store/redis/over.h"
 #include "support/resp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +59,34 @@ static void granted(const redisReply *r, const struct weir_subject *const *named
     }
 }
 
+/* What over.lua is answered as, and INFO: what is understood is within its bounds. */
+static void over(const redisReply *r)
+{
+    struct weir_redis_entered e;
+    struct weir_redis_beaten b;
+    struct weir_redis_merged m;
+    struct weir_redis_identity id;
+    size_t whole = sizeof(id.text) - 1;
+    if (weir_redis_answer_enter(r, &e) &&
+        (e.beat < -1 || e.beat > WEIR_REDIS_BEAT_MAX || e.clock_us > WEIR_CLOCK_US_MAX ||
+         (e.has_accepted && strnlen(e.accepted.text, sizeof(e.accepted.text)) != whole))) {
+        abort();
+    }
+    if (weir_redis_answer_beat(r, &b) &&
+        ((b.living > 0) != b.accepted || b.clock_us > WEIR_CLOCK_US_MAX)) {
+        abort();
+    }
+    if (weir_redis_answer_merge(r, &m) &&
+        (m.merged != (m.value != NULL) || m.clock_us > WEIR_CLOCK_US_MAX ||
+         (m.merged && !weir_redis_answer_is_value(m.value)))) {
+        abort();
+    }
+    if (weir_redis_identity_read(r, &id) && strnlen(id.text, sizeof(id.text)) != whole) {
+        abort();
+    }
+    (void)weir_redis_answer_leave(r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct weir_amounts amounts[] = {{{0}}, {{1, 10, 20, 30}}, {{6, 0, 0, 0}}};
@@ -80,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&d, subjects * plan.limits, a);
     }
     granted(r, named, subjects, &plan);
+    over(r);
     (void)weir_redis_answer_settled(r);
     (void)weir_redis_answer_breaks(r);
     freeReplyObject(r);

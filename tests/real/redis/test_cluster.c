@@ -96,7 +96,7 @@ static void test_dead_seeds(void **state)
     OWNER_UNTIL(o, o->downs > 2);
     assert_int_equal(o->why, WEIR_REDIS_OUT_OF_REACH);
     assert_non_null(strstr(o->text, "connection refused"));
-    assert_null(weir_redis_shards_conn(o->shards, WEIR_STR("a")));
+    assert_null(weir_redis_shards_at(o->shards, WEIR_STR("a")));
     owner_close(o);
 }
 

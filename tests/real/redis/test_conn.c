@@ -15,10 +15,15 @@
 #include "base/mem.h"
 #include "store/redis/command.h"
 #include "store/redis/conn.h"
+#include "store/redis/over.h"
 
 enum { CALLS_MAX = 4096, KIND = 7 };
 
-static const char GOOD_INFO[] = "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n";
+#define WHO_RUN "0123456789abcdef0123456789abcdef01234567"
+#define WHO_REP "fedcba9876543210fedcba9876543210fedcba98"
+static const char GOOD_INFO[] = "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n"
+                                "run_id:" WHO_RUN "\r\n"
+                                "master_replid:" WHO_REP "\r\n";
 
 struct fixture;
 
@@ -225,6 +230,7 @@ static void on_up(void *ctx)
 {
     struct fixture *f = ctx;
     f->ups++;
+    assert_string_equal(weir_redis_conn_identity(f->conn)->text, WHO_RUN ":" WHO_REP);
     f->on_up(f);
 }
 

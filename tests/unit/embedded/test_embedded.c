@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "limit/window.h"
 #include "store/embedded/embedded.h"
 #include "support/naive.h"
 
@@ -405,6 +406,32 @@ static uint64_t used_of(struct weir_embedded *table, const struct weir_subject *
     return d.state[0].used;
 }
 
+/* The bytes are those of window.h, of small values and of those that have grown. */
+static void test_copy(void **state)
+{
+    (void)state;
+    struct weir_limit limit = {WEIR_METER_REQUESTS, 60, CAPACITY};
+    struct weir_plan plan = plan_of(&limit, 1);
+    struct weir_subject a = subject_of("key:a", &plan), b = subject_of("key:b", &plan);
+    const struct weir_subject *named = &a;
+    const struct weir_amounts one = {{1}};
+    uint8_t copy[WEIR_VALUE_MAX], bytes[4096];
+    struct weir_value v = {.data = bytes, .room = sizeof(bytes)};
+    struct weir_embedded *table = table_of(2);
+    assert_int_equal(weir_embedded_reserve(table, &b), WEIR_OK);
+    assert_int_equal(weir_embedded_copy(table, &a, copy, sizeof(copy)), 0);
+    assert_int_equal(weir_embedded_copy(table, &b, copy, sizeof(copy)), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t now_us = START_US + i * plan.window[0].step_us;
+        assert_int_equal(weir_embedded_record(table, &named, 1, &one, now_us), WEIR_OK);
+        assert_int_equal(weir_value_prepare(&v, &plan, now_us), 0);
+        assert_int_equal(weir_value_add(&v, &plan, now_us, &one), 0);
+        assert_int_equal(weir_embedded_copy(table, &a, copy, sizeof(copy)), v.len);
+        assert_memory_equal(copy, v.data, v.len);
+    }
+    weir_embedded_free(table);
+}
+
 static void test_threads(void **state)
 {
     (void)state;
@@ -442,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_bound_of_two),
         cmocka_unit_test(test_bound_churn),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_copy),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,11 +28,16 @@ static struct verdict check(const struct weir_redis_target *target, enum redis_g
     return v;
 }
 
+#define RUN_ID      "0123456789abcdef0123456789abcdef01234567"
+#define REPLICATION "fedcba9876543210fedcba9876543210fedcba98"
+
+/* `info` says nothing of who the server is. */
 static struct verdict check_info_of(enum weir_redis_part part, const char *info)
 {
+    static const char who[] = "\r\nrun_id:" RUN_ID "\r\nmaster_replid:" REPLICATION "\r\n";
     const struct weir_redis_target target = {.part = part, .port = 6379};
     char text[2048];
-    snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(info), info);
+    snprintf(text, sizeof(text), "$%zu\r\n%s%s\r\n", strlen(info) + strlen(who), info, who);
     return check(&target, REDIS_INFO, text);
 }
 
@@ -93,6 +98,21 @@ static void test_policies(void **state)
 #define GOOD              "redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\n"
 #define NODE_EXPECTED     "is no node of a Redis Cluster: expected redis://HOST for a single server"
 #define SENTINEL_EXPECTED "expected redis+sentinel://SENTINEL/SERVICE"
+
+/* Where windows are kept a server must say who it is: a failover could not be told. */
+static void test_identity(void **state)
+{
+    (void)state;
+    static const char nameless[] = "redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\n"
+                                   "run_id:" RUN_ID "\r\ncluster_enabled:1\r\n";
+    struct weir_redis_target target = {.part = WEIR_REDIS_SHARD, .port = 6379};
+    char text[512];
+    snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(nameless), nameless);
+    refused(check(&target, REDIS_INFO, text),
+            "does not say which primary it is: expected run_id and master_replid in INFO");
+    target.part = WEIR_REDIS_NODE; /* which is only asked for the map */
+    assert_true(check(&target, REDIS_INFO, text).usable);
+}
 
 /* What each part must be; NULL: that is well. */
 static void test_parts(void **state)
@@ -229,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_identity),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_sentinel_without_password),
         cmocka_unit_test(test_who_keeps_the_script),

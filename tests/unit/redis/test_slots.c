@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -33,6 +34,34 @@ static void test_slot(void **state)
     assert_int_not_equal(weir_redis_slot(WEIR_STR("a{")), weir_redis_slot(WEIR_STR("a")));
     assert_int_equal(weir_redis_slot(WEIR_STR("{\xff\x00\x80}")),
                      weir_redis_slot(WEIR_STR("\xff\x00\x80")));
+}
+
+/* Every slot has a text of its own, which is the first: no earlier number has the slot. */
+static void test_tags(void **state)
+{
+    (void)state;
+    static uint32_t first[WEIR_REDIS_SLOTS];
+    unsigned found = 0;
+    char text[16];
+    memset(first, 0xff, sizeof(first));
+    for (uint32_t n = 0; found < WEIR_REDIS_SLOTS; n++) {
+        assert_true(n < 1000000);
+        snprintf(text, sizeof(text), "%" PRIu32, n);
+        uint32_t *slot = &first[weir_redis_slot(weir_str_z(text))];
+        found += *slot == UINT32_MAX;
+        *slot = *slot == UINT32_MAX ? n : *slot;
+    }
+    /* some of them: each is a search from 0 on */
+    for (unsigned slot = 0; slot < WEIR_REDIS_SLOTS; slot += slot < 10 ? 1 : 97) {
+        char tag[WEIR_REDIS_TAG_BYTES];
+        weir_redis_slot_tag(slot, tag);
+        snprintf(text, sizeof(text), "%" PRIu32, first[slot]);
+        assert_string_equal(tag, text);
+    }
+    char last[WEIR_REDIS_TAG_BYTES], key[32];
+    weir_redis_slot_tag(WEIR_REDIS_SLOTS - 1, last);
+    snprintf(key, sizeof(key), "weir:{%s}:primary", last);
+    assert_int_equal(weir_redis_slot(weir_str_z(key)), WEIR_REDIS_SLOTS - 1);
 }
 
 /* ---- replies, written down as nested lists ---- */
@@ -353,15 +382,11 @@ static void test_redirects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slot),
-        cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_shards_of_two_primaries),
-        cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_tls_port),
-        cmocka_unit_test(test_wrong_shards),
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_primary),
+        cmocka_unit_test(test_slot),          cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_shards),        cmocka_unit_test(test_shards_of_two_primaries),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_tls_port),
+        cmocka_unit_test(test_wrong_shards),  cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_primary),
         cmocka_unit_test(test_redirects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

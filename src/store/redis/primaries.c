@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/primaries.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct weir_primaries {
+    pthread_mutex_t mutex;
+    bool single;
+    unsigned count;
+    struct weir_primary *primary[WEIR_PRIMARIES_MAX];
+};
+
+enum weir_err weir_primaries_new(bool single, struct weir_primaries **ret_primaries)
+{
+    struct weir_primaries *t = weir_zalloc(sizeof(*t));
+    if (t == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    pthread_mutex_init(&t->mutex, NULL);
+    t->single = single;
+    *ret_primaries = t;
+    return WEIR_OK;
+}
+
+void weir_primaries_free(struct weir_primaries *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < t->count; i++) {
+        weir_free(t->primary[i]);
+    }
+    pthread_mutex_destroy(&t->mutex);
+    weir_free(t);
+}
+
+static void set(struct weir_primary *p, enum weir_primary_state state)
+{
+    atomic_store_explicit(&p->state, state, memory_order_seq_cst);
+}
+
+/* With the registry full the one that was left longest ago is forgotten, as late as can be: then
+ * its identity would be taken for a new one, which costs a barrier. Its memory stays where it is:
+ * others may point to it, but nobody who still has a connection to it. */
+static struct weir_primary *place_for_new(struct weir_primaries *t)
+{
+    struct weir_primary *oldest = NULL;
+    if (t->count < WEIR_PRIMARIES_MAX) {
+        struct weir_primary *p = weir_zalloc(sizeof(*p));
+        t->primary[t->count] = p;
+        t->count += p != NULL;
+        return p;
+    }
+    for (unsigned i = 0; i < t->count; i++) {
+        struct weir_primary *p = t->primary[i];
+        if (weir_primary_state(p) == WEIR_PRIMARY_LEFT &&
+            (oldest == NULL || p->used_us < oldest->used_us)) {
+            oldest = p;
+        }
+    }
+    return oldest;
+}
+
+struct weir_primary *weir_primaries_get(struct weir_primaries *t, const char *id, uint64_t now_us)
+{
+    struct weir_primary *p = NULL;
+    pthread_mutex_lock(&t->mutex);
+    for (unsigned i = 0; i < t->count && p == NULL; i++) {
+        p = strcmp(t->primary[i]->id, id) == 0 ? t->primary[i] : NULL;
+    }
+    if (p == NULL) {
+        p = place_for_new(t);
+        if (p != NULL) {
+            WEIR_ASSERT(strlen(id) < sizeof(p->id));
+            memcpy(p->id, id, strlen(id) + 1);
+            set(p, WEIR_PRIMARY_NEW);
+        }
+    }
+    if (p != NULL) {
+        p->used_us = now_us;
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return p;
+}
+
+static bool has_replid(const struct weir_primary *p, const char *replid)
+{
+    const char *colon = strchr(p->id, ':');
+    return colon != NULL && strcmp(colon + 1, replid) == 0;
+}
+
+bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const char *former_replid)
+{
+    pthread_mutex_lock(&t->mutex);
+    bool begins = weir_primary_state(p) == WEIR_PRIMARY_NEW;
+    for (unsigned i = 0; begins && i < t->count; i++) {
+        struct weir_primary *other = t->primary[i];
+        if (other != p && (t->single || has_replid(other, former_replid))) {
+            set(other, WEIR_PRIMARY_LEFT);
+        }
+    }
+    if (begins) {
+        set(p, WEIR_PRIMARY_GOING);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return begins;
+}
+
+/* One that was left meanwhile stays so. */
+static void change(struct weir_primaries *t, struct weir_primary *p, enum weir_primary_state from,
+                   enum weir_primary_state to)
+{
+    pthread_mutex_lock(&t->mutex);
+    if (weir_primary_state(p) == from) {
+        set(p, to);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
+                            uint64_t barrier_until_us)
+{
+    pthread_mutex_lock(&t->mutex);
+    p->barrier_until_us = barrier_until_us;
+    p->beat_due_us = 0;
+    pthread_mutex_unlock(&t->mutex);
+    change(t, p, WEIR_PRIMARY_GOING, accepted ? WEIR_PRIMARY_OPEN : WEIR_PRIMARY_BARRIER);
+}
+
+void weir_primary_interrupted(struct weir_primaries *t, struct weir_primary *p)
+{
+    change(t, p, WEIR_PRIMARY_GOING, WEIR_PRIMARY_NEW);
+}
+
+void weir_primary_again(struct weir_primaries *t, struct weir_primary *p)
+{
+    change(t, p, WEIR_PRIMARY_BARRIER, WEIR_PRIMARY_NEW);
+    change(t, p, WEIR_PRIMARY_OPEN, WEIR_PRIMARY_NEW);
+}
+
+bool weir_primary_report_begin(struct weir_primaries *t, struct weir_primary *p)
+{
+    pthread_mutex_lock(&t->mutex);
+    enum weir_primary_state state = weir_primary_state(p);
+    bool begins = !p->reporting && (state == WEIR_PRIMARY_BARRIER || state == WEIR_PRIMARY_OPEN);
+    p->reporting = p->reporting || begins;
+    pthread_mutex_unlock(&t->mutex);
+    return begins;
+}
+
+void weir_primary_report_end(struct weir_primaries *t, struct weir_primary *p,
+                             uint64_t back_until_us)
+{
+    pthread_mutex_lock(&t->mutex);
+    p->reporting = false;
+    if (back_until_us > atomic_load(&p->back_until_us)) {
+        atomic_store(&p->back_until_us, back_until_us);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_primary *p,
+                                     uint64_t now_us)
+{
+    enum weir_beat beat = WEIR_BEAT_NONE;
+    pthread_mutex_lock(&t->mutex);
+    enum weir_primary_state state = weir_primary_state(p);
+    bool open = state == WEIR_PRIMARY_OPEN;
+    bool ends = state == WEIR_PRIMARY_BARRIER && now_us >= p->barrier_until_us;
+    if ((open || ends) && now_us >= p->beat_due_us) {
+        p->beat_due_us = now_us + WEIR_BEAT_US;
+        beat = ends ? WEIR_BEAT_ACCEPT : WEIR_BEAT_SEND;
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return beat;
+}
+
+void weir_primary_accepted(struct weir_primaries *t, struct weir_primary *p)
+{
+    change(t, p, WEIR_PRIMARY_BARRIER, WEIR_PRIMARY_OPEN);
+}

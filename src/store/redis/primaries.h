@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primaries.h - which Redis primaries this process knows, by identity, and how far it has gone over
+ * to each (docs/model/README.md, rules 9 to 12). One for all workers: they share the record of what
+ * was granted, so one of them goes over for all. Thread-safe; no I/O, no clock: times are
+ * arguments, in microseconds of the node's own clock. */
+#ifndef WEIR_STORE_REDIS_PRIMARIES_H
+#define WEIR_STORE_REDIS_PRIMARIES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum {
+    WEIR_PRIMARY_ID_BYTES = 82, /* run id, colon, replication id, NUL */
+    WEIR_PRIMARIES_MAX = 256,
+    WEIR_BARRIER_US = 2000000, /* nobody takes from a new primary sooner */
+    WEIR_BEAT_US = 1000000,
+};
+
+enum weir_primary_state {
+    WEIR_PRIMARY_NEW,     /* nobody has gone over, or whoever tried was interrupted */
+    WEIR_PRIMARY_GOING,   /* one worker is on the way */
+    WEIR_PRIMARY_BARRIER, /* what it lacked is charged again there; others may not have come yet */
+    WEIR_PRIMARY_OPEN,    /* budget is taken from it */
+    WEIR_PRIMARY_LEFT,    /* another took its place: it is never gone back to */
+};
+
+/* Lives as long as the registry. */
+struct weir_primary {
+    _Atomic int state; /* enum weir_primary_state; any thread reads it */
+    /* until then only what fits the share, too, is taken from it (rule 14); any thread reads it */
+    _Atomic uint64_t back_until_us;
+    char id[WEIR_PRIMARY_ID_BYTES];
+    uint64_t barrier_until_us; /* the registry's own, as all below */
+    uint64_t beat_due_us;
+    uint64_t used_us; /* when it was asked for last */
+    bool reporting;
+};
+
+static inline enum weir_primary_state weir_primary_state(const struct weir_primary *p)
+{
+    return (enum weir_primary_state)atomic_load_explicit(&p->state, memory_order_seq_cst);
+}
+
+struct weir_primaries;
+
+/* `single`: there is one primary at a time, so that a new one replaces all others. */
+WEIR_MUSTCHECK enum weir_err weir_primaries_new(bool single, struct weir_primaries **ret_primaries);
+/* NULL is allowed. */
+void weir_primaries_free(struct weir_primaries *t);
+
+/* The primary of this identity (a text below WEIR_PRIMARY_ID_BYTES). NULL: more primaries than can
+ * be remembered are in use. */
+struct weir_primary *weir_primaries_get(struct weir_primaries *t, const char *id, uint64_t now_us);
+/* True: the caller goes over for this process, and says how that ends. The primary whose replica it
+ * was (by its replication id; empty: nobody's) is left: its grants are worth nothing from now on,
+ * and whoever has recorded one and then finds it left does not use it. */
+bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p,
+                        const char *former_replid);
+/* All is charged again. `accepted`: the store's data says that its barrier is over. */
+void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
+                            uint64_t barrier_until_us);
+/* It did not work: anybody may try again. */
+void weir_primary_interrupted(struct weir_primaries *t, struct weir_primary *p);
+/* It has lost its data, or is another one by now: from the beginning. */
+void weir_primary_again(struct weir_primaries *t, struct weir_primary *p);
+
+/* True: the caller tells it what this process used of its share, and says when it is done. */
+bool weir_primary_report_begin(struct weir_primaries *t, struct weir_primary *p);
+/* back_until_us: 0 where nothing was told. */
+void weir_primary_report_end(struct weir_primaries *t, struct weir_primary *p,
+                             uint64_t back_until_us);
+
+enum weir_beat {
+    WEIR_BEAT_NONE,   /* none is due, or another worker sends it */
+    WEIR_BEAT_SEND,   /* the caller sends one */
+    WEIR_BEAT_ACCEPT, /* the same, and it ends the barrier: the caller says when it is answered */
+};
+
+/* Whether the caller is to send a beat. */
+enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_primary *p,
+                                     uint64_t now_us);
+/* The beat that ends the barrier was answered. */
+void weir_primary_accepted(struct weir_primaries *t, struct weir_primary *p);
+
+#endif

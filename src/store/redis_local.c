@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_local.c - what is decided without Redis, by on_store_failure, and on the way back from that
+ * with Redis and this node's share together (docs/model/README.md, rules 13 and 14). */
+#include "store/embedded_store.h"
+#include "store/redis/command.h"
+#include "store/redis_internal.h"
+#include "store/shared.h"
+
+/* Whether no limit is smaller than what is asked. */
+static bool can_pass(const struct weir_call *call)
+{
+    for (unsigned i = 0; i < call->subjects; i++) {
+        const struct weir_plan *plan = call->subject[i]->plan;
+        for (unsigned k = 0; k < plan->windows; k++) {
+            const struct weir_window_spec *w = &plan->window[k];
+            for (unsigned m = 0; m < w->meters; m++) {
+                if (call->amounts.of[w->meter[m]] > w->capacity[m]) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* The store is told later, and whoever tells it must know of whom. */
+static void note_local_use(struct redis_store *self, const struct weir_call *call)
+{
+    char key[WEIR_REDIS_KEY_MAX];
+    for (unsigned i = 0; i < call->subjects && call->decision.allowed; i++) {
+        (void)weir_roll_add(self->shared->roll, call->subject[i]); /* else it is not told */
+        weir_marks_set(&self->shared->marks, weir_redis_slot(weir_redis_key(call->subject[i], key)),
+                       call->decision.at_us);
+    }
+}
+
+static void grant_local(struct redis_store *self, struct weir_call *call)
+{
+    redis_grant(self, call, self->shared->epoch);
+    note_local_use(self, call);
+}
+
+/* From this node's fair share, less what it was granted before. What is larger than the share alone
+ * may pass when Redis is back: by the moment named here that was tried. */
+static void take_share(struct redis_store *self, struct weir_call *call)
+{
+    struct weir_subject share[WEIR_SUBJECTS_MAX];
+    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
+    for (unsigned i = 0; i < call->subjects; i++) {
+        share[i] = *call->subject[i];
+        share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
+        subject[i] = &share[i];
+    }
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    enum weir_err err =
+        weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
+                           redis_store_now_us(self, subject[0]), &call->decision);
+    if (err != WEIR_OK) {
+        call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
+        redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
+    } else if (!call->decision.allowed && call->decision.retry_after_us == WEIR_RETRY_NEVER &&
+               can_pass(call)) {
+        call->decision.retry_after_us = (uint64_t)WEIR_REDIS_BACK_OFF_MAX_MS * 1000;
+    }
+}
+
+static void decide_local(struct redis_store *self, struct weir_call *call)
+{
+    take_share(self, call);
+    if (call->outcome == WEIR_OUTCOME_DECIDED) {
+        redis_count(&self->base.stats.local_decisions, 1);
+        grant_local(self, call);
+    }
+}
+
+void redis_decide_without_store(struct redis_store *self, struct weir_call *call)
+{
+    call->local = true;
+    switch (self->config->on_store_failure) {
+    case WEIR_FAIL_LOCAL:
+        decide_local(self, call);
+        break;
+    case WEIR_FAIL_CLOSED:
+        call->outcome = WEIR_OUTCOME_UNAVAILABLE;
+        redis_count(&self->base.stats.closed_decisions, 1);
+        break;
+    case WEIR_FAIL_OPEN:
+        weir_decision_begin(&call->decision, redis_store_now_us(self, call->subject[0]));
+        call->outcome = WEIR_OUTCOME_DECIDED;
+        redis_count(&self->base.stats.open_decisions, 1);
+        break;
+    }
+}
+
+/* ---- on the way back: what fits the share and the store ---- */
+
+/* The table has it from take_share. */
+static void share_alone(struct redis_store *self, struct weir_call *call)
+{
+    call->local = true;
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    redis_count(&self->base.stats.local_decisions, 1);
+    grant_local(self, call);
+}
+
+static void give_share_back(struct redis_store *self, const struct weir_call *call, uint64_t at_us)
+{
+    const struct weir_amounts nothing = {0};
+    uint64_t debt;
+    enum weir_err err = weir_embedded_settle(self->shared->table, call->subject, call->subjects,
+                                             at_us, &call->amounts, &nothing, at_us, &debt);
+    (void)err; /* lower only: needs no memory */
+}
+
+enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call,
+                              struct weir_redis_conn *conn)
+{
+    take_share(self, call);
+    if (call->outcome != WEIR_OUTCOME_DECIDED || !call->decision.allowed) {
+        call->local = true;
+        redis_count(&self->base.stats.local_decisions, call->outcome == WEIR_OUTCOME_DECIDED);
+        return WEIR_OK;
+    }
+    if (!redis_send_take(self, conn, call, TAKE_BOTH)) {
+        share_alone(self, call);
+        return WEIR_OK;
+    }
+    return WEIR_PENDING;
+}
+
+void redis_both_answered(struct redis_store *self, struct weir_call *call, const redisReply *reply,
+                         uint64_t sent_us)
+{
+    uint64_t share_at_us = call->decision.at_us;
+    switch (redis_read_take(self, call, reply, sent_us)) {
+    case REDIS_TOLD: /* and recorded, where it was allowed */
+        give_share_back(self, call, share_at_us);
+        call->outcome = WEIR_OUTCOME_DECIDED;
+        redis_grant(self, call, redis_granted_epoch(self));
+        break;
+    case REDIS_TOLD_NO_ROOM:
+        give_share_back(self, call, share_at_us);
+        call->outcome = WEIR_OUTCOME_FULL;
+        break;
+    case REDIS_TOLD_NOTHING:
+        share_alone(self, call);
+        break;
+    }
+    call->done(call);
+}
+
+void redis_both_lost(struct redis_store *self, struct weir_call *call)
+{
+    share_alone(self, call);
+    call->done(call);
+}

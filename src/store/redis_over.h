@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_over.h - a worker's part in going over to new primaries: it learns whom it talks to,
+ * charges again there what they may lack, tells what was used of the share, beats, and says which
+ * way a request may go (docs/model/README.md, rules 8 to 14). Private to store. */
+#ifndef WEIR_STORE_OVER_H
+#define WEIR_STORE_OVER_H
+
+#include <hiredis/hiredis.h>
+
+#include "store/redis/marks.h"
+#include "store/redis/over.h"
+#include "store/redis/primaries.h"
+#include "store/redis/shards.h"
+
+struct redis_store;
+
+enum redis_walk {
+    REDIS_WALK_NONE,
+    REDIS_WALK_ENTER,  /* asked whom it talks to */
+    REDIS_WALK_OVER,   /* charges again */
+    REDIS_WALK_REPORT, /* tells what was used of the share */
+};
+
+/* Of one shard. */
+struct redis_over {
+    struct redis_store *store;
+    struct weir_redis_shard *shard;
+    struct weir_primary *primary; /* NULL: not up */
+    enum redis_walk walk;
+    bool failed;            /* some of the walk */
+    bool accepted;          /* the barrier there is over */
+    uint32_t at, batch_at;  /* how far the roll is walked, and where its last batch began */
+    unsigned pending;       /* answers that the walk waits for */
+    uint64_t rest_until_us; /* no new try before */
+    uint64_t since_us;
+    uint64_t barrier_until_us;
+    struct weir_marked marked; /* what the walk tells of the share */
+};
+
+enum redis_way {
+    REDIS_WAY_STORE, /* the store decides */
+    REDIS_WAY_BOTH,  /* the store and this node's share decide */
+    REDIS_WAY_NONE,  /* on_store_failure decides */
+};
+
+/* For keys of this shard; NULL: nobody serves them. */
+enum redis_way redis_over_way(struct redis_store *self, struct weir_redis_shard *shard,
+                              struct weir_str key);
+/* Whether that is REDIS_WAY_STORE or REDIS_WAY_BOTH for all shards, the barriers over. */
+bool redis_over_is_open(const struct redis_store *self);
+/* The primary whose answer is being read, if what it grants may be used: looked at after the grant
+ * was recorded. NULL: it may not. */
+struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t sent_us,
+                                           uint64_t now_us);
+
+void redis_over_shard(struct redis_store *self, struct weir_redis_shard *shard, bool up);
+void redis_over_entered(struct redis_over *o, const redisReply *reply);
+void redis_over_merged(struct redis_over *o, const redisReply *reply);
+/* NULL, or why the connection is to be given up. */
+const char *redis_over_looked(const struct redis_over *o, const redisReply *reply);
+void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accept);
+/* One was lost that the walk waits for. */
+void redis_over_lost(struct redis_over *o, bool enters);
+
+WEIR_MUSTCHECK enum weir_err redis_over_open(struct redis_store *self);
+/* Tells the shards that this process leaves. */
+void redis_over_close(struct redis_store *self);
+/* After the shards were closed. */
+void redis_over_free(struct redis_store *self);
+
+#endif
