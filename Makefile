@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short names of what people do here; CMake and scripts/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench asan tsan fuzz model format check-format clean
+.PHONY: help run test fault demo bench asan tsan fuzz model format check-format clean
 
 help:          ## this list
 	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
@@ -9,6 +9,8 @@ run:           ## a node on 127.0.0.1:8000 and a curl line to try
 	@scripts/run
 test:          ## every test, and how many passed and failed
 	@scripts/test
+fault:         ## kills, cuts off and stops real processes under load (6 min)
+	@scripts/fault
 demo:          ## four nodes, Redis, HAProxy and the reference load; CLUSTER=1: on a Redis Cluster
 	@scripts/demo
 bench:         ## side by side with others; fills bench/results and the README's table

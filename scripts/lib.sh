@@ -64,6 +64,32 @@ answers() {
     curl -fsS -m 1 "$1"
 }
 
+# tap_count REPORT NAME: a number at the end of a report of Node's test runner.
+tap_count() {
+    sed -n "s/^# $2 \([0-9]*\)$/\1/p" "$1" | tail -n 1
+}
+
+# run_node_tests PRESET FILE...: on that build; adds to passed, failed and skipped. A test, or a whole
+# file, that waits for ever must fail with its name, where Node can do that (from 20.11 on).
+run_node_tests() {
+    local weir=$PWD/build/$1/src/weir report status=0 bad each=()
+    shift
+    if node --help | grep -q -- --test-timeout; then
+        each=(--test-timeout="${node_timeout_ms:-120000}")
+    fi
+    report=$(mktemp)
+    WEIR_BIN=$weir timeout -k 10 900 node --test "${each[@]}" \
+        --test-reporter="${node_reporter:-spec}" --test-reporter-destination=stdout \
+        --test-reporter=tap --test-reporter-destination="$report" "$@" || status=$?
+    [ -n "$(tap_count "$report" pass)" ] || die "Node's test runner left no report"
+    bad=$(($(tap_count "$report" fail) + $(tap_count "$report" cancelled)))
+    [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+    passed=$((passed + $(tap_count "$report" pass)))
+    failed=$((failed + bad))
+    skipped=$((skipped + $(tap_count "$report" skipped) + $(tap_count "$report" todo)))
+    rm -f "$report"
+}
+
 # The last line of whatever runs tests: passed, failed, skipped.
 print_counts() {
     if [ "$3" -gt 0 ]; then

@@ -161,13 +161,15 @@ static struct weir_str text_field(const redisReply *list, const char *name)
     return value == NULL ? weir_str("", 0) : text_of(value);
 }
 
-/* Of CLUSTER SHARDS. The endpoint is what the node wants to be called by. */
+/* Of CLUSTER SHARDS. The endpoint is what the node wants to be called by: "" or nothing (it was
+ * told `unknown-endpoint`) by the name at which it was asked, as in a MOVED; "?" when it has no
+ * name. */
 static bool read_node(const redisReply *node, const struct weir_redis_host *asked, bool tls,
                       struct weir_redis_host *ret_host)
 {
     const redisReply *port = field(node, tls ? "tls-port" : "port");
     struct weir_str name = text_field(node, "endpoint");
-    if (name.len == 0 || weir_str_eq(name, WEIR_STR("?"))) {
+    if (weir_str_eq(name, WEIR_STR("?"))) {
         name = text_field(node, "ip");
     }
     return port != NULL && port->type == REDIS_REPLY_INTEGER && port->integer > 0 &&

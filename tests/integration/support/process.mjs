@@ -12,6 +12,8 @@ process.on("exit", () => {
         child.kill("SIGKILL");
     }
 });
+// What the test runner sends to a file that took too long; without this there is no "exit".
+process.once("SIGTERM", () => process.exit(143));
 
 /** Debian keeps servers in /usr/sbin, which is not on every user's PATH. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };

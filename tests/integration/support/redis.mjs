@@ -11,7 +11,7 @@ import { eventually } from "./wait.mjs";
 const ACCEPTED = "weir:{3560}:primary";
 
 /** A port that the kernel chose and that is free again. */
-async function freePort() {
+export async function freePort() {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address();
@@ -22,16 +22,17 @@ async function freePort() {
 
 export class Redis {
     /** tcp: it listens on a port, too, and tcpUrl names it. */
-    static async start({ policy = "noeviction", tcp = false, args = [] } = {}) {
-        const redis = new Redis(temporaryFolder(), policy, tcp ? await freePort() : 0, args);
+    static async start({ policy = "noeviction", tcp = false, args = [], env = {} } = {}) {
+        const redis = new Redis(temporaryFolder(), policy, tcp ? await freePort() : 0, args, env);
         await redis.restart();
         await redis.accept();
         return redis;
     }
 
-    constructor(folder, policy, port, args) {
+    constructor(folder, policy, port, args, env) {
         this.folder = folder;
         this.port = port;
+        this.env = env;
         this.tcpUrl = `redis://127.0.0.1:${port}`;
         this.socket = join(folder.path, "redis.sock");
         this.url = `redis+unix://${this.socket}`;
@@ -43,9 +44,9 @@ export class Redis {
         ];
     }
 
-    /** Starts it (again), empty. */
+    /** Starts it (again), with what its arguments made it keep. */
     async restart() {
-        this.program = new Program("redis-server", this.args);
+        this.program = new Program("redis-server", this.args, this.env);
         await this.program.says(/ready to accept connections/i);
     }
 
