@@ -8,12 +8,13 @@
 #include "store/shared.h"
 
 enum {
-    MERGES_MAX = 64,  /* under way for one shard */
-    BUSY_MS = 10,     /* how often it is looked what there is to do while something is */
-    CALM_MS = 200,    /* and else */
-    REST_US = 200000, /* between two tries to go over */
-    AGES = 2,         /* a grant that is answered later than so many time-outs is not used */
-    DRIFT_US = 50000, /* and this for the clocks, on top */
+    MERGES_MAX = 64,      /* under way for one shard */
+    BUSY_MS = 10,         /* how often it is looked what there is to do while something is */
+    CALM_MS = 200,        /* and else */
+    REST_US = 200000,     /* between two tries to go over */
+    AGE_MIN_US = 2000000, /* a grant that is answered later is not used */
+    AGES = 2,             /* nor one after so many time-outs, if that is later */
+    DRIFT_US = 50000,     /* and this for the clocks, on top */
 };
 
 static struct redis_over *over_of(struct weir_redis_shard *shard)
@@ -23,7 +24,8 @@ static struct redis_over *over_of(struct weir_redis_shard *shard)
 
 static uint64_t age_max_us(const struct redis_store *self)
 {
-    return AGES * (uint64_t)self->config->redis.timeout_ms * 1000;
+    uint64_t ages_us = AGES * (uint64_t)self->config->redis.timeout_ms * 1000;
+    return ages_us > AGE_MIN_US ? ages_us : AGE_MIN_US;
 }
 
 static void look_soon(struct redis_store *self)
@@ -339,9 +341,12 @@ static void beat(struct redis_over *o, uint64_t now_us)
     if (!end(o, LOOK)) {
         return;
     }
-    /* the number is read before it is sent, and after all that was answered */
+    /* where the least slot has moved, what is accepted is written in another place from now on;
+     * the number is read before it is sent, and after all that was answered */
+    bool accepts = due == WEIR_BEAT_ACCEPT || o->slot != weir_redis_shard_slot(o->shard);
     weir_redis_beat_command(out, tag_of(o, tag), o->store->shared->epoch, now_us / 1000, &id,
-                            due == WEIR_BEAT_ACCEPT);
+                            accepts);
+    o->slot = weir_redis_shard_slot(o->shard);
     (void)end(o, due == WEIR_BEAT_ACCEPT ? BEAT_ACCEPT : BEAT);
 }
 
@@ -417,6 +422,7 @@ static void up(struct redis_over *o)
         weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
     o->batch_at = 0;
     o->rest_until_us = 0;
+    o->slot = weir_redis_shard_slot(o->shard);
     o->primary = weir_primaries_get(o->store->shared->primaries, id->text, weir_clock_us());
     if (o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_NEW) {
         enter(o);

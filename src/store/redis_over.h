@@ -30,6 +30,7 @@ struct redis_over {
     bool failed;            /* some of the walk */
     bool accepted;          /* the barrier there is over */
     uint32_t at, batch_at;  /* how far the roll is walked, and where its last batch began */
+    unsigned slot;          /* the least that it served at the last beat */
     unsigned pending;       /* answers that the walk waits for */
     uint64_t rest_until_us; /* no new try before */
     uint64_t since_us;

@@ -51,17 +51,22 @@ struct weir_str weir_redis_script(void)
     return weir_str((const char *)charge_lua, sizeof(charge_lua));
 }
 
-void weir_redis_script_sha(char ret_hex[static 40])
+void weir_redis_sha(struct weir_str script, char ret_hex[static 40])
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    int ok = EVP_Digest(charge_lua, sizeof(charge_lua), digest, &len, EVP_sha1(), NULL);
+    int ok = EVP_Digest(script.p, script.len, digest, &len, EVP_sha1(), NULL);
     WEIR_ASSERT(ok == 1 && len == 20);
     for (unsigned i = 0; i < len; i++) {
         ret_hex[2 * i] = hex[digest[i] >> 4];
         ret_hex[2 * i + 1] = hex[digest[i] & 15];
     }
+}
+
+void weir_redis_script_sha(char ret_hex[static 40])
+{
+    weir_redis_sha(weir_redis_script(), ret_hex);
 }
 
 /* The low 7 bytes, the form '<I7' of the script. Values never need more (2^52, microseconds). */

@@ -50,8 +50,9 @@ struct weir_redis_charge {
 
 /* The script, and its SHA-1 in hex as EVALSHA wants it. Static. */
 struct weir_str weir_redis_script(void);
-/* Thread-safe. */
+/* Thread-safe, as what follows. */
 void weir_redis_script_sha(char ret_hex[static 40]);
+void weir_redis_sha(struct weir_str script, char ret_hex[static 40]);
 
 /* Appends EVALSHA with the call. */
 void weir_redis_charge_command(struct weir_buf *b, const char sha[static 40],

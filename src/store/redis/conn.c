@@ -148,15 +148,17 @@ static struct weir_str bytes_of(const struct weir_redis_conn *c, const struct sl
     return weir_str(c->out.data + c->answered - s->bytes, s->bytes);
 }
 
-/* The script is gone (a restart, SCRIPT FLUSH), and so the command was not executed: both are sent
+/* The scripts are gone (a restart, SCRIPT FLUSH), and so the command was not executed: all are sent
  * again. The bytes name the moment at which they were first sent, and that stays their time.
  * False: there is no memory. */
 static bool send_again(struct weir_redis_conn *c, const struct slot *s, uint64_t now_us)
 {
     if (!c->loading) {
-        redis_greeting_command(&c->out, c->target, REDIS_SCRIPT);
-        if (!weir_redis_conn_end(c, REDIS_SCRIPT, NULL, now_us)) {
-            return false;
+        for (unsigned what = REDIS_OVER_SCRIPT; what <= REDIS_SCRIPT; what++) {
+            redis_greeting_command(&c->out, c->target, (enum redis_greeting)what);
+            if (!weir_redis_conn_end(c, (uint8_t)what, NULL, now_us)) {
+                return false;
+            }
         }
         c->loading = true;
     }

@@ -47,10 +47,11 @@ bool redis_greeting_command(struct weir_buf *b, const struct weir_redis_target *
     case REDIS_INFO:
         word[n++] = WEIR_STR("INFO");
         break;
+    case REDIS_OVER_SCRIPT:
     case REDIS_SCRIPT:
         word[n++] = WEIR_STR("SCRIPT");
         word[n++] = WEIR_STR("LOAD");
-        word[n++] = weir_redis_script();
+        word[n++] = what == REDIS_SCRIPT ? weir_redis_script() : weir_redis_over_script();
         break;
     case REDIS_ASKING:
         return false;
@@ -202,6 +203,7 @@ bool redis_greeting_check(const struct weir_redis_target *target, enum redis_gre
     static const char *const refusals[] = {
         [REDIS_SELECT - REDIS_SELECT] = "refuses the database: ",
         [REDIS_INFO - REDIS_SELECT] = "refuses INFO: ",
+        [REDIS_OVER_SCRIPT - REDIS_SELECT] = "refuses SCRIPT LOAD: ",
         [REDIS_SCRIPT - REDIS_SELECT] = "refuses SCRIPT LOAD: ",
     };
     *ret_why = WEIR_REDIS_REFUSED;

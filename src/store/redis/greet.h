@@ -16,6 +16,7 @@ enum redis_greeting { /* kinds of commands that the connection sends itself */
                       REDIS_AUTH = 0xf0,
                       REDIS_SELECT,
                       REDIS_INFO,
+                      REDIS_OVER_SCRIPT,
                       REDIS_SCRIPT,
                       REDIS_ASKING, /* no greeting: whatever the answer, it says nothing */
 };

@@ -22,14 +22,28 @@ static struct weir_str number(uint64_t value, char buf[static NUMBER_BYTES])
     return weir_str(buf, (size_t)len);
 }
 
-static struct weir_str script(void)
+static pthread_once_t hashed = PTHREAD_ONCE_INIT;
+static char sha[40];
+
+static void hash_script(void)
+{
+    weir_redis_sha(weir_redis_over_script(), sha);
+}
+
+static struct weir_str script_sha(void)
+{
+    pthread_once(&hashed, hash_script);
+    return weir_str(sha, sizeof(sha));
+}
+
+struct weir_str weir_redis_over_script(void)
 {
     return weir_str((const char *)over_lua, sizeof(over_lua));
 }
 
 /* ---- what a shard's data says of primaries and processes ---- */
 
-/* An EVAL with the shard's two keys, the operation, the process and what follows them. */
+/* An EVALSHA with the shard's two keys, the operation, the process and what follows them. */
 static void shard_command(struct weir_buf *b, const char *tag, struct weir_str operation,
                           uint64_t process_id, const struct weir_str *more, unsigned count)
 {
@@ -40,8 +54,8 @@ static void shard_command(struct weir_buf *b, const char *tag, struct weir_str o
     snprintf(primary, sizeof(primary), "weir:{%s}:primary", tag);
     snprintf(beats, sizeof(beats), "weir:{%s}:beats", tag);
     snprintf(process, sizeof(process), "%016" PRIx64, process_id);
-    word[n++] = WEIR_STR("EVAL");
-    word[n++] = script();
+    word[n++] = WEIR_STR("EVALSHA");
+    word[n++] = script_sha();
     word[n++] = WEIR_STR("2");
     word[n++] = weir_str_z(primary);
     word[n++] = weir_str_z(beats);
@@ -82,8 +96,8 @@ void weir_redis_merge_command(struct weir_buf *b, const struct weir_subject *sub
     char key[WEIR_REDIS_KEY_MAX], plan[WEIR_REDIS_PLAN_MAX];
     char low[NUMBER_BYTES], high[NUMBER_BYTES], since[NUMBER_BYTES];
     const struct weir_str word[] = {
-        WEIR_STR("EVAL"),
-        script(),
+        WEIR_STR("EVALSHA"),
+        script_sha(),
         WEIR_STR("1"),
         weir_redis_key(subject, key),
         WEIR_STR("merge"),

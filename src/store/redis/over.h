@@ -28,8 +28,11 @@ bool weir_redis_identity_is_told(const char *identity, const redisReply *info);
 bool weir_redis_identity_eq(const struct weir_redis_identity *a,
                             const struct weir_redis_identity *b);
 
-/* Each of these appends one EVAL. `tag` is what weir_redis_slot_tag says of a slot that the shard
- * serves: where the shard's data says who was accepted and who lives. */
+/* The script. Static. */
+struct weir_str weir_redis_over_script(void);
+
+/* Each of these appends one EVALSHA of it. `tag` is what weir_redis_slot_tag says of a slot that
+ * the shard serves: where the shard's data says who was accepted and who lives. */
 void weir_redis_enter_command(struct weir_buf *b, const char *tag, uint64_t process_id);
 /* number: at most WEIR_REDIS_BEAT_MAX. accept: the identity is the accepted one from now on. */
 void weir_redis_beat_command(struct weir_buf *b, const char *tag, uint64_t process_id,

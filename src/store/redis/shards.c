@@ -8,8 +8,8 @@
 #include "store/redis/parked.h"
 
 enum {
-    REFRESH_MAX_MS = 1000, /* between two questions while something is wrong */
-    TICK_MS = 5,           /* how often what is parked is looked at */
+    REFRESH_MAX_MS = 400, /* between two questions while something is wrong */
+    TICK_MS = 5,          /* how often what is parked is looked at */
     TRY_AGAIN_US = 5000,
     UNSERVED_US = 1000000, /* CLUSTERDOWN counts for so long */
     ASKED_US = 5000000,    /* a shard without slots stays for so long after an ASK */
