@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "store/redis/command.h"
+#include "store/redis/over.h"
 #include "support/redis_server.h"
 
 struct fixture {
@@ -16,6 +17,14 @@ struct fixture {
     redisContext *redis;
     char sha[40];
 };
+
+static inline bool script_load(struct fixture *f, struct weir_str script)
+{
+    redisReply *r = redisCommand(f->redis, "SCRIPT LOAD %b", script.p, script.len);
+    bool loaded = r != NULL && r->type == REDIS_REPLY_STRING;
+    freeReplyObject(r);
+    return loaded;
+}
 
 static inline int start(void **state)
 {
@@ -26,11 +35,7 @@ static inline int start(void **state)
     }
     f->redis = redisConnectUnix(f->server.socket);
     weir_redis_script_sha(f->sha);
-    struct weir_str script = weir_redis_script();
-    redisReply *r = redisCommand(f->redis, "SCRIPT LOAD %b", script.p, script.len);
-    bool loaded = r != NULL && r->type == REDIS_REPLY_STRING && memcmp(r->str, f->sha, 40) == 0;
-    freeReplyObject(r);
-    return loaded ? 0 : -1;
+    return script_load(f, weir_redis_script()) && script_load(f, weir_redis_over_script()) ? 0 : -1;
 }
 
 static inline int stop(void **state)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/open.h"
+#include "store/redis/conn.h"
 #include "store/redis/over.h"
 #include "support/redis_server.h"
 

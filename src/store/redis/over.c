@@ -2,6 +2,7 @@
 #include "store/redis/over.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 
 #include "limit/window.h"
 #include "over_lua.h" /* made of over.lua by CMake: over_lua[] */

@@ -154,7 +154,7 @@ static void test_share_less_what_was_granted(void **state)
     until_ready(f, n, false);
     take_in_outage(f, n, 333334);
     assert_false(f->one[0].call.decision.allowed);
-    assert_int_equal(f->one[0].call.decision.retry_after_us, 1000000);
+    assert_int_equal(f->one[0].call.decision.retry_after_us, WEIR_REDIS_BACK_OFF_MAX_MS * 1000);
     take_in_outage(f, n, 1000001);
     assert_true(f->one[0].call.decision.retry_after_us == WEIR_RETRY_NEVER);
     take_in_outage(f, n, 333333);

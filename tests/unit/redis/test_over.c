@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "limit/window.h"
 #include "store/redis/answer.h"
+#include "store/redis/command.h"
 #include "store/redis/over.h"
 #include "support/resp.h"
 
