@@ -248,6 +248,23 @@ void weir_holding_wait(struct weir_holding *h, struct weir_call *call)
     h->waiting_end = &call->next;
 }
 
+struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count)
+{
+    struct weir_call *first = h->waiting, *last = NULL;
+    for (unsigned i = 0; i < count && h->waiting != NULL; i++) {
+        last = h->waiting;
+        h->waiting = last->next;
+    }
+    if (h->waiting == NULL) {
+        h->waiting_end = &h->waiting;
+    }
+    if (last == NULL) {
+        return NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
 /* Sums stay what a call can say. */
 static void add(struct weir_amounts *sum, const struct weir_amounts *a)
 {
@@ -294,6 +311,34 @@ void weir_holding_lapse(struct weir_holding *h)
     bool fits = add_back(h, WEIR_HOLDING_BACK_MAX, h->lease.at_us, &h->lease.left);
     WEIR_ASSERT(fits);
     h->lease = (struct weir_lease){0};
+}
+
+void weir_holding_sent(struct weir_holding *h, unsigned asks)
+{
+    h->flying = weir_holding_unwait(h, asks);
+    h->flights = asks;
+    h->backs = 0;
+    h->flying_debt = h->debt;
+    h->debt = (struct weir_amounts){0};
+    h->in_flight = true;
+}
+
+void weir_holding_grant(struct weir_holding *h, uint64_t at_us, uint64_t sent_us,
+                        const struct weir_amounts *ahead)
+{
+    h->lease =
+        (struct weir_lease){.at_us = at_us, .until_us = sent_us + h->life_us, .left = *ahead};
+}
+
+struct weir_call *weir_holding_landed(struct weir_holding *h, bool decided)
+{
+    struct weir_call *first = h->flying;
+    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
+        weir_holding_owe(h, &h->flying_debt);
+    }
+    h->flying_debt = (struct weir_amounts){0};
+    h->flying = NULL;
+    return first;
 }
 
 bool weir_holding_has_news(const struct weir_holding *h)

@@ -21,24 +21,6 @@ static struct redis_store *self_of_turn(struct weir_turn_end *turn)
 
 /* ---- those who wait ---- */
 
-/* Takes `count` calls off the front. */
-static struct weir_call *unwait(struct weir_holding *h, unsigned count)
-{
-    struct weir_call *first = h->waiting, *last = NULL;
-    for (unsigned i = 0; i < count && h->waiting != NULL; i++) {
-        last = h->waiting;
-        h->waiting = last->next;
-    }
-    if (h->waiting == NULL) {
-        h->waiting_end = &h->waiting;
-    }
-    if (last == NULL) {
-        return NULL;
-    }
-    last->next = NULL;
-    return first;
-}
-
 /* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
 static bool finish(struct redis_store *self, struct weir_call *first)
 {
@@ -153,12 +135,7 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
     if (!weir_redis_conn_end(conn, LEASE, h, now_us)) {
         return false;
     }
-    h->flying = unwait(h, lease.asks);
-    h->flights = lease.asks;
-    h->backs = 0;
-    h->flying_debt = h->debt;
-    h->debt = (struct weir_amounts){0};
-    h->in_flight = true;
+    weir_holding_sent(h, lease.asks);
     return true;
 }
 
@@ -177,7 +154,7 @@ static void run_turn(struct weir_turn_end *turn)
         if (conn != NULL && weir_redis_conn_in_flight(conn) >= FLIGHTS_MAX) {
             append_turn(self, h);
         } else if (!send_call(self, conn, h, now_us)) {
-            struct weir_call *first = unwait(h, UINT32_MAX);
+            struct weir_call *first = weir_holding_unwait(h, UINT32_MAX);
             watch(self, h, now_us); /* what goes back waits */
             if (!decide_all_without_store(self, first)) {
                 return;
@@ -297,8 +274,7 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
     }
     struct weir_amounts granted = sum_granted(h, g);
     redis_remember(self, h->named, h->subjects, &granted, g->at_us);
-    h->lease =
-        (struct weir_lease){.at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
+    weir_holding_grant(h, g->at_us, sent_us, &g->ahead);
     unsigned i = 0;
     for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
         if (g->mask[i] == '1') {
@@ -312,12 +288,7 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
 /* The call is over: those that waited for it are told, and the next one goes. */
 static void land(struct redis_store *self, struct weir_holding *h, bool decided)
 {
-    struct weir_call *first = h->flying;
-    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
-        weir_holding_owe(h, &h->flying_debt);
-    }
-    h->flying_debt = (struct weir_amounts){0};
-    h->flying = NULL;
+    struct weir_call *first = weir_holding_landed(h, decided);
     /* in_flight until all are told: it must not go meanwhile */
     if (!(decided ? finish(self, first) : decide_all_without_store(self, first))) {
         return;
@@ -416,7 +387,7 @@ static void give_all_back(struct redis_store *self)
     uint64_t now_us = weir_clock_us();
     for (uint32_t i = 0; i < self->holdings.buckets; i++) {
         for (struct weir_holding *h = self->holdings.bucket[i]; h != NULL; h = h->_next) {
-            (void)unwait(h, UINT32_MAX); /* dropped: nobody is called */
+            (void)weir_holding_unwait(h, UINT32_MAX); /* dropped: nobody is called */
             lapse(self, h);
             if (weir_holding_has_news(h)) {
                 /* as far as its connection takes it: else it counts until its window is over */
