@@ -17,6 +17,7 @@ static const char help_text[] =
     "  --zipf S                the k-th key comes up in proportion to k^-S; 0: all alike (1)\n"
     "  --rate R                requests per second of all nodes together (1k)\n"
     "  --duration S            seconds of virtual time (10)\n"
+    "  --burst MS --pause MS   they come for so long, then none for so long, and again\n"
     "  --limits LIMITS         as a plan has them (requests: 100/min)\n"
     "  --window LENGTH         all of these limits' window, as 5s or 1h\n"
     "  --input A-B             input tokens of a request (100)\n"
@@ -137,6 +138,16 @@ static bool read_ms(struct parse *p)
     return true;
 }
 
+static bool read_u64_ms(struct parse *p)
+{
+    uint64_t *to = place(p);
+    if (!read_u64(p)) {
+        return false;
+    }
+    *to *= 1000;
+    return true;
+}
+
 static bool read_choice(struct parse *p)
 {
     bool *to = place(p);
@@ -169,6 +180,20 @@ static const struct flag flags[] = {
      1,
      WEIR_SIM_DURATION_MAX_S,
      "seconds from 1 to 3600",
+     {0}},
+    {"--burst",
+     read_u64_ms,
+     AT(burst_us),
+     1,
+     WEIR_SIM_BURST_MAX_US / 1000,
+     "ms from 1 to 600k",
+     {0}},
+    {"--pause",
+     read_u64_ms,
+     AT(pause_us),
+     1,
+     WEIR_SIM_BURST_MAX_US / 1000,
+     "ms from 1 to 600k",
      {0}},
     {"--limits", read_limits, 0, 0, 0, "limits", {0}},
     {"--window", read_window, 0, 0, 0, "a length from 1s to 30day", {0}},
@@ -302,6 +327,10 @@ bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
         if (ret_args->help) {
             return true;
         }
+    }
+    if ((ret_args->options.burst_us == 0) != (ret_args->options.pause_us == 0)) {
+        snprintf(error, WEIR_SIM_ERROR_BYTES, "--burst: expected --pause with it");
+        return false;
     }
     return make_plan(&p);
 }

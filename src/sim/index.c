@@ -9,8 +9,7 @@ enum { ROOM_FIRST = 1024 };
 void weir_sim_index_deinit(struct weir_sim_index *x)
 {
     weir_free(x->_bucket);
-    weir_free(x->_next);
-    weir_free(x->_id);
+    weir_free(x->_link);
     *x = (struct weir_sim_index){0};
 }
 
@@ -22,8 +21,8 @@ static uint32_t *bucket_of(const struct weir_sim_index *x, uint64_t id)
 uint32_t weir_sim_index_find(const struct weir_sim_index *x, uint64_t id)
 {
     uint32_t slot = x->_buckets == 0 ? WEIR_SIM_NO_SLOT : *bucket_of(x, id);
-    while (slot != WEIR_SIM_NO_SLOT && x->_id[slot] != id) {
-        slot = x->_next[slot];
+    while (slot != WEIR_SIM_NO_SLOT && x->_link[slot].id != id) {
+        slot = x->_link[slot].next;
     }
     return slot;
 }
@@ -31,16 +30,11 @@ uint32_t weir_sim_index_find(const struct weir_sim_index *x, uint64_t id)
 static bool grow_slots(struct weir_sim_index *x)
 {
     uint32_t room = x->_room == 0 ? ROOM_FIRST : x->_room * 2;
-    uint64_t *id = weir_realloc(x->_id, room * sizeof(*id));
-    if (id == NULL) {
+    struct weir_sim_link *link = weir_realloc(x->_link, room * sizeof(*link));
+    if (link == NULL) {
         return false;
     }
-    x->_id = id;
-    uint32_t *next = weir_realloc(x->_next, room * sizeof(*next));
-    if (next == NULL) {
-        return false;
-    }
-    x->_next = next;
+    x->_link = link;
     x->_room = room;
     return true;
 }
@@ -58,9 +52,9 @@ static bool grow_buckets(struct weir_sim_index *x)
     memset(bucket, 0xff, x->_buckets * sizeof(*bucket));
     for (uint32_t i = 0; i < buckets; i++) {
         for (uint32_t slot = was[i], next; slot != WEIR_SIM_NO_SLOT; slot = next) {
-            uint32_t *at = bucket_of(x, x->_id[slot]);
-            next = x->_next[slot];
-            x->_next[slot] = *at;
+            uint32_t *at = bucket_of(x, x->_link[slot].id);
+            next = x->_link[slot].next;
+            x->_link[slot].next = *at;
             *at = slot;
         }
     }
@@ -78,10 +72,10 @@ uint32_t weir_sim_index_add(struct weir_sim_index *x, uint64_t id)
         return WEIR_SIM_NO_SLOT;
     }
     uint32_t slot = reuse ? x->_free : x->slots++;
-    x->_free = reuse ? x->_next[slot] : x->_free;
+    x->_free = reuse ? x->_link[slot].next : x->_free;
     uint32_t *at = bucket_of(x, id);
-    x->_id[slot] = id;
-    x->_next[slot] = *at;
+    x->_link[slot].id = id;
+    x->_link[slot].next = *at;
     *at = slot;
     x->count++;
     return slot;
@@ -89,19 +83,19 @@ uint32_t weir_sim_index_add(struct weir_sim_index *x, uint64_t id)
 
 void weir_sim_index_remove(struct weir_sim_index *x, uint32_t slot)
 {
-    uint32_t *at = bucket_of(x, x->_id[slot]);
+    uint32_t *at = bucket_of(x, x->_link[slot].id);
     while (*at != slot) {
-        at = &x->_next[*at];
+        at = &x->_link[*at].next;
     }
-    *at = x->_next[slot];
-    x->_next[slot] = x->_free;
+    *at = x->_link[slot].next;
+    x->_link[slot].next = x->_free;
     x->_free = slot;
     x->count--;
 }
 
 uint64_t weir_sim_index_id(const struct weir_sim_index *x, uint32_t slot)
 {
-    return x->_id[slot];
+    return x->_link[slot].id;
 }
 
 uint32_t weir_sim_index_room(const struct weir_sim_index *x)

@@ -11,12 +11,17 @@
 
 #define WEIR_SIM_NO_SLOT UINT32_MAX
 
+struct weir_sim_link {
+    uint64_t id;
+    uint32_t next; /* in its bucket, or of those that were given up */
+};
+
 struct weir_sim_index {
     uint32_t slots; /* those below it are taken or were */
     uint32_t count;
     uint32_t _buckets, _room, _free; /* _free: the first of those that were given up */
-    uint32_t *_bucket, *_next;
-    uint64_t *_id;
+    uint32_t *_bucket;
+    struct weir_sim_link *_link;
 };
 
 /* Zeroed is empty. */

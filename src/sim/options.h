@@ -16,6 +16,7 @@ enum {
     WEIR_SIM_TOKENS_MAX = 100000000,
     WEIR_SIM_RTT_MAX_US = 10000000,
     WEIR_SIM_HOLD_MAX_US = 600000000,
+    WEIR_SIM_BURST_MAX_US = 600000000,
     WEIR_SIM_ZIPF_MAX = 10,
     WEIR_SIM_STORE_US_MAX = 1000000,
 };
@@ -33,6 +34,8 @@ struct weir_sim_options {
     double zipf;       /* their popularity: the k-th in proportion to k^-zipf */
     double rate;       /* requests per second of all nodes together, at random moments */
     double duration_s; /* in which requests come; what is under way then still ends */
+    /* They come for burst_us and pause for pause_us, and again; 0: without a pause. */
+    uint64_t burst_us, pause_us;
     struct weir_plan plan;
     struct weir_sim_range input, output; /* tokens that a request takes; output is a reservation */
     bool settles;

@@ -39,12 +39,22 @@ static double gap_us(struct weir_sim_world *w)
     return -log(1 - weir_rand_unit(&w->clients)) * 1e6 / w->o->rate;
 }
 
+/* A time without pauses, with them. UINT64_MAX: none comes any more. */
+static uint64_t arrives_at_us(const struct weir_sim_options *o, double busy_us)
+{
+    double at_us = busy_us;
+    if (o->pause_us > 0) {
+        at_us += floor(busy_us / (double)o->burst_us) * (double)o->pause_us;
+    }
+    return at_us < o->duration_s * 1e6 ? BEGIN_US + (uint64_t)at_us : UINT64_MAX;
+}
+
 static void run(struct weir_sim_world *w)
 {
-    double arrival_us = BEGIN_US + gap_us(w), end_us = BEGIN_US + w->o->duration_s * 1e6;
+    double busy_us = gap_us(w);
     w->now_us = BEGIN_US;
     while (!w->failed) {
-        uint64_t arrives_us = arrival_us < end_us ? (uint64_t)arrival_us : UINT64_MAX;
+        uint64_t arrives_us = arrives_at_us(w->o, busy_us);
         uint64_t tick_us = weir_sim_next_tick_us(w), event_us = weir_sim_events_next_us(&w->events);
         if (event_us <= arrives_us && event_us <= tick_us && event_us != UINT64_MAX) {
             struct weir_sim_event e = weir_sim_events_take(&w->events);
@@ -55,7 +65,7 @@ static void run(struct weir_sim_world *w)
             weir_sim_tick(w);
         } else if (arrives_us != UINT64_MAX) {
             w->now_us = arrives_us;
-            arrival_us += gap_us(w);
+            busy_us += gap_us(w);
             arrive(w);
         } else {
             break;
