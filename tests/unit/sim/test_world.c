@@ -169,6 +169,22 @@ static void test_hammered(void **state)
     weir_free(r);
 }
 
+/* Guarantee 2, in what it is for: four nodes admit all but a hundredth of what one would. */
+static void test_share(void **state)
+{
+    (void)state;
+    static const struct weir_limit tokens[] = {{WEIR_METER_TOTAL_TOKENS, 60, 100000}};
+    struct weir_sim_options o = small(tokens, 1);
+    o.nodes = 4;
+    o.duration_s = 150;
+    o.rtt_us = (struct weir_sim_range){200, 1000};
+    struct weir_sim_result *r = run(&o);
+    assert_int_equal(r->over, 0);
+    assert_int_equal(r->saturated, 1);
+    assert_true(r->limit[0].took * 100 >= r->limit[0].could * 99);
+    weir_free(r);
+}
+
 static void test_same_seed(void **state)
 {
     (void)state;
@@ -254,15 +270,18 @@ static void test_nothing_stranded(void **state)
         o.settles = true;
         o.settle_anywhere = anywhere == 1;
         o.output = (struct weir_sim_range){1000, 1000};
-        o.used = (struct weir_sim_range){50, 50};
+        o.used = (struct weir_sim_range){50, 1500}; /* beyond it, too: that is debt */
         o.hold_us = (struct weir_sim_range){0, 2000000};
         o.rtt_us = (struct weir_sim_range){100, 5000};
         struct weir_sim_result *r = run(&o);
         assert_int_equal(r->settlements, r->allowed);
         assert_true(r->returns > 0);
         assert_true(anywhere == 0 || r->settle_calls == r->settlements);
-        assert_memory_equal(r->held, r->stands, sizeof(r->held));
         assert_int_equal(r->held[WEIR_METER_REQUESTS], r->allowed);
+        assert_int_equal(r->stands[WEIR_METER_REQUESTS], r->allowed);
+        assert_true(r->debt_tokens > 0);
+        assert_int_equal(r->held[WEIR_METER_TOTAL_TOKENS],
+                         r->stands[WEIR_METER_TOTAL_TOKENS] + r->debt_tokens);
         weir_free(r);
     }
 }
@@ -303,11 +322,17 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact_is_embedded), cmocka_unit_test(test_lease_is_embedded),
-        cmocka_unit_test(test_exact_calls),       cmocka_unit_test(test_hot),
-        cmocka_unit_test(test_hammered),          cmocka_unit_test(test_same_seed),
-        cmocka_unit_test(test_never_over),        cmocka_unit_test(test_nothing_stranded),
-        cmocka_unit_test(test_overstay),          cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_exact_is_embedded),
+        cmocka_unit_test(test_lease_is_embedded),
+        cmocka_unit_test(test_exact_calls),
+        cmocka_unit_test(test_hot),
+        cmocka_unit_test(test_hammered),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_same_seed),
+        cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_nothing_stranded),
+        cmocka_unit_test(test_overstay),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
