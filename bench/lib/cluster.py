@@ -23,6 +23,8 @@ def config(port, redis_port, mode, keys, limits, nodes):
         f"nodes: {nodes}",
         f"store: redis://127.0.0.1:{redis_port}" if redis_port else "store: embedded",
         f"mode: {mode}",
+        "store_timeout_ms: 1000",  # a busy machine stalls: that is not what is measured here,
+        "on_store_failure: closed",  # and whoever is over is so by leases alone
         f"plans: {{scale: {{limits: {{{limits}}}}}}}",
         f"mock: {{seed: 1, output_tokens: {{mean: {USED}, max: {2 * USED}}}}}",
         "keys:",

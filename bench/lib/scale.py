@@ -15,7 +15,12 @@ from lib.cluster import cluster, load, measure, median_of, request, script_calls
 from lib.proc import BenchError, redis_call
 
 TRIES = 5
+SIM_S = 10  # of virtual time: what comes before leases are sized right counts for little
 UNLIMITED = ", ".join(f"{m}: {NO_LIMIT}/min" for m in ("requests", "input_tokens", "output_tokens"))
+
+
+def per_request(sim):
+    return round(sim["calls_per_request"], 4)
 
 
 def sim_options(nodes, mode, keys, rate, seconds):
@@ -48,27 +53,34 @@ def bench_cost(processes, build, redis, settings, say):
             for nodes, own in runs.items():
                 cell = {"keys": keys, "mode": mode, "nodes": nodes, **median_of(own)}
                 sim = simulate(
-                    build, limits=UNLIMITED, **sim_options(nodes, mode, keys, rate, seconds)
+                    build, limits=UNLIMITED, **sim_options(nodes, mode, keys, rate, SIM_S)
                 )
-                cell["sim_calls_per_request"] = round(sim["calls_per_request"], 4)
+                cell["sim_calls_per_request"] = per_request(sim)
                 say(f"  {cell}")
                 cells.append(cell)
     return {"rate": rate, "seconds": seconds, "cells": cells}
 
 
 def goal_hot(processes, build, redis, settings):
-    """Ten hot keys, four nodes."""
+    """Four hot keys, four nodes."""
+    keys, rate, seconds = 4, settings["hot_rate"], settings["goal_s"]
     with cluster(
-        processes, build, redis, nodes=4, mode="lease", keys=10, limits=UNLIMITED
+        processes, build, redis, nodes=4, mode="lease", keys=keys, limits=UNLIMITED
     ) as c:
-        return measure(c, settings["hot_rate"], settings["goal_s"], 10)
+        result = measure(c, rate, seconds, keys, zipf=0)
+    sim = simulate(
+        build, limits=UNLIMITED, zipf=0, **sim_options(4, "lease", keys, rate, SIM_S)
+    )
+    return {"keys": keys, "rate": rate, **result, "sim_calls_per_request": per_request(sim)}
 
 
 def goal_hammered(processes, build, redis, settings):
     """One key that is spent, four nodes."""
-    limits = "requests: 100/min"
+    limits, rate, seconds = "requests: 100/min", settings["hot_rate"], settings["goal_s"]
     with cluster(processes, build, redis, nodes=4, mode="lease", keys=1, limits=limits) as c:
-        return measure(c, settings["hot_rate"], settings["goal_s"], 1)
+        result = measure(c, rate, seconds, 1)
+    sim = simulate(build, limits=limits, **sim_options(4, "lease", 1, rate, SIM_S))
+    return {"rate": rate, **result, "sim_calls_per_request": per_request(sim)}
 
 
 def verify(build, path, limits):
@@ -91,6 +103,7 @@ def share(processes, build, redis, nodes, window_s, windows, rate, keys=3):
     record = processes.dir / "record.jsonl"
     with cluster(processes, build, redis, nodes=nodes, mode="lease", keys=keys, limits=limits) as c:
         report = load(c, rate, seconds, keys, zipf=0, record=record)
+        failures = c.metric("weir_store_errors_total")
     audit = verify(build, record, limits)
     allowed = keys * capacity * math.ceil(windows)
     sim = simulate(
@@ -105,6 +118,7 @@ def share(processes, build, redis, nodes, window_s, windows, rate, keys=3):
         "may": allowed,
         "share": round(report["allowed"] / allowed, 4),
         "over": audit["over"],
+        "store_failures": int(failures),
         "worst": max(w["worst"]["sum"] for w in audit["windows"]),
         "sim_share": round(sim["allowed"] / allowed, 4),
     }

@@ -203,11 +203,10 @@ void weir_sim_tick(struct weir_sim_world *w)
         if (w->now_us >= h->lease.until_us) {
             lapse(w, h);
         }
-        if (weir_holding_has_news(h)) {
-            if (!h->in_flight) {
-                send_call(w, h);
-            }
-        } else {
+        bool tells = weir_holding_must_tell(h);
+        if (tells && !h->in_flight) {
+            send_call(w, h);
+        } else if (!tells) {
             watch(w, h);
             weir_sim_seats_rest(&w->seats, h, w->now_us);
         }
@@ -408,7 +407,7 @@ static bool settle_held(struct weir_sim_world *w, const struct weir_sim_event *e
         return false;
     }
     weir_holding_owe(h, more);
-    if (weir_amounts_none(more)) {
+    if (weir_amounts_none(more) && !weir_holding_is_full(h)) {
         watch(w, h);
     } else if (!h->in_flight) {
         send_call(w, h);

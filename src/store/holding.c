@@ -300,6 +300,11 @@ bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
     return add_back(h, WEIR_HOLDING_BACK_MAX - 1, store_at_us, less);
 }
 
+bool weir_holding_is_full(const struct weir_holding *h)
+{
+    return h->backs >= WEIR_HOLDING_BACK_MAX - 1;
+}
+
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more)
 {
     add(&h->debt, more);
@@ -311,6 +316,11 @@ void weir_holding_lapse(struct weir_holding *h)
     bool fits = add_back(h, WEIR_HOLDING_BACK_MAX, h->lease.at_us, &h->lease.left);
     WEIR_ASSERT(fits);
     h->lease = (struct weir_lease){0};
+}
+
+bool weir_holding_must_tell(const struct weir_holding *h)
+{
+    return weir_holding_has_news(h) && weir_lease_is_empty(&h->lease);
 }
 
 void weir_holding_sent(struct weir_holding *h, unsigned asks)

@@ -70,12 +70,16 @@ struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count);
 /* Budget of a moment goes back with the next call. False: there are too many moments already. */
 bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
                             const struct weir_amounts *less);
+/* There are so many: a call is due, before the next one needs a call of its own. */
+bool weir_holding_is_full(const struct weir_holding *h);
 /* The lease is over: what is left of it goes back with the next call. */
 void weir_holding_lapse(struct weir_holding *h);
 /* Use beyond a reservation, which the next call charges whether it fits or not. */
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
 /* Whether there is something to tell the store. */
 bool weir_holding_has_news(const struct weir_holding *h);
+/* The same, and no lease lives: else the call that takes the next one takes it along. */
+bool weir_holding_must_tell(const struct weir_holding *h);
 /* A call is under way with the first `asks` of those that wait, and with all there is to tell. */
 void weir_holding_sent(struct weir_holding *h, unsigned asks);
 /* It took `ahead` at the store's at_us, and was sent at sent_us: the life counts from there. */

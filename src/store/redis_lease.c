@@ -171,7 +171,7 @@ static void on_timer(uv_timer_t *uv)
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
-        if (weir_holding_has_news(h)) {
+        if (weir_holding_must_tell(h)) {
             call_this_turn(self, h);
         } else {
             watch(self, h, now_us);
@@ -350,9 +350,9 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     weir_holding_owe(h, &more);
     redis_settle_copy(self, settle);
     settle->result = WEIR_SETTLE_DONE;
-    if (!weir_amounts_none(&more)) {
-        redis_count(&self->base.stats.debt_tokens,
-                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+    redis_count(&self->base.stats.debt_tokens,
+                more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+    if (!weir_amounts_none(&more) || weir_holding_is_full(h)) {
         call_this_turn(self, h);
     } else {
         watch(self, h, settle->now_us);

@@ -151,6 +151,18 @@ static void test_hot(void **state)
     assert_true(r->lease_calls * 100 < r->requests);
     assert_true(r->lease_hits * 100 > r->allowed * 97);
     assert_true(r->latency.max_ns < 1700000); /* a call, and the one before */
+    uint64_t calls = r->lease_calls;
+    weir_free(r);
+    o.settles = true; /* that goes along with the calls that take leases */
+    r = run(&o);
+    assert_int_equal(r->settlements, r->allowed);
+    assert_int_equal(r->settle_calls, 0);
+    assert_true(r->lease_calls <= calls + calls / 8);
+    weir_free(r);
+    o.hold_us = (struct weir_sim_range){1, 5000000}; /* nor when they are of many leases */
+    r = run(&o);
+    assert_int_equal(r->settle_calls, 0);
+    assert_true(r->lease_calls * 5 < r->requests);
     weir_free(r);
 }
 

@@ -197,6 +197,7 @@ static void test_returns(void **state)
     const struct weir_amounts less = weir_amounts(0, 5, 7), none = weir_amounts(0, 0, 0);
     assert_true(weir_holding_give_back(h, STORE_US, &none));
     assert_false(weir_holding_has_news(h));
+    assert_false(weir_holding_must_tell(h));
     for (unsigned n = 0; n < 3; n++) { /* of one moment: together */
         assert_true(weir_holding_give_back(h, STORE_US, &less));
         assert_true(weir_holding_give_back(h, STORE_US + 1, &less));
@@ -206,8 +207,10 @@ static void test_returns(void **state)
     same(&h->back[0].less, 0, 15, 21);
     same(&h->back[1].less, 0, 15, 21);
     for (unsigned n = 2; n < WEIR_HOLDING_BACK_MAX - 1; n++) {
+        assert_false(weir_holding_is_full(h));
         assert_true(weir_holding_give_back(h, STORE_US + n, &less));
     }
+    assert_true(weir_holding_is_full(h));
     /* full: nothing is lost, it has to go by a call of its own; one that is there takes more */
     assert_false(weir_holding_give_back(h, STORE_US + 99, &less));
     assert_true(weir_holding_give_back(h, STORE_US + 99, &none));
@@ -215,9 +218,12 @@ static void test_returns(void **state)
     same(&h->back[0].less, 0, 20, 28);
     assert_int_equal(h->backs, WEIR_HOLDING_BACK_MAX - 1);
     /* and one place is the lease's */
+    assert_true(weir_holding_must_tell(h));
     lease(f, 10, 300, 200);
+    assert_false(weir_holding_must_tell(h)); /* the next lease's call takes it along */
     h->lease.at_us = STORE_US + 100;
     weir_holding_lapse(h);
+    assert_true(weir_holding_must_tell(h));
     assert_int_equal(h->backs, WEIR_HOLDING_BACK_MAX);
     same(&h->back[WEIR_HOLDING_BACK_MAX - 1].less, 10, 300, 200);
     assert_false(weir_holding_is_idle(h, UINT64_MAX));
