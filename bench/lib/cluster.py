@@ -132,22 +132,25 @@ def load(c, rate, seconds, keys, zipf=1, record=None, seed=1):
 def measure(c, rate, seconds, keys, warm_s=1, **options):
     """What a load cost: CPU of the nodes and of Redis, and calls, for each request."""
     load(c, rate, warm_s, keys, seed=2, **options)
-    redis_call(c.redis[1], "CONFIG RESETSTAT")
-    nodes_s, redis_s = c.cpu_s(), run_seconds(c.redis[0].pid)
+    if c.redis:
+        redis_call(c.redis[1], "CONFIG RESETSTAT")
+    nodes_s, redis_s = c.cpu_s(), run_seconds(c.redis[0].pid) if c.redis else 0
     report = load(c, rate, seconds, keys, **options)
-    nodes_s, redis_s = c.cpu_s() - nodes_s, run_seconds(c.redis[0].pid) - redis_s
-    calls, script_us = script_calls(c.redis)
     n = report["requests"]
-    return {
+    figures = {
         "requests": n,
         "allowed": report["allowed"],
         "denied": report["denied"],
-        "node_s_per_million": round(nodes_s * 1e6 / n, 3),
-        "redis_s_per_million": round(redis_s * 1e6 / n, 3),
-        "calls_per_request": round(calls / n, 4),
-        "script_us_per_call": round(script_us / calls, 2) if calls else None,
         "latency_ms": report["latency_ms"],
+        "node_s_per_million": round((c.cpu_s() - nodes_s) * 1e6 / n, 3),
     }
+    if c.redis:
+        calls, script_us = script_calls(c.redis)
+        spent_s = run_seconds(c.redis[0].pid) - redis_s
+        figures["redis_s_per_million"] = round(spent_s * 1e6 / n, 3)
+        figures["calls_per_request"] = round(calls / n, 4)
+        figures["script_us_per_call"] = round(script_us / calls, 2) if calls else None
+    return figures
 
 
 def median_of(runs):

@@ -74,6 +74,31 @@ def goal_hot(processes, build, redis, settings):
     return {"keys": keys, "rate": rate, **result, "sim_calls_per_request": per_request(sim)}
 
 
+def goal_nodes(processes, build, redis, settings):
+    """The same hot keys on one node and on eight; and with embedded stores, which share nothing:
+    what eight processes on one core cost more by themselves."""
+    runs = {}
+    for _ in range(settings["rounds"]):
+        for mode in ("lease", "embedded"):
+            for nodes in (1, 8):
+                own = redis if mode == "lease" else None
+                with cluster(
+                    processes, build, own, nodes=nodes, mode="lease", keys=4, limits=UNLIMITED
+                ) as c:
+                    figures = measure(c, settings["hot_rate"], settings["cost_s"], 4, zipf=0)
+                runs.setdefault((mode, nodes), []).append(figures["node_s_per_million"])
+    return {
+        mode: {
+            "one": statistics.median(runs[mode, 1]),
+            "eight": statistics.median(runs[mode, 8]),
+            "times": round(
+                statistics.median(b / a for a, b in zip(runs[mode, 1], runs[mode, 8])), 3
+            ),
+        }
+        for mode in ("lease", "embedded")
+    }
+
+
 def goal_hammered(processes, build, redis, settings):
     """One key that is spent, four nodes."""
     limits, rate, seconds = "requests: 100/min", settings["hot_rate"], settings["goal_s"]
@@ -195,8 +220,8 @@ def settlements(processes, build, redis, count, window_s, keys=20):
     }
 
 
-def median_us(connection, first, count):
-    """Of `count` keys that were not asked for before, each once."""
+def mean_us(connection, first, count):
+    """Of `count` keys that were not asked for before, each once. A mean: those of parts add up."""
     times = []
     for i in range(first, first + count):
         body = {"key": f"id:k{i}", "input_tokens": 1, "output_tokens": 1}
@@ -206,7 +231,7 @@ def median_us(connection, first, count):
         if status != 200:
             raise BenchError(f"acquire answered {status}")
         time.sleep(0.0005)
-    return statistics.median(times)
+    return statistics.mean(times)
 
 
 def cold(processes, build, redis, count):
@@ -224,10 +249,10 @@ def cold(processes, build, redis, count):
         ) as c, contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", c.ports[0], timeout=10)
         ) as way:
-            median_us(way, 1, 100)
+            mean_us(way, 1, 100)
             trips = "weir_store_round_trip_duration_seconds"
             sum_s, n = c.metric(f"{trips}_sum"), c.metric(f"{trips}_count")
-            took[where] = median_us(way, 101, count)
+            took[where] = mean_us(way, 101, count)
             if where == "redis":
                 trip_us = (c.metric(f"{trips}_sum") - sum_s) * 1e6
                 trip_us /= max(1, c.metric(f"{trips}_count") - n)
@@ -269,6 +294,7 @@ def bench_scale(processes, build, settings, say):
     redis = processes.redis("redis-scale", 1)
     say("goals:")
     result = {"hot": goal_hot(processes, build, redis, settings)}
+    result["nodes"] = goal_nodes(processes, build, redis, settings)
     result["hammered"] = goal_hammered(processes, build, redis, settings)
     result["settlements"] = settlements(
         processes, build, redis, settings["settlements"], settings["settle_window_s"]
