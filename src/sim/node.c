@@ -353,6 +353,21 @@ static void decide_flying(struct weir_sim_world *w, struct weir_sim_flight *f)
     }
 }
 
+/* Those that came while the call was under way, as far as its answer decides them, too. */
+static void serve_waiting(struct weir_sim_world *w, struct weir_holding *h)
+{
+    struct weir_call *call = weir_holding_serve(h, w->now_us, w->now_us), *next;
+    for (; call != NULL; call = next) {
+        struct weir_sim_request *q = request_of(call);
+        bool allowed = call->decision.allowed;
+        next = call->next;
+        w->r->lease_hits += allowed;
+        w->r->remembered_denials += !allowed;
+        q->number = allowed ? admit(w, q->key, &call->amounts, q->used) : 0;
+        answer_request(w, q, call->decision.at_us, allowed);
+    }
+}
+
 /* As redis_lease.c's. */
 static void land(struct weir_sim_world *w, struct weir_sim_flight *f)
 {
@@ -362,6 +377,7 @@ static void land(struct weir_sim_world *w, struct weir_sim_flight *f)
         next = call->next;
         answer_request(w, request_of(call), f->call.at_us, f->call.granted >> i++ & 1);
     }
+    serve_waiting(w, h);
     h->in_flight = false;
     if (h->waiting != NULL || !weir_amounts_none(&h->debt)) {
         send_call(w, h);

@@ -218,12 +218,9 @@ bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value,
     return true;
 }
 
-enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
-                                const struct weir_amounts *a, struct weir_decision *d)
+static enum weir_held decide(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                             const struct weir_amounts *a, struct weir_decision *d)
 {
-    if (h->waiting != NULL) {
-        return WEIR_HELD_ASK_STORE; /* in order of arrival */
-    }
     if (weir_lease_use(&h->lease, h->meters, now_us, a)) {
         weir_decision_begin(d, h->lease.at_us);
         weir_holding_states(h, store_us, d);
@@ -237,6 +234,15 @@ enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_
         return WEIR_HELD_ASK_STORE;
     }
     return weir_holding_denies(h, store_us, a, d) ? WEIR_HELD_DENIED : WEIR_HELD_ASK_STORE;
+}
+
+enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                                const struct weir_amounts *a, struct weir_decision *d)
+{
+    if (h->waiting != NULL) {
+        return WEIR_HELD_ASK_STORE; /* in order of arrival */
+    }
+    return decide(h, now_us, store_us, a, d);
 }
 
 /* ---- what the store is told ---- */
@@ -262,6 +268,17 @@ struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count)
         return NULL;
     }
     last->next = NULL;
+    return first;
+}
+
+struct weir_call *weir_holding_serve(struct weir_holding *h, uint64_t now_us, uint64_t store_us)
+{
+    struct weir_call *first = NULL, **end = &first, *call;
+    while ((call = h->waiting) != NULL &&
+           decide(h, now_us, store_us, &call->amounts, &call->decision) != WEIR_HELD_ASK_STORE) {
+        *end = weir_holding_unwait(h, 1);
+        end = &call->next;
+    }
     return first;
 }
 

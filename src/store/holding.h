@@ -65,6 +65,9 @@ enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_
 
 /* The call waits for the store, behind those that wait. */
 void weir_holding_wait(struct weir_holding *h, struct weir_call *call);
+/* Takes those off the front of it that need no store any more, since a call has been answered; each
+ * has its decision. */
+struct weir_call *weir_holding_serve(struct weir_holding *h, uint64_t now_us, uint64_t store_us);
 /* Takes `count` calls off the front of those that wait. */
 struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count);
 /* Budget of a moment goes back with the next call. False: there are too many moments already. */

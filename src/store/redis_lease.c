@@ -184,6 +184,18 @@ static void on_timer(uv_timer_t *uv)
 
 /* ---- taking ---- */
 
+/* One that needs no call: the lease covers it, or what a call had answered denies it. */
+static void decide_held(struct redis_store *self, struct weir_call *call)
+{
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    if (call->decision.allowed) {
+        redis_grant(self, call, redis_granted_epoch(self));
+        redis_count(&self->base.stats.lease_decisions, 1);
+    } else {
+        redis_count(&self->base.stats.remembered_denials, 1);
+    }
+}
+
 enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
 {
     struct weir_holding *h =
@@ -191,20 +203,12 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     if (h == NULL) { /* no place, or no memory */
         return redis_take_alone(self, call);
     }
-    call->outcome = WEIR_OUTCOME_DECIDED;
-    switch (weir_holding_ask(
-        h, call->now_us,
-        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us),
-        &call->amounts, &call->decision)) {
-    case WEIR_HELD_ALLOWED:
-        redis_grant(self, call, redis_granted_epoch(self));
-        redis_count(&self->base.stats.lease_decisions, 1);
+    uint64_t store_us =
+        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us);
+    if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
+        WEIR_HELD_ASK_STORE) {
+        decide_held(self, call);
         return WEIR_OK;
-    case WEIR_HELD_DENIED:
-        redis_count(&self->base.stats.remembered_denials, 1);
-        return WEIR_OK;
-    case WEIR_HELD_ASK_STORE:
-        break;
     }
     struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects);
     if (conn == NULL || !weir_redis_conn_is_up(conn)) {
@@ -285,12 +289,27 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
     }
 }
 
+/* Those that came while the call was under way, as far as its answer decides them, too: else a key
+ * that is asked for all the time would never be without a call. False: the store was closed. */
+static bool serve_waiting(struct redis_store *self, struct weir_holding *h)
+{
+    uint64_t now_us = weir_clock_us();
+    struct weir_clock_rule *clock = redis_clock_of(self, h->named[0]);
+    struct weir_call *first =
+        weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock, now_us));
+    for (struct weir_call *call = first; call != NULL; call = call->next) {
+        decide_held(self, call);
+    }
+    return finish(self, first);
+}
+
 /* The call is over: those that waited for it are told, and the next one goes. */
 static void land(struct redis_store *self, struct weir_holding *h, bool decided)
 {
     struct weir_call *first = weir_holding_landed(h, decided);
     /* in_flight until all are told: it must not go meanwhile */
-    if (!(decided ? finish(self, first) : decide_all_without_store(self, first))) {
+    if (!(decided ? finish(self, first) && serve_waiting(self, h)
+                  : decide_all_without_store(self, first))) {
         return;
     }
     h->in_flight = false;

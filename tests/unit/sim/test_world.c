@@ -153,6 +153,12 @@ static void test_hot(void **state)
     assert_true(r->latency.max_ns < 1700000); /* a call, and the one before */
     uint64_t calls = r->lease_calls;
     weir_free(r);
+    o.rate = 20000; /* several come within each round trip */
+    r = run(&o);
+    assert_true(r->lease_calls <= 2 * calls);
+    assert_true(r->lease_hits * 1000 > r->allowed * 998);
+    weir_free(r);
+    o.rate = 4000;
     o.settles = true; /* that goes along with the calls that take leases */
     r = run(&o);
     assert_int_equal(r->settlements, r->allowed);
