@@ -149,15 +149,15 @@ def share(processes, build, redis, nodes, window_s, windows, rate, keys=3):
     }
 
 
-def used_tokens(c, keys):
-    """What stands of all keys, as the first node's store says."""
+def used_tokens(c, keys, window_s):
+    """What stands of all keys in windows of this length, as the first node's store says."""
     total = 0
     for i in range(1, keys + 1):
         status, text = request(c.ports[0], "GET", "/v1/usage", key=f"{PREFIX}{i}")
         if status != 200:
             raise BenchError(f"/v1/usage answered {status}: {text[:200]}")
         limits = json.loads(text)["limits"]
-        total += sum(x["used"] for x in limits if x["meter"] == "output_tokens")
+        total += sum(x["used"] for x in limits if x["window_s"] == window_s)
     return total
 
 
@@ -172,7 +172,7 @@ def until_equal(get, wanted, timeout_s):
 def settlements(processes, build, redis, count, window_s, keys=20):
     """Acquire at one node, settle at another: what stands is what was used, and in the end
     nothing."""
-    limits = f"output_tokens: 1M/{window_s}s"
+    limits = f"output_tokens: [1M/{window_s}s, 1M/h]"
     rand, open_reservations, granted = random.Random(1), [], 0
     with contextlib.ExitStack() as stack:
         c = stack.enter_context(
@@ -207,8 +207,8 @@ def settlements(processes, build, redis, count, window_s, keys=20):
         for reservation in open_reservations:
             settle(reservation)
         calls, _ = script_calls(redis)
-        stands, after_s = until_equal(lambda: used_tokens(c, keys), granted * USED, window_s / 3)
-        left, free_s = until_equal(lambda: used_tokens(c, keys), 0, 2 * window_s)
+        stands, after_s = until_equal(lambda: used_tokens(c, keys, 3600), granted * USED, 5)
+        left, free_s = until_equal(lambda: used_tokens(c, keys, window_s), 0, 2 * window_s)
     return {
         "granted": granted,
         "calls_per_request": round(calls / count, 3),
