@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short names of what people do here; CMake and scripts/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run test fault demo bench asan tsan fuzz model format check-format clean
+.PHONY: help run test fault demo bench bench-scale asan tsan fuzz model format check-format clean
 
 help:          ## this list
 	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
@@ -15,6 +15,8 @@ demo:          ## four nodes, Redis, HAProxy and the reference load; CLUSTER=1: 
 	@scripts/demo
 bench:         ## side by side with others; fills bench/results and the README's table
 	@scripts/install-deps bench && bench/run
+bench-scale:   ## one to eight nodes on one Redis: what a request costs, what leases reach
+	@scripts/install-deps bench && bench/scale
 asan:          ## every test under the address and undefined-behaviour sanitizers
 	@scripts/test asan
 tsan:          ## every test under the thread sanitizer

@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -26,6 +29,36 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 class BenchError(Exception):
     """Something that the reader can put right; its text is all that is shown."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def need_cores():
+    if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
+        raise BenchError("two cores are needed, 0 and 1: one for the server, one for the load")
+
+
+def build(folder, targets):
+    configure = ["cmake", "-S", BENCH.parent, "-B", folder, "-G", "Ninja"]
+    make = ["cmake", "--build", folder, "--target", *targets]
+    for command in ([*configure, "-DCMAKE_BUILD_TYPE=Release"], make):
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError(f"{shlex.join(map(str, command))} failed\n{done.stdout[-2000:]}")
+
+
+def run_main(name, main):
+    """`main`, whose ends leave nothing running and say what the reader can put right."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        main()
+    except BenchError as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def tool(name):

@@ -10,13 +10,12 @@ import subprocess
 
 from lib.proc import BENCH, tool
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 TITLES = {
     "nginx": "nginx, `return 200`",
     "weir": "**weir**, embedded store",
     "weir-denied": "**weir**, every request denied (429)",
     "haproxy": "HAProxy, stick-table limiter (requests only)",
-    "weir-redis": "**weir**, Redis store, exact mode",
+    "weir-redis": "**weir**, Redis store, lease mode",
     "fastapi": "FastAPI + Redis, three sorted sets",
 }
 
@@ -155,32 +154,37 @@ def megabytes(value):
     return f"{value / 1e6:.1f} MB"
 
 
+def where_and_when(record):
+    where = record["machine"]
+    return (
+        f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {record['date']},"
+        f" `{record['command']}` at {record['commit']}. Medians of alternated runs;"
+        " ratios are to the same round's nginx. Method: [bench/README.md](bench/README.md)."
+    )
+
+
 def table(folder):
-    """The Markdown for whatever results the folder holds."""
-    records = {p.stem: json.loads(p.read_text()) for p in sorted(folder.glob("*.json"))}
+    """The Markdown for whatever results of bench/run the folder holds."""
+    files = [p for p in sorted(folder.glob("*.json")) if p.stem != "scale"]
+    records = {p.stem: json.loads(p.read_text()) for p in files}
     parts = {name: record["result"] for name, record in records.items()}
     lines = http_table(parts["http"]) if "http" in parts else []
     lines += ["| figure | measured | goal |", "|---|---|---|"]
     lines += [f"| {what} | {measured} | {goal} |" for what, measured, goal in figures(parts)]
     lines.append("")
     runs = {(r["machine"]["cpu"], r["command"], r["commit"]): r for r in records.values()}
-    for record in runs.values():
-        where = record["machine"]
-        lines.append(
-            f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {record['date']},"
-            f" `{record['command']}` at {record['commit']}. Medians of alternated runs;"
-            " ratios are to the same round's nginx. Method: [bench/README.md](bench/README.md)."
-        )
+    lines += [where_and_when(record) for record in runs.values()]
     return "\n".join(lines) + "\n"
 
 
-def put_into_readme(text):
-    """Between the two marks of the README, if it has them."""
+def put_into_readme(text, name):
+    """Between the two marks of that name in the README, if it has them."""
+    begin_mark, end_mark = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     readme = BENCH.parent / "README.md"
     if not readme.exists():
         return
     old = readme.read_text()
-    head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = old.partition(begin_mark)
+    _, end, tail = rest.partition(end_mark)
     if begin and end:
-        readme.write_text(f"{head}{BEGIN}\n{text}{END}{tail}")
+        readme.write_text(f"{head}{begin_mark}\n{text}{end_mark}{tail}")

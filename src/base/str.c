@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
+#include <stdlib.h>
+
 bool weir_bytes_eq_nocase(const char *p, const char *lower, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -44,4 +46,24 @@ enum weir_err weir_str_u64(struct weir_str s, uint64_t max, uint64_t *ret_value)
     }
     *ret_value = value;
     return WEIR_OK;
+}
+
+/* Digits with at most one point: strtod alone would take "nan", "0x1p3" and "1e9" too. */
+bool weir_decimal(const char *text, double *ret)
+{
+    size_t digits = 0, points = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c >= '0' && *c <= '9') {
+            digits++;
+        } else if (*c == '.') {
+            points++;
+        } else {
+            return false;
+        }
+    }
+    if (digits == 0 || points > 1) {
+        return false;
+    }
+    *ret = strtod(text, NULL);
+    return true;
 }

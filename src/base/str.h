@@ -54,5 +54,7 @@ struct weir_str weir_str_trim(struct weir_str s);
 /* The decimal number that the whole slice is; digits only, no sign, no blanks.
  * WEIR_ERR_INVALID otherwise, WEIR_ERR_LIMIT above `max`. */
 WEIR_MUSTCHECK enum weir_err weir_str_u64(struct weir_str s, uint64_t max, uint64_t *ret_value);
+/* The same with at most one point, as of an argument: "0.5", "20". */
+bool weir_decimal(const char *text, double *ret);
 
 #endif

@@ -11,6 +11,7 @@ enum { WEIR_EXIT_OK = 0, WEIR_EXIT_FAILED = 1, WEIR_EXIT_USAGE = 2 };
 int weir_cmd_serve(int argc, char **argv);
 int weir_cmd_load(int argc, char **argv);
 int weir_cmd_verify(int argc, char **argv);
+int weir_cmd_sim(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
 
 #endif

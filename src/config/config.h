@@ -212,6 +212,10 @@ typedef enum weir_err weir_subject_fn(void *ctx, const struct weir_subject *subj
 WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *config,
                                                       weir_subject_fn *each, void *ctx);
 
+/* "1.5k" and the like; "10min", "7s", "day". */
+bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount);
+bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
+
 /* One rate as the file writes it ("100/min", "20k/min", "1M/day", "5/7s") for this meter. */
 WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_meter meter,
                                              struct weir_limit *ret_limit);

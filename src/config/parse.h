@@ -81,9 +81,6 @@ typedef enum weir_err weir_item_fn(struct parse *p, const struct node *item, voi
 WEIR_MUSTCHECK enum weir_err weir_parse_list(struct parse *p, const struct node *n,
                                              weir_item_fn *item, void *ctx);
 
-/* "1.5k" and the like; "10min", "7s", "day". */
-bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount);
-bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
 /* Two hexadecimal digits for each of `bytes` bytes. */
 bool weir_parse_hex(struct weir_str hex, size_t bytes, uint8_t *ret_bytes);
 

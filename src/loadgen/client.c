@@ -375,6 +375,7 @@ enum weir_err weir_load_clients_open(struct weir_load_clients *c)
     const struct weir_load_options *o = c->options;
     size_t conns = (size_t)o->clients * o->targets;
     weir_rand_init(&c->_rand, weir_mix64(o->seed));
+    weir_zipf_init(&c->_zipf, o->keys, o->zipf);
     WEIR_TRY(weir_load_request_init(&c->_request, o));
     c->_read = weir_zalloc(READ_BYTES);
     c->_client = weir_zalloc_array(o->clients, sizeof(*c->_client));
@@ -404,7 +405,7 @@ void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns)
     struct weir_load_clients *all = client->_all;
     const struct weir_load_options *o = all->options;
     uint64_t target = o->targets > 1 ? weir_rand_below(&all->_rand, o->targets) : 0;
-    client->_key = o->keys > 1 ? (uint32_t)weir_rand_below(&all->_rand, o->keys) : 0;
+    client->_key = o->keys > 1 ? (uint32_t)weir_zipf_draw(&all->_zipf, &all->_rand) : 0;
     client->_due_ns = due_ns;
     client->_active_ms = uv_now(all->loop);
     struct weir_load_conn *conn = &client->_conns[target];

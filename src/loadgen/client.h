@@ -7,6 +7,7 @@
 #include <llhttp.h>
 #include <uv.h>
 
+#include "base/zipf.h"
 #include "loadgen/request.h"
 #include "loadgen/usage.h"
 
@@ -86,6 +87,7 @@ struct weir_load_clients {
 
     struct weir_load_request _request;
     struct weir_rand _rand; /* targets and keys */
+    struct weir_zipf _zipf; /* keys */
     struct weir_json _json; /* reads the usage of answers */
     struct weir_load_client *_client;
     struct weir_load_conn *_conn;

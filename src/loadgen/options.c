@@ -29,6 +29,7 @@ static const char help_text[] =
     "  --key-ids a,b,c       what --record calls the keys (1, 2, ...)\n"
     "  --key-count N         N keys: the prefix and a number from 1 to N\n"
     "  --key-prefix P        what these begin with (sk-load-)\n"
+    "  --zipf S              the k-th key in proportion to k^-S; 0: all alike (0)\n"
     "  --prompt-tokens A-B   tokens of the prompt, about (50-150)\n"
     "  --max-tokens A-B      max_tokens of the request (50-200)\n"
     "  --stream              ask for the answer as a stream\n"
@@ -49,26 +50,6 @@ static bool refuse(struct parse *p, const char *expected)
     snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s: expected %s, got \"%.80s\"", p->flag, expected,
              p->value);
     return false;
-}
-
-/* Digits with at most one point: strtod alone would take "nan", "0x1p3" and "1e9" too. */
-static bool decimal(const char *text, double *ret)
-{
-    size_t digits = 0, points = 0;
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c >= '0' && *c <= '9') {
-            digits++;
-        } else if (*c == '.') {
-            points++;
-        } else {
-            return false;
-        }
-    }
-    if (digits == 0 || points > 1) {
-        return false;
-    }
-    *ret = strtod(text, NULL);
-    return true;
 }
 
 static bool whole(struct weir_str text, uint64_t min, uint64_t max, uint64_t *ret)
@@ -183,7 +164,7 @@ static bool set_clients(struct parse *p)
 static bool set_rate(struct parse *p)
 {
     /* below 0.001 a run of the longest duration would not hold 100 requests */
-    if (!decimal(p->value, &p->o->rate) || p->o->rate > WEIR_LOAD_RATE_MAX ||
+    if (!weir_decimal(p->value, &p->o->rate) || p->o->rate > WEIR_LOAD_RATE_MAX ||
         (p->o->rate > 0 && p->o->rate < 0.001)) {
         return refuse(p, "requests per second from 0.001 to 10000000, or 0 for no limit");
     }
@@ -192,7 +173,7 @@ static bool set_rate(struct parse *p)
 
 static bool set_duration(struct parse *p)
 {
-    if (!decimal(p->value, &p->o->duration_s) || p->o->duration_s < 0.1 ||
+    if (!weir_decimal(p->value, &p->o->duration_s) || p->o->duration_s < 0.1 ||
         p->o->duration_s > WEIR_LOAD_DURATION_MAX_S) {
         return refuse(p, "seconds from 0.1 to 86400");
     }
@@ -256,6 +237,12 @@ static bool set_key_count(struct parse *p)
     }
     p->o->keys = (uint32_t)n;
     return true;
+}
+
+static bool set_zipf(struct parse *p)
+{
+    return (weir_decimal(p->value, &p->o->zipf) && p->o->zipf <= WEIR_LOAD_ZIPF_MAX) ||
+           refuse(p, "an exponent from 0 to 10");
 }
 
 static bool set_key_prefix(struct parse *p)
@@ -343,6 +330,7 @@ static const struct flag {
     {"--key-ids", set_key_ids, false},
     {"--key-count", set_key_count, false},
     {"--key-prefix", set_key_prefix, false},
+    {"--zipf", set_zipf, false},
     {"--prompt-tokens", set_prompt_tokens, false},
     {"--max-tokens", set_max_tokens, false},
     {"--stream", set_stream, true},

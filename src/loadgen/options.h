@@ -16,6 +16,7 @@ enum {
     WEIR_LOAD_KEYS_MAX = 10000000,
     WEIR_LOAD_KEY_BYTES_MAX = 512,
     WEIR_LOAD_KEY_ID_MAX = 100,
+    WEIR_LOAD_ZIPF_MAX = 10,
     WEIR_LOAD_RATE_MAX = 10000000,
     WEIR_LOAD_DURATION_MAX_S = 86400,
     WEIR_LOAD_PROMPT_TOKENS_MAX = 1000000,
@@ -41,6 +42,7 @@ struct weir_load_options {
     double duration_s;
     struct weir_str *key_list; /* NULL: key_prefix and a number from 1 to keys */
     uint32_t keys;
+    double zipf; /* how much more popular the first keys are; 0: all alike */
     struct weir_str key_prefix;
     struct weir_str *key_ids; /* what the record calls them; NULL: by number */
     uint32_t ids;

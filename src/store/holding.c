@@ -218,12 +218,9 @@ bool weir_holding_remember(struct weir_holding *h, const struct weir_str *value,
     return true;
 }
 
-enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
-                                const struct weir_amounts *a, struct weir_decision *d)
+static enum weir_held decide(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                             const struct weir_amounts *a, struct weir_decision *d)
 {
-    if (h->waiting != NULL) {
-        return WEIR_HELD_ASK_STORE; /* in order of arrival */
-    }
     if (weir_lease_use(&h->lease, h->meters, now_us, a)) {
         weir_decision_begin(d, h->lease.at_us);
         weir_holding_states(h, store_us, d);
@@ -239,6 +236,15 @@ enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_
     return weir_holding_denies(h, store_us, a, d) ? WEIR_HELD_DENIED : WEIR_HELD_ASK_STORE;
 }
 
+enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_t store_us,
+                                const struct weir_amounts *a, struct weir_decision *d)
+{
+    if (h->waiting != NULL) {
+        return WEIR_HELD_ASK_STORE; /* in order of arrival */
+    }
+    return decide(h, now_us, store_us, a, d);
+}
+
 /* ---- what the store is told ---- */
 
 void weir_holding_wait(struct weir_holding *h, struct weir_call *call)
@@ -246,6 +252,34 @@ void weir_holding_wait(struct weir_holding *h, struct weir_call *call)
     call->next = NULL;
     *h->waiting_end = call;
     h->waiting_end = &call->next;
+}
+
+struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count)
+{
+    struct weir_call *first = h->waiting, *last = NULL;
+    for (unsigned i = 0; i < count && h->waiting != NULL; i++) {
+        last = h->waiting;
+        h->waiting = last->next;
+    }
+    if (h->waiting == NULL) {
+        h->waiting_end = &h->waiting;
+    }
+    if (last == NULL) {
+        return NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
+struct weir_call *weir_holding_serve(struct weir_holding *h, uint64_t now_us, uint64_t store_us)
+{
+    struct weir_call *first = NULL, **end = &first, *call;
+    while ((call = h->waiting) != NULL &&
+           decide(h, now_us, store_us, &call->amounts, &call->decision) != WEIR_HELD_ASK_STORE) {
+        *end = weir_holding_unwait(h, 1);
+        end = &call->next;
+    }
+    return first;
 }
 
 /* Sums stay what a call can say. */
@@ -283,6 +317,11 @@ bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
     return add_back(h, WEIR_HOLDING_BACK_MAX - 1, store_at_us, less);
 }
 
+bool weir_holding_is_full(const struct weir_holding *h)
+{
+    return h->backs >= WEIR_HOLDING_BACK_MAX - 1;
+}
+
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more)
 {
     add(&h->debt, more);
@@ -302,6 +341,39 @@ void weir_holding_drop(struct weir_holding *h)
     h->lease = (struct weir_lease){0};
     h->backs = 0;
     h->primary = NULL;
+}
+
+bool weir_holding_must_tell(const struct weir_holding *h)
+{
+    return weir_holding_has_news(h) && weir_lease_is_empty(&h->lease);
+}
+
+void weir_holding_sent(struct weir_holding *h, unsigned asks)
+{
+    h->flying = weir_holding_unwait(h, asks);
+    h->flights = asks;
+    h->backs = 0;
+    h->flying_debt = h->debt;
+    h->debt = (struct weir_amounts){0};
+    h->in_flight = true;
+}
+
+void weir_holding_grant(struct weir_holding *h, uint64_t at_us, uint64_t sent_us,
+                        const struct weir_amounts *ahead)
+{
+    h->lease =
+        (struct weir_lease){.at_us = at_us, .until_us = sent_us + h->life_us, .left = *ahead};
+}
+
+struct weir_call *weir_holding_landed(struct weir_holding *h, bool decided)
+{
+    struct weir_call *first = h->flying;
+    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
+        weir_holding_owe(h, &h->flying_debt);
+    }
+    h->flying_debt = (struct weir_amounts){0};
+    h->flying = NULL;
+    return first;
 }
 
 bool weir_holding_has_news(const struct weir_holding *h)

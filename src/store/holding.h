@@ -69,9 +69,16 @@ enum weir_held weir_holding_ask(struct weir_holding *h, uint64_t now_us, uint64_
 
 /* The call waits for the store, behind those that wait. */
 void weir_holding_wait(struct weir_holding *h, struct weir_call *call);
+/* Takes those off the front of it that need no store any more, since a call has been answered; each
+ * has its decision. */
+struct weir_call *weir_holding_serve(struct weir_holding *h, uint64_t now_us, uint64_t store_us);
+/* Takes `count` calls off the front of those that wait. */
+struct weir_call *weir_holding_unwait(struct weir_holding *h, unsigned count);
 /* Budget of a moment goes back with the next call. False: there are too many moments already. */
 bool weir_holding_give_back(struct weir_holding *h, uint64_t store_at_us,
                             const struct weir_amounts *less);
+/* There are so many: a call is due, before the next one needs a call of its own. */
+bool weir_holding_is_full(const struct weir_holding *h);
 /* The lease is over: what is left of it goes back with the next call. */
 void weir_holding_lapse(struct weir_holding *h);
 /* The server that it is from is no store any more: neither used nor given back, the denial
@@ -81,6 +88,16 @@ void weir_holding_drop(struct weir_holding *h);
 void weir_holding_owe(struct weir_holding *h, const struct weir_amounts *more);
 /* Whether there is something to tell the store. */
 bool weir_holding_has_news(const struct weir_holding *h);
+/* The same, and no lease lives: else the call that takes the next one takes it along. */
+bool weir_holding_must_tell(const struct weir_holding *h);
+/* A call is under way with the first `asks` of those that wait, and with all there is to tell. */
+void weir_holding_sent(struct weir_holding *h, unsigned asks);
+/* It took `ahead` at the store's at_us, and was sent at sent_us: the life counts from there. */
+void weir_holding_grant(struct weir_holding *h, uint64_t at_us, uint64_t sent_us,
+                        const struct weir_amounts *ahead);
+/* It is over, decided or lost. Returns those that wait for its answer; in_flight stays with the
+ * caller, who tells them first. */
+struct weir_call *weir_holding_landed(struct weir_holding *h, bool decided);
 /* Nothing is lost when it is freed. */
 bool weir_holding_is_idle(const struct weir_holding *h, uint64_t now_us);
 

@@ -20,24 +20,6 @@ static struct redis_store *self_of_turn(struct weir_turn_end *turn)
 
 /* ---- those who wait ---- */
 
-/* Takes `count` calls off the front. */
-static struct weir_call *unwait(struct weir_holding *h, unsigned count)
-{
-    struct weir_call *first = h->waiting, *last = NULL;
-    for (unsigned i = 0; i < count && h->waiting != NULL; i++) {
-        last = h->waiting;
-        h->waiting = last->next;
-    }
-    if (h->waiting == NULL) {
-        h->waiting_end = &h->waiting;
-    }
-    if (last == NULL) {
-        return NULL;
-    }
-    last->next = NULL;
-    return first;
-}
-
 /* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
 static bool finish(struct redis_store *self, struct weir_call *first)
 {
@@ -153,12 +135,7 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
     if (!weir_redis_conn_end(conn, LEASE, h, now_us)) {
         return false;
     }
-    h->flying = unwait(h, lease.asks);
-    h->flights = lease.asks;
-    h->backs = 0;
-    h->flying_debt = h->debt;
-    h->debt = (struct weir_amounts){0};
-    h->in_flight = true;
+    weir_holding_sent(h, lease.asks);
     return true;
 }
 
@@ -192,7 +169,7 @@ static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
     if (!alone && send_call(self, conn, h, now_us)) {
         return true;
     }
-    struct weir_call *first = unwait(h, UINT32_MAX);
+    struct weir_call *first = weir_holding_unwait(h, UINT32_MAX);
     watch(self, h, now_us); /* what goes back waits */
     return alone ? take_both_all(self, first) : decide_all_without_store(self, first);
 }
@@ -222,7 +199,7 @@ static void on_timer(uv_timer_t *uv)
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
-        if (weir_holding_has_news(h)) {
+        if (weir_holding_must_tell(h)) {
             call_this_turn(self, h);
         } else {
             watch(self, h, now_us);
@@ -235,6 +212,18 @@ static void on_timer(uv_timer_t *uv)
 
 /* ---- taking ---- */
 
+/* One that needs no call: the lease covers it, or what a call had answered denies it. */
+static void decide_held(struct redis_store *self, struct weir_call *call)
+{
+    call->outcome = WEIR_OUTCOME_DECIDED;
+    if (call->decision.allowed) {
+        redis_grant(self, call, redis_granted_epoch(self));
+        redis_count(&self->base.stats.lease_decisions, 1);
+    } else {
+        redis_count(&self->base.stats.remembered_denials, 1);
+    }
+}
+
 enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
 {
     struct weir_holding *h =
@@ -243,20 +232,12 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
         return redis_take_alone(self, call);
     }
     drop_if_left(h);
-    call->outcome = WEIR_OUTCOME_DECIDED;
-    switch (weir_holding_ask(
-        h, call->now_us,
-        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us),
-        &call->amounts, &call->decision)) {
-    case WEIR_HELD_ALLOWED:
-        redis_grant(self, call, redis_granted_epoch(self));
-        redis_count(&self->base.stats.lease_decisions, 1);
+    uint64_t store_us =
+        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us);
+    if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
+        WEIR_HELD_ASK_STORE) {
+        decide_held(self, call);
         return WEIR_OK;
-    case WEIR_HELD_DENIED:
-        redis_count(&self->base.stats.remembered_denials, 1);
-        return WEIR_OK;
-    case WEIR_HELD_ASK_STORE:
-        break;
     }
     enum redis_way way;
     struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
@@ -330,8 +311,7 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
         remember_denial(h, g, now_us);
     }
     if (kept) {
-        h->lease = (struct weir_lease){
-            .at_us = g->at_us, .until_us = sent_us + h->life_us, .left = g->ahead};
+        weir_holding_grant(h, g->at_us, sent_us, &g->ahead);
     }
     unsigned i = 0;
     for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
@@ -345,17 +325,27 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
     }
 }
 
+/* Those that came while the call was under way, as far as its answer decides them, too: else a key
+ * that is asked for all the time would never be without a call. False: the store was closed. */
+static bool serve_waiting(struct redis_store *self, struct weir_holding *h)
+{
+    uint64_t now_us = weir_clock_us();
+    struct weir_clock_rule *clock = redis_clock_of(self, h->named[0]);
+    struct weir_call *first =
+        weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock, now_us));
+    for (struct weir_call *call = first; call != NULL; call = call->next) {
+        decide_held(self, call);
+    }
+    return finish(self, first);
+}
+
 /* The call is over: those that waited for it are told, and the next one goes. */
 static void land(struct redis_store *self, struct weir_holding *h, bool decided)
 {
-    struct weir_call *first = h->flying;
-    if (!decided) { /* it may have run: what gives back is not said again, what takes is */
-        weir_holding_owe(h, &h->flying_debt);
-    }
-    h->flying_debt = (struct weir_amounts){0};
-    h->flying = NULL;
+    struct weir_call *first = weir_holding_landed(h, decided);
     /* in_flight until all are told: it must not go meanwhile */
-    if (!(decided ? finish(self, first) : decide_all_without_store(self, first))) {
+    if (!(decided ? finish(self, first) && serve_waiting(self, h)
+                  : decide_all_without_store(self, first))) {
         return;
     }
     h->in_flight = false;
@@ -426,8 +416,8 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     weir_holding_owe(h, &more);
     redis_settle_copy(self, settle);
     settle->result = WEIR_SETTLE_DONE;
-    if (!weir_amounts_none(&more)) {
-        redis_count_debt(self, settle);
+    redis_count_debt(self, settle);
+    if (!weir_amounts_none(&more) || weir_holding_is_full(h)) {
         call_this_turn(self, h);
     } else {
         watch(self, h, settle->now_us);
@@ -462,7 +452,7 @@ static void give_all_back(struct redis_store *self)
     uint64_t now_us = weir_clock_us();
     for (uint32_t i = 0; i < self->holdings.buckets; i++) {
         for (struct weir_holding *h = self->holdings.bucket[i]; h != NULL; h = h->_next) {
-            (void)unwait(h, UINT32_MAX); /* dropped: nobody is called */
+            (void)weir_holding_unwait(h, UINT32_MAX); /* dropped: nobody is called */
             lapse(self, h);
             if (weir_holding_has_news(h)) {
                 /* as far as its connection takes it: else it counts until its window is over */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other commands: check-config, and load against a node.
+// The other commands: check-config, sim, and load against a node.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -45,6 +45,31 @@ describe("weir check-config", () => {
         );
         assert.notEqual(code, 0);
         assert.doesNotMatch(output, /sk-told/);
+    });
+});
+
+describe("weir sim", () => {
+    const world = ["sim", "--nodes=20", "--keys=1k", "--rate=2k", "--duration=5", "--window=2s"];
+
+    it("says the same of the same world, and that nothing is over", async () => {
+        const first = await run(WEIR, [...world, "--json"]);
+        assert.equal(first.code, 0, first.output);
+        const report = JSON.parse(first.output);
+        assert.equal(report.keys_over, 0);
+        assert.equal(report.requests, report.allowed + report.denied);
+        assert.ok(report.limits[0].worst <= report.limits[0].capacity);
+        const second = JSON.parse((await run(WEIR, [...world, "--json"])).output);
+        for (const field of ["allowed", "lease_hits", "store_calls", "lease_returns"]) {
+            assert.equal(second[field], report[field], field);
+        }
+        const text = await run(WEIR, world);
+        assert.match(text.output, new RegExp(`allowed +${report.allowed} `));
+    });
+
+    it("refuses what it does not know", async () => {
+        const { code, output } = await run(WEIR, [...world, "--nodes=0"]);
+        assert.equal(code, 2);
+        assert.match(output, /--nodes: expected nodes from 1 to 1M, got "0"/);
     });
 });
 

@@ -91,7 +91,8 @@ static void test_few_calls(void **state)
     assert_true(n->store->stats.lease_decisions - leased >= count * 95 / 100);
 }
 
-/* What arrives while a call is under way goes with the next one, in its order. */
+/* What arrives while a call is under way goes with the next one, in its order; what its answer
+ * decides needs none: some by the lease that came with it, in the end all by its denials. */
 static void test_one_call_for_all_who_wait(void **state)
 {
     struct fixture *f = *state;
@@ -100,7 +101,7 @@ static void test_one_call_for_all_who_wait(void **state)
     command(f, "CONFIG RESETSTAT");
     take_many(f, n, 0, CALLS);
     until_done(f, &n->done, CALLS);
-    assert_int_equal(calls(f), (CALLS + 63) / 64);
+    assert_in_range(calls(f), 2, 600 / 64);
     for (unsigned i = 0; i < CALLS; i++) {
         assert_int_equal(f->one[i].call.decision.allowed, i < 600);
         assert_int_equal(f->one[i].done, 1);

@@ -190,6 +190,33 @@ static void same(const struct weir_amounts *a, uint64_t requests, uint64_t input
     assert_memory_equal(a, &b, sizeof(b));
 }
 
+/* What a call has brought decides those that came meanwhile, in their order, up to the first that
+ * needs the store: nobody is passed over. */
+static void test_serve(void **state)
+{
+    enum { WAIT = 4 };
+    struct fixture *f = *state;
+    struct weir_call call[WAIT] = {0};
+    assert_null(weir_holding_serve(f->h, NOW_US, STORE_US));
+    for (unsigned i = 0; i < WAIT; i++) {
+        call[i].amounts = weir_amounts(1, i == 2 ? 500 : 100, 10);
+        weir_holding_wait(f->h, &call[i]);
+    }
+    assert_null(weir_holding_serve(f->h, NOW_US, STORE_US));
+    lease(f, 10, 300, 200);
+    assert_ptr_equal(weir_holding_serve(f->h, NOW_US, STORE_US), &call[0]);
+    assert_ptr_equal(call[0].next, &call[1]);
+    assert_null(call[1].next);
+    assert_true(call[0].decision.allowed && call[1].decision.allowed);
+    assert_int_equal(call[1].decision.at_us, STORE_US);
+    same(&f->h->lease.left, 8, 100, 180);
+    assert_ptr_equal(f->h->waiting, &call[2]); /* the lease would cover what is behind it */
+    assert_ptr_equal(call[2].next, &call[3]);
+    assert_null(weir_holding_serve(f->h, NOW_US + 1000, STORE_US));
+    assert_ptr_equal(weir_holding_unwait(f->h, WAIT), &call[2]);
+    assert_null(f->h->waiting);
+}
+
 static void test_returns(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +224,7 @@ static void test_returns(void **state)
     const struct weir_amounts less = weir_amounts(0, 5, 7), none = weir_amounts(0, 0, 0);
     assert_true(weir_holding_give_back(h, STORE_US, &none));
     assert_false(weir_holding_has_news(h));
+    assert_false(weir_holding_must_tell(h));
     for (unsigned n = 0; n < 3; n++) { /* of one moment: together */
         assert_true(weir_holding_give_back(h, STORE_US, &less));
         assert_true(weir_holding_give_back(h, STORE_US + 1, &less));
@@ -206,8 +234,10 @@ static void test_returns(void **state)
     same(&h->back[0].less, 0, 15, 21);
     same(&h->back[1].less, 0, 15, 21);
     for (unsigned n = 2; n < WEIR_HOLDING_BACK_MAX - 1; n++) {
+        assert_false(weir_holding_is_full(h));
         assert_true(weir_holding_give_back(h, STORE_US + n, &less));
     }
+    assert_true(weir_holding_is_full(h));
     /* full: nothing is lost, it has to go by a call of its own; one that is there takes more */
     assert_false(weir_holding_give_back(h, STORE_US + 99, &less));
     assert_true(weir_holding_give_back(h, STORE_US + 99, &none));
@@ -215,9 +245,12 @@ static void test_returns(void **state)
     same(&h->back[0].less, 0, 20, 28);
     assert_int_equal(h->backs, WEIR_HOLDING_BACK_MAX - 1);
     /* and one place is the lease's */
+    assert_true(weir_holding_must_tell(h));
     lease(f, 10, 300, 200);
+    assert_false(weir_holding_must_tell(h)); /* the next lease's call takes it along */
     h->lease.at_us = STORE_US + 100;
     weir_holding_lapse(h);
+    assert_true(weir_holding_must_tell(h));
     assert_int_equal(h->backs, WEIR_HOLDING_BACK_MAX);
     same(&h->back[WEIR_HOLDING_BACK_MAX - 1].less, 10, 300, 200);
     assert_false(weir_holding_is_idle(h, UINT64_MAX));
@@ -447,6 +480,7 @@ int main(void)
         CASE(test_subjects_together),
         CASE(test_decides_from_the_lease),
         CASE(test_waits_in_order),
+        CASE(test_serve),
         CASE(test_returns),
         CASE(test_lapse),
         CASE(test_debt),
