@@ -31,8 +31,10 @@ struct weir_holding {
     bool in_flight, in_turn;
     unsigned meters; /* that a limit counts, a bit for each */
     uint64_t life_us;
-    /* the store's server that answered last; what is held counts there, and nowhere else */
+    /* the store's server that answered last, and since when this process goes by it; what is held
+     * counts there, and nowhere else */
     const struct weir_primary *primary;
+    uint64_t begun_us;
     struct weir_lease lease;
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];

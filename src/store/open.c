@@ -35,7 +35,8 @@ static bool is_held(void *table, const struct weir_subject *subject)
 static enum weir_err redis_shared_new(const struct weir_config *config, struct weir_store_shared *s)
 {
     WEIR_TRY(shares_new(config, s));
-    WEIR_TRY(weir_roll_new(config->max_subjects, is_held, s->table, &s->roll));
+    /* with twice as many places somebody without a record is found soon */
+    WEIR_TRY(weir_roll_new(2 * config->max_subjects, is_held, s->table, &s->roll));
     return weir_primaries_new(config->redis_seeds.kind != WEIR_REDIS_CLUSTER, &s->primaries);
 }
 

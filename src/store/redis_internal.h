@@ -5,7 +5,8 @@
  *   redis_local.c   decisions without Redis, and on the way back
  *   redis_lease.c   mode: lease (docs/design/leases.md)
  *   redis_spread.c  requests whose subjects are in two slots of a cluster
- *   redis_over.c    going over to new primaries, beats, reports */
+ *   redis_over.c    going over to new primaries, beats
+ *   redis_walk.c    charging the record again, reports */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
 #define WEIR_STORE_REDIS_INTERNAL_H
 

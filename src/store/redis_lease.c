@@ -85,10 +85,12 @@ static bool decide_all_without_store(struct redis_store *self, struct weir_call 
 
 /* ---- the call ---- */
 
-/* What is from a primary that was left is worth nothing any more (rule 12). */
+/* What is from a primary that was left, or has lost its data, is worth nothing any more (rule 12).
+ */
 static void drop_if_left(struct weir_holding *h)
 {
-    if (h->primary != NULL && weir_primary_state(h->primary) == WEIR_PRIMARY_LEFT) {
+    if (h->primary != NULL && (weir_primary_state(h->primary) == WEIR_PRIMARY_LEFT ||
+                               atomic_load(&h->primary->begun_us) != h->begun_us)) {
         weir_holding_drop(h);
     }
 }
@@ -379,6 +381,7 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
         if (decided) {
             drop_if_left(h);
             h->primary = by;
+            h->begun_us = atomic_load(&by->begun_us);
         }
         if (decided && h->flights > 0) {
             decide_flying(self, h, &g, sent_us, now_us, kept);

@@ -8,10 +8,8 @@
 #include "store/shared.h"
 
 enum {
-    MERGES_MAX = 64,      /* under way for one shard */
     BUSY_MS = 10,         /* how often it is looked what there is to do while something is */
     CALM_MS = 200,        /* and else */
-    REST_US = 200000,     /* between two tries to go over */
     AGE_MIN_US = 2000000, /* a grant that is answered later is not used */
     AGES = 2,             /* nor one after so many time-outs, if that is later */
     DRIFT_US = 50000,     /* and this for the clocks, on top */
@@ -59,8 +57,7 @@ enum redis_way redis_over_way(struct redis_store *self, struct weir_redis_shard 
     bool local = self->config->on_store_failure == WEIR_FAIL_LOCAL;
     switch (weir_primary_state(o->primary)) {
     case WEIR_PRIMARY_OPEN:
-        return local && (weir_clock_us() < atomic_load_explicit(&o->primary->back_until_us,
-                                                                memory_order_relaxed) ||
+        return local && (weir_primary_is_back(o->primary, weir_clock_us()) ||
                          weir_marks_has(&self->shared->marks, key))
                    ? REDIS_WAY_BOTH
                    : REDIS_WAY_STORE;
@@ -81,129 +78,26 @@ struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t se
     if (o == NULL || o->primary == NULL || now_us - sent_us > age_max_us(self)) {
         return NULL;
     }
-    enum weir_primary_state state = weir_primary_state(o->primary);
-    return state == WEIR_PRIMARY_OPEN || state == WEIR_PRIMARY_BARRIER ? o->primary : NULL;
+    return weir_primary_grants(o->primary, sent_us) ? o->primary : NULL;
 }
 
 /* ---- sending ---- */
+
+struct weir_buf *redis_over_begin(const struct redis_over *o)
+{
+    return weir_redis_conn_begin(weir_redis_shard_conn(o->shard));
+}
+
+bool redis_over_end(struct redis_over *o, uint8_t what)
+{
+    return weir_redis_conn_end(weir_redis_shard_conn(o->shard), what, o, weir_clock_us());
+}
 
 static const char *tag_of(const struct redis_over *o, char buf[static WEIR_REDIS_TAG_BYTES])
 {
     unsigned slot = weir_redis_shard_slot(o->shard);
     weir_redis_slot_tag(slot < WEIR_REDIS_SLOTS ? slot : 0, buf);
     return buf;
-}
-
-static struct weir_buf *begin(const struct redis_over *o)
-{
-    return weir_redis_conn_begin(weir_redis_shard_conn(o->shard));
-}
-
-static bool end(struct redis_over *o, enum what what)
-{
-    return weir_redis_conn_end(weir_redis_shard_conn(o->shard), (uint8_t)what, o, weir_clock_us());
-}
-
-/* ---- the walk ---- */
-
-static bool serves(void *ctx, unsigned slot)
-{
-    const struct redis_over *o = ctx;
-    return weir_redis_shard_serves(o->shard, slot);
-}
-
-static void walk_begin(struct redis_over *o, enum redis_walk walk, uint64_t since_us)
-{
-    o->walk = walk;
-    o->failed = false;
-    o->at = o->batch_at;
-    o->since_us = since_us;
-    (void)weir_marks_take(&o->store->shared->marks, serves, o, &o->marked);
-}
-
-static void walk_end(struct redis_over *o)
-{
-    struct redis_store *self = o->store;
-    struct weir_primaries *t = self->shared->primaries;
-    enum redis_walk walk = o->walk;
-    bool told = !o->failed && o->marked.count > 0;
-    uint64_t back_until_us = told ? weir_clock_us() + WEIR_BARRIER_US : 0;
-    o->walk = REDIS_WALK_NONE;
-    if (o->failed) {
-        weir_marks_put_back(&self->shared->marks, &o->marked);
-        o->rest_until_us = weir_clock_us() + REST_US;
-    } else {
-        o->batch_at = 0;
-    }
-    o->marked.count = 0;
-    if (walk == REDIS_WALK_REPORT) {
-        weir_primary_report_end(t, o->primary, back_until_us);
-    } else if (o->failed) {
-        weir_primary_interrupted(t, o->primary);
-    } else {
-        weir_primary_report_end(t, o->primary, back_until_us);
-        weir_primary_gone_over(t, o->primary, o->accepted, o->barrier_until_us);
-        redis_count(&self->base.stats.primaries_entered, 1);
-    }
-}
-
-/* Charges again what is recorded of one subject. False: it cannot be sent now. */
-static bool merge(struct redis_over *o, const struct weir_subject *subject, uint64_t since_us)
-{
-    struct redis_store *self = o->store;
-    uint8_t bytes[WEIR_VALUE_MAX];
-    size_t len = weir_embedded_copy(self->shared->table, subject, bytes, sizeof(bytes));
-    struct weir_value v = {bytes, (uint32_t)len, (uint32_t)len};
-    if (len == 0 ||
-        weir_value_now_us(&v, subject->plan, 0) + subject->plan->window[0].step_us <= since_us) {
-        return true; /* nothing since */
-    }
-    struct weir_buf *out = begin(o);
-    if (out == NULL) {
-        return false;
-    }
-    const struct weir_clock_bounds clock =
-        weir_clock_rule_bounds(weir_redis_shard_clock(o->shard), weir_clock_us());
-    weir_redis_merge_command(out, subject, clock, since_us, weir_str((const char *)bytes, len));
-    if (!end(o, MERGE)) {
-        return false;
-    }
-    o->pending++;
-    redis_count(&self->base.stats.charged_again, 1);
-    return true;
-}
-
-/* From when on the subject's record is charged again; UINT64_MAX: it is not. */
-static uint64_t since_of(const struct redis_over *o, const struct weir_subject *subject)
-{
-    char buf[WEIR_REDIS_KEY_MAX];
-    struct weir_str key = weir_redis_key(subject, buf);
-    if (weir_redis_shards_at(o->store->shards, key) != o->shard) {
-        return UINT64_MAX;
-    }
-    bool marked = weir_marked_has(&o->marked, weir_redis_slot(key));
-    return marked && o->marked.since_us < o->since_us ? o->marked.since_us : o->since_us;
-}
-
-/* In batches, each answered before the next one, so that a walk that failed goes on with its last
- * batch: what is sent again is charged again. */
-static void walk_on(struct redis_over *o)
-{
-    struct weir_roll_entry entry;
-    if (o->pending > 0) {
-        return;
-    }
-    if (!o->failed) {
-        o->batch_at = o->at;
-    }
-    while (!o->failed && o->pending < MERGES_MAX &&
-           weir_roll_next(o->store->shared->roll, &o->at, &entry)) {
-        uint64_t since_us = since_of(o, &entry.subject);
-        o->failed = since_us != UINT64_MAX && !merge(o, &entry.subject, since_us);
-    }
-    if (o->pending == 0) {
-        walk_end(o);
-    }
 }
 
 /* ---- answers ---- */
@@ -213,7 +107,8 @@ static void walk_on(struct redis_over *o)
 static uint64_t covered_until_us(const struct redis_over *o, int64_t beat)
 {
     uint64_t now_us = weir_clock_us(), beat_us = (uint64_t)beat * 1000;
-    uint64_t store_us = weir_clock_rule_store_us(weir_redis_shard_clock(o->shard), now_us);
+    /* a worker that has not asked for long knows little of the clock: no later than it can be */
+    uint64_t store_us = weir_clock_rule_bounds(weir_redis_shard_clock(o->shard), now_us).low_us;
     if (beat < 0 || beat_us > now_us) {
         return 0;
     }
@@ -225,7 +120,7 @@ static uint64_t covered_until_us(const struct redis_over *o, int64_t beat)
 static void enter_failed(struct redis_over *o)
 {
     o->walk = REDIS_WALK_NONE;
-    o->rest_until_us = weir_clock_us() + REST_US;
+    o->rest_until_us = weir_clock_us() + REDIS_REST_US;
     weir_primary_interrupted(o->store->shared->primaries, o->primary);
 }
 
@@ -240,20 +135,7 @@ void redis_over_entered(struct redis_over *o, const redisReply *reply)
     }
     o->accepted = entered.has_accepted && strcmp(entered.accepted.text, o->primary->id) == 0;
     o->barrier_until_us = weir_clock_us() + WEIR_BARRIER_US;
-    walk_begin(o, REDIS_WALK_OVER, covered_until_us(o, entered.beat));
-    walk_on(o);
-}
-
-void redis_over_merged(struct redis_over *o, const redisReply *reply)
-{
-    struct weir_redis_merged merged;
-    o->pending--;
-    bool answered = weir_redis_answer_merge(reply, &merged);
-    o->failed = o->failed || !answered;
-    if (!answered || !merged.merged) { /* nodes under other plans keep another limit anyway */
-        redis_count(&o->store->base.stats.errors, 1);
-    }
-    walk_on(o);
+    redis_walk_begin(o, REDIS_WALK_OVER, covered_until_us(o, entered.beat));
 }
 
 const char *redis_over_looked(const struct redis_over *o, const redisReply *reply)
@@ -288,8 +170,7 @@ void redis_over_lost(struct redis_over *o, bool enters)
     if (enters) {
         enter_failed(o);
     } else {
-        o->failed = true;
-        walk_on(o);
+        redis_walk_failed(o);
     }
 }
 
@@ -300,15 +181,17 @@ static void enter(struct redis_over *o)
     const struct weir_redis_identity *id =
         weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
     struct weir_primaries *t = o->store->shared->primaries;
-    if (!weir_primary_begin(t, o->primary, id->former)) {
+    /* a map that is about to come says of more slots that they are this shard's */
+    if (!weir_redis_shards_map_is_fresh(o->store->shards) ||
+        !weir_primary_begin(t, o->primary, id->former, weir_clock_us())) {
         return;
     }
     char tag[WEIR_REDIS_TAG_BYTES];
-    struct weir_buf *out = begin(o);
+    struct weir_buf *out = redis_over_begin(o);
     if (out != NULL) {
         weir_redis_enter_command(out, tag_of(o, tag), o->store->shared->epoch);
     }
-    if (out == NULL || !end(o, ENTER)) {
+    if (out == NULL || !redis_over_end(o, ENTER)) {
         enter_failed(o);
         return;
     }
@@ -322,38 +205,48 @@ static void report(struct redis_over *o)
         !weir_primary_report_begin(o->store->shared->primaries, o->primary)) {
         return;
     }
-    walk_begin(o, REDIS_WALK_REPORT, UINT64_MAX);
-    walk_on(o);
+    redis_walk_begin(o, REDIS_WALK_REPORT, UINT64_MAX);
 }
 
 static void beat(struct redis_over *o, uint64_t now_us)
 {
-    enum weir_beat due = weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
-    struct weir_buf *out = due == WEIR_BEAT_NONE ? NULL : begin(o);
-    if (out == NULL) {
-        return; /* another one follows */
+    struct weir_buf *out = redis_over_begin(o);
+    enum weir_beat due =
+        out == NULL ? WEIR_BEAT_NONE
+                    : weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
+    if (due == WEIR_BEAT_NONE) {
+        return;
     }
     static const struct weir_str look[] = {{"INFO", 4}, {"replication", 11}};
     struct weir_redis_identity id = {0};
     char tag[WEIR_REDIS_TAG_BYTES];
     memcpy(id.text, o->primary->id, sizeof(o->primary->id));
     weir_redis_command(out, look, 2);
-    if (!end(o, LOOK)) {
+    if (!redis_over_end(o, LOOK)) {
         return;
     }
-    /* where the least slot has moved, what is accepted is written in another place from now on;
-     * the number is read before it is sent, and after all that was answered */
-    bool accepts = due == WEIR_BEAT_ACCEPT || o->slot != weir_redis_shard_slot(o->shard);
+    /* the number is read before it is sent, and after all that was answered */
     weir_redis_beat_command(out, tag_of(o, tag), o->store->shared->epoch, now_us / 1000, &id,
-                            accepts);
-    o->slot = weir_redis_shard_slot(o->shard);
-    (void)end(o, due == WEIR_BEAT_ACCEPT ? BEAT_ACCEPT : BEAT);
+                            due == WEIR_BEAT_ACCEPT);
+    (void)redis_over_end(o, due == WEIR_BEAT_ACCEPT ? BEAT_ACCEPT : BEAT);
+}
+
+/* None: too many are known already. */
+static void get_primary(struct redis_over *o, uint64_t now_us)
+{
+    const struct weir_redis_identity *id =
+        weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
+    o->primary = weir_primaries_get(o->store->shared->primaries, id->text, now_us);
 }
 
 /* True: there is something under way. */
 static bool step(struct redis_over *o, uint64_t now_us)
 {
-    if (o == NULL || o->primary == NULL) {
+    if (o == NULL || !weir_redis_conn_is_up(weir_redis_shard_conn(o->shard))) {
+        return false;
+    }
+    if (o->primary == NULL) {
+        get_primary(o, now_us);
         return false;
     }
     switch (weir_primary_state(o->primary)) {
@@ -362,21 +255,24 @@ static bool step(struct redis_over *o, uint64_t now_us)
                               "is a former primary, whose place another has taken");
         return true;
     case WEIR_PRIMARY_NEW:
-        if (now_us >= o->rest_until_us) {
+        if (o->walk == REDIS_WALK_NONE && now_us >= o->rest_until_us) {
             enter(o);
         }
-        return true;
+        break;
     case WEIR_PRIMARY_GOING:
-        return true;
+        break;
     case WEIR_PRIMARY_BARRIER:
     case WEIR_PRIMARY_OPEN:
+        if (o->walk == REDIS_WALK_NONE && now_us >= o->rest_until_us) {
+            report(o);
+        }
+        beat(o, now_us);
         break;
     }
-    if (o->walk == REDIS_WALK_NONE && now_us >= o->rest_until_us) {
-        report(o);
+    if (o->walk == REDIS_WALK_OVER || o->walk == REDIS_WALK_REPORT) {
+        redis_walk_on(o);
     }
-    beat(o, now_us);
-    return o->walk != REDIS_WALK_NONE || weir_primary_state(o->primary) == WEIR_PRIMARY_BARRIER;
+    return o->walk != REDIS_WALK_NONE || weir_primary_state(o->primary) != WEIR_PRIMARY_OPEN;
 }
 
 /* A connection that is given up tells those who wait, and they may close the store. */
@@ -409,21 +305,17 @@ static void down(struct redis_over *o)
     if (o->walk == REDIS_WALK_ENTER) {
         enter_failed(o);
     } else if (o->walk != REDIS_WALK_NONE) {
-        o->failed = true;
-        walk_end(o);
+        redis_walk_give_up(o);
     }
+    weir_primaries_put(o->store->shared->primaries, o->primary, weir_clock_us());
     o->pending = 0;
     o->primary = NULL;
 }
 
 static void up(struct redis_over *o)
 {
-    const struct weir_redis_identity *id =
-        weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
-    o->batch_at = 0;
     o->rest_until_us = 0;
-    o->slot = weir_redis_shard_slot(o->shard);
-    o->primary = weir_primaries_get(o->store->shared->primaries, id->text, weir_clock_us());
+    get_primary(o, weir_clock_us());
     if (o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_NEW) {
         enter(o);
     }
@@ -477,10 +369,10 @@ void redis_over_close(struct redis_store *self)
          self->shards != NULL && (shard = weir_redis_shards_next(self->shards, &at)) != NULL;) {
         struct redis_over *o = over_of(shard);
         char tag[WEIR_REDIS_TAG_BYTES];
-        struct weir_buf *out = o == NULL || o->primary == NULL ? NULL : begin(o);
+        struct weir_buf *out = o == NULL || o->primary == NULL ? NULL : redis_over_begin(o);
         if (out != NULL) {
             weir_redis_leave_command(out, tag_of(o, tag), self->shared->epoch);
-            (void)end(o, LEAVE);
+            (void)redis_over_end(o, LEAVE);
         }
     }
     uv_close((uv_handle_t *)&self->over_timer->uv, on_timer_closed);

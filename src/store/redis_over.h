@@ -27,10 +27,10 @@ struct redis_over {
     struct weir_redis_shard *shard;
     struct weir_primary *primary; /* NULL: not up */
     enum redis_walk walk;
-    bool failed;            /* some of the walk */
+    bool failed;            /* some of the walk's last batch */
+    bool walked;            /* the roll is at its end */
     bool accepted;          /* the barrier there is over */
     uint32_t at, batch_at;  /* how far the roll is walked, and where its last batch began */
-    unsigned slot;          /* the least that it served at the last beat */
     unsigned pending;       /* answers that the walk waits for */
     uint64_t rest_until_us; /* no new try before */
     uint64_t since_us;
@@ -56,7 +56,6 @@ struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t se
 
 void redis_over_shard(struct redis_store *self, struct weir_redis_shard *shard, bool up);
 void redis_over_entered(struct redis_over *o, const redisReply *reply);
-void redis_over_merged(struct redis_over *o, const redisReply *reply);
 /* NULL, or why the connection is to be given up. */
 const char *redis_over_looked(const struct redis_over *o, const redisReply *reply);
 void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accept);
@@ -68,5 +67,24 @@ WEIR_MUSTCHECK enum weir_err redis_over_open(struct redis_store *self);
 void redis_over_close(struct redis_store *self);
 /* After the shards were closed. */
 void redis_over_free(struct redis_store *self);
+
+/* Where to append one command to the shard; redis_over_end follows at once. NULL: not now. */
+struct weir_buf *redis_over_begin(const struct redis_over *o);
+/* `what` as in redis_internal.h, about the shard. False: no memory, nothing was sent. */
+bool redis_over_end(struct redis_over *o, uint8_t what);
+
+/* ---- redis_walk.c: charging the record again ---- */
+
+enum { REDIS_REST_US = 200000 }; /* between two tries */
+
+/* From since_us on; what was used of the share, and not told, from its own moment on. */
+void redis_walk_begin(struct redis_over *o, enum redis_walk walk, uint64_t since_us);
+/* Sends what can be sent now. It ends by itself. */
+void redis_walk_on(struct redis_over *o);
+void redis_walk_answered(struct redis_over *o, const redisReply *reply);
+/* One of its commands was lost, or has not run. */
+void redis_walk_failed(struct redis_over *o);
+/* The connection is gone. */
+void redis_walk_give_up(struct redis_over *o);
 
 #endif

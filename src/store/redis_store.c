@@ -125,12 +125,15 @@ bool redis_remember(struct redis_store *self, const struct weir_subject *const *
     if (weir_amounts_none(a)) {
         return true;
     }
-    for (unsigned i = 0; i < subjects; i++) {
-        if (!weir_roll_add(self->shared->roll, subject[i])) {
-            return false;
-        }
+    bool kept = weir_embedded_record(self->shared->table, subject, subjects, a, at_us) == WEIR_OK;
+    bool named = kept;
+    for (unsigned i = 0; i < subjects && named; i++) { /* after it: the roll forgets who has none */
+        named = weir_roll_add(self->shared->roll, subject[i]);
     }
-    return weir_embedded_record(self->shared->table, subject, subjects, a, at_us) == WEIR_OK;
+    if (kept && !named) {
+        redis_forget(self, subject, subjects, a, at_us);
+    }
+    return named;
 }
 
 void redis_forget(struct redis_store *self, const struct weir_subject *const *subject,
@@ -255,7 +258,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
         redis_over_entered(ptr, reply);
         break;
     case MERGE:
-        redis_over_merged(ptr, reply);
+        redis_walk_answered(ptr, reply);
         break;
     case LOOK:
         useless = useless != NULL ? useless : redis_over_looked(ptr, reply);

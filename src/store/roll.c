@@ -90,6 +90,9 @@ static void link_in(struct weir_roll *r, uint32_t i)
 static bool grow(struct weir_roll *r)
 {
     uint32_t places = 2 * r->places;
+    if (places < r->places) {
+        return false;
+    }
     uint32_t *bucket = weir_zalloc_array(places, sizeof(bucket[0]));
     struct place *place = bucket == NULL ? NULL : weir_realloc(r->place, places * sizeof(place[0]));
     if (place == NULL) {

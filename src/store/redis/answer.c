@@ -278,6 +278,12 @@ bool weir_redis_answer_refuses_writes(const redisReply *reply)
     return error_is_one_of(reply, words, sizeof(words) / sizeof(words[0]));
 }
 
+bool weir_redis_answer_is_wrong_type(const redisReply *reply)
+{
+    static const char *const words[] = {"WRONGTYPE"};
+    return error_is_one_of(reply, words, 1);
+}
+
 struct weir_str weir_redis_error_words(const redisReply *reply)
 {
     size_t len = 0;

@@ -52,6 +52,8 @@ bool weir_redis_answer_breaks(const redisReply *reply);
 /* An error that every further charge would get as well, while looks and denials are answered: no
  * memory, a disk or replicas that fail. The greeting does not see it. */
 bool weir_redis_answer_refuses_writes(const redisReply *reply);
+/* The key holds something that is no string: no call about it is answered with anything else. */
+bool weir_redis_answer_is_wrong_type(const redisReply *reply);
 /* An error's own words up to the first control character, at most 120 bytes, for a text. They live
  * as long as the reply. */
 struct weir_str weir_redis_error_words(const redisReply *reply);

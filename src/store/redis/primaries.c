@@ -42,9 +42,8 @@ static void set(struct weir_primary *p, enum weir_primary_state state)
     atomic_store_explicit(&p->state, state, memory_order_seq_cst);
 }
 
-/* With the registry full the one that was left longest ago is forgotten, as late as can be: then
- * its identity would be taken for a new one, which costs a barrier. Its memory stays where it is:
- * others may point to it, but nobody who still has a connection to it. */
+/* With the registry full the one that was without users the longest is forgotten: should it come
+ * back it is taken for a new one, which costs a barrier. */
 static struct weir_primary *place_for_new(struct weir_primaries *t)
 {
     struct weir_primary *oldest = NULL;
@@ -56,12 +55,21 @@ static struct weir_primary *place_for_new(struct weir_primaries *t)
     }
     for (unsigned i = 0; i < t->count; i++) {
         struct weir_primary *p = t->primary[i];
-        if (weir_primary_state(p) == WEIR_PRIMARY_LEFT &&
-            (oldest == NULL || p->used_us < oldest->used_us)) {
+        if (p->users == 0 && (oldest == NULL || p->used_us < oldest->used_us)) {
             oldest = p;
         }
     }
     return oldest;
+}
+
+/* Whoever still has something of the one that was here finds that it has left. */
+static void make(struct weir_primary *p, const char *id)
+{
+    WEIR_ASSERT(strlen(id) < sizeof(p->id));
+    memcpy(p->id, id, strlen(id) + 1);
+    atomic_store(&p->begun_us, UINT64_MAX);
+    atomic_store(&p->back_until_us, 0);
+    set(p, WEIR_PRIMARY_NEW);
 }
 
 struct weir_primary *weir_primaries_get(struct weir_primaries *t, const char *id, uint64_t now_us)
@@ -74,16 +82,24 @@ struct weir_primary *weir_primaries_get(struct weir_primaries *t, const char *id
     if (p == NULL) {
         p = place_for_new(t);
         if (p != NULL) {
-            WEIR_ASSERT(strlen(id) < sizeof(p->id));
-            memcpy(p->id, id, strlen(id) + 1);
-            set(p, WEIR_PRIMARY_NEW);
+            make(p, id);
         }
     }
     if (p != NULL) {
+        p->users++;
         p->used_us = now_us;
     }
     pthread_mutex_unlock(&t->mutex);
     return p;
+}
+
+void weir_primaries_put(struct weir_primaries *t, struct weir_primary *p, uint64_t now_us)
+{
+    pthread_mutex_lock(&t->mutex);
+    WEIR_ASSERT(p->users > 0);
+    p->users--;
+    p->used_us = now_us;
+    pthread_mutex_unlock(&t->mutex);
 }
 
 static bool has_replid(const struct weir_primary *p, const char *replid)
@@ -92,7 +108,8 @@ static bool has_replid(const struct weir_primary *p, const char *replid)
     return colon != NULL && strcmp(colon + 1, replid) == 0;
 }
 
-bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const char *former_replid)
+bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const char *former_replid,
+                        uint64_t now_us)
 {
     pthread_mutex_lock(&t->mutex);
     bool begins = weir_primary_state(p) == WEIR_PRIMARY_NEW;
@@ -103,6 +120,7 @@ bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const 
         }
     }
     if (begins) {
+        atomic_store(&p->begun_us, now_us);
         set(p, WEIR_PRIMARY_GOING);
     }
     pthread_mutex_unlock(&t->mutex);
@@ -120,12 +138,20 @@ static void change(struct weir_primaries *t, struct weir_primary *p, enum weir_p
     pthread_mutex_unlock(&t->mutex);
 }
 
+static void back(struct weir_primary *p, uint64_t until_us)
+{
+    if (until_us > atomic_load(&p->back_until_us)) {
+        atomic_store(&p->back_until_us, until_us);
+    }
+}
+
 void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
-                            uint64_t barrier_until_us)
+                            uint64_t barrier_until_us, uint64_t back_until_us)
 {
     pthread_mutex_lock(&t->mutex);
     p->barrier_until_us = barrier_until_us;
     p->beat_due_us = 0;
+    back(p, back_until_us);
     pthread_mutex_unlock(&t->mutex);
     change(t, p, WEIR_PRIMARY_GOING, accepted ? WEIR_PRIMARY_OPEN : WEIR_PRIMARY_BARRIER);
 }
@@ -145,8 +171,11 @@ bool weir_primary_report_begin(struct weir_primaries *t, struct weir_primary *p)
 {
     pthread_mutex_lock(&t->mutex);
     enum weir_primary_state state = weir_primary_state(p);
-    bool begins = !p->reporting && (state == WEIR_PRIMARY_BARRIER || state == WEIR_PRIMARY_OPEN);
-    p->reporting = p->reporting || begins;
+    bool begins = !atomic_load(&p->reporting) &&
+                  (state == WEIR_PRIMARY_BARRIER || state == WEIR_PRIMARY_OPEN);
+    if (begins) {
+        atomic_store(&p->reporting, true);
+    }
     pthread_mutex_unlock(&t->mutex);
     return begins;
 }
@@ -155,10 +184,8 @@ void weir_primary_report_end(struct weir_primaries *t, struct weir_primary *p,
                              uint64_t back_until_us)
 {
     pthread_mutex_lock(&t->mutex);
-    p->reporting = false;
-    if (back_until_us > atomic_load(&p->back_until_us)) {
-        atomic_store(&p->back_until_us, back_until_us);
-    }
+    back(p, back_until_us); /* first: nobody finds it over in between */
+    atomic_store(&p->reporting, false);
     pthread_mutex_unlock(&t->mutex);
 }
 

@@ -14,8 +14,8 @@
 
 enum {
     WEIR_PRIMARY_ID_BYTES = 82, /* run id, colon, replication id, NUL */
-    WEIR_PRIMARIES_MAX = 256,
-    WEIR_BARRIER_US = 2000000, /* nobody takes from a new primary sooner */
+    WEIR_PRIMARIES_MAX = 512,   /* that are remembered; more than any worker has connections to */
+    WEIR_BARRIER_US = 2000000,  /* nobody takes from a new primary sooner */
     WEIR_BEAT_US = 1000000,
 };
 
@@ -27,21 +27,43 @@ enum weir_primary_state {
     WEIR_PRIMARY_LEFT,    /* another took its place: it is never gone back to */
 };
 
-/* Lives as long as the registry. */
+/* Its memory lives as long as the registry; without users it may become another one's. */
 struct weir_primary {
-    _Atomic int state; /* enum weir_primary_state; any thread reads it */
-    /* until then only what fits the share, too, is taken from it (rule 14); any thread reads it */
+    /* any thread reads these */
+    _Atomic int state; /* enum weir_primary_state */
+    /* when this process began to go over to it, the last time: what was sent before that is charged
+     * again without being waited for, or is not there any more */
+    _Atomic uint64_t begun_us;
+    /* until then only what fits the share, too, is taken from it (rule 14); and while reporting */
     _Atomic uint64_t back_until_us;
+    _Atomic bool reporting;
     char id[WEIR_PRIMARY_ID_BYTES];
-    uint64_t barrier_until_us; /* the registry's own, as all below */
+    /* the registry's own */
+    uint64_t barrier_until_us;
     uint64_t beat_due_us;
-    uint64_t used_us; /* when it was asked for last */
-    bool reporting;
+    uint64_t used_us; /* when somebody came or went the last time */
+    unsigned users;
 };
 
 static inline enum weir_primary_state weir_primary_state(const struct weir_primary *p)
 {
     return (enum weir_primary_state)atomic_load_explicit(&p->state, memory_order_seq_cst);
+}
+
+/* Whether what it was asked at sent_us, and has granted, may be used: looked at after the grant was
+ * recorded, so that whoever goes over meanwhile either finds it recorded or is found here. */
+static inline bool weir_primary_grants(const struct weir_primary *p, uint64_t sent_us)
+{
+    enum weir_primary_state state = weir_primary_state(p);
+    return (state == WEIR_PRIMARY_OPEN || state == WEIR_PRIMARY_BARRIER) &&
+           sent_us >= atomic_load_explicit(&p->begun_us, memory_order_seq_cst);
+}
+
+/* Whether this process is on its way back to it from an outage. */
+static inline bool weir_primary_is_back(const struct weir_primary *p, uint64_t now_us)
+{
+    return atomic_load_explicit(&p->reporting, memory_order_seq_cst) ||
+           now_us < atomic_load_explicit(&p->back_until_us, memory_order_seq_cst);
 }
 
 struct weir_primaries;
@@ -51,17 +73,19 @@ WEIR_MUSTCHECK enum weir_err weir_primaries_new(bool single, struct weir_primari
 /* NULL is allowed. */
 void weir_primaries_free(struct weir_primaries *t);
 
-/* The primary of this identity (a text below WEIR_PRIMARY_ID_BYTES). NULL: more primaries than can
- * be remembered are in use. */
+/* The primary of this identity (a text below WEIR_PRIMARY_ID_BYTES), which has a user more until
+ * weir_primaries_put. NULL: more primaries than can be remembered have users, or no memory. */
 struct weir_primary *weir_primaries_get(struct weir_primaries *t, const char *id, uint64_t now_us);
+void weir_primaries_put(struct weir_primaries *t, struct weir_primary *p, uint64_t now_us);
 /* True: the caller goes over for this process, and says how that ends. The primary whose replica it
  * was (by its replication id; empty: nobody's) is left: its grants are worth nothing from now on,
  * and whoever has recorded one and then finds it left does not use it. */
-bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p,
-                        const char *former_replid);
-/* All is charged again. `accepted`: the store's data says that its barrier is over. */
+bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const char *former_replid,
+                        uint64_t now_us);
+/* All is charged again. `accepted`: the store's data says that its barrier is over. back_until_us:
+ * as that of a report. */
 void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
-                            uint64_t barrier_until_us);
+                            uint64_t barrier_until_us, uint64_t back_until_us);
 /* It did not work: anybody may try again. */
 void weir_primary_interrupted(struct weir_primaries *t, struct weir_primary *p);
 /* It has lost its data, or is another one by now: from the beginning. */

@@ -486,6 +486,11 @@ struct weir_redis_shard *weir_redis_shards_at(const struct weir_redis_shards *s,
     return shard_of_slot(s, slot_of(s, key));
 }
 
+bool weir_redis_shards_map_is_fresh(const struct weir_redis_shards *s)
+{
+    return !s->stale && (s->guide == NULL || !weir_redis_guide_asks(s->guide));
+}
+
 struct weir_redis_shard *weir_redis_shards_next(const struct weir_redis_shards *s, unsigned *at)
 {
     while (*at < WEIR_REDIS_SHARDS_MAX) {

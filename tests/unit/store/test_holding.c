@@ -272,6 +272,29 @@ static void test_lapse(void **state)
     same(&f->h->back[0].less, 8, 200, 170);
 }
 
+/* Lease rule 12: of a server that is no store any more nothing is used or given back; what is owed
+ * is owed to whoever comes after it. */
+static void test_drop(void **state)
+{
+    struct fixture *f = *state;
+    const struct weir_amounts less = weir_amounts(0, 5, 7), more = weir_amounts(0, 1, 2);
+    lease(f, 10, 300, 200);
+    f->h->primary = (const struct weir_primary *)(const void *)f;
+    assert_true(weir_holding_give_back(f->h, STORE_US, &less));
+    weir_holding_owe(f->h, &more);
+    f->h->flying_debt = more;
+    f->h->denied_until_us = UINT64_MAX;
+    weir_holding_drop(f->h);
+    assert_null(f->h->primary);
+    assert_int_equal(ask(f, NOW_US, 1, 1, 1), WEIR_HELD_ASK_STORE);
+    weir_holding_lapse(f->h); /* nothing */
+    assert_int_equal(f->h->backs, 0);
+    assert_int_equal(f->h->denied_until_us, 0);
+    same(&f->h->debt, 0, 1, 2);
+    same(&f->h->flying_debt, 0, 1, 2);
+    assert_true(weir_holding_has_news(f->h));
+}
+
 static void test_debt(void **state)
 {
     struct fixture *f = *state;
@@ -483,6 +506,7 @@ int main(void)
         CASE(test_serve),
         CASE(test_returns),
         CASE(test_lapse),
+        CASE(test_drop),
         CASE(test_debt),
         CASE(test_sums_end),
         CASE(test_denies_as_the_store),
