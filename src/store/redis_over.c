@@ -324,9 +324,23 @@ static void report(struct redis_over *o)
     walk_on(o);
 }
 
+/* The shard's lowest slot has come from elsewhere or has gone, so that the place of its data is
+ * another: no reason to go over again for whoever knows that the primary is the same. */
+static bool has_new_place(struct redis_over *o)
+{
+    unsigned slot = weir_redis_shard_slot(o->shard);
+    bool is_new = slot != o->tag_slot && o->tag_slot < WEIR_REDIS_SLOTS &&
+                  weir_primary_state(o->primary) == WEIR_PRIMARY_OPEN;
+    o->tag_slot = slot;
+    return is_new;
+}
+
 static void beat(struct redis_over *o, uint64_t now_us)
 {
     enum weir_beat due = weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
+    if (due != WEIR_BEAT_NONE && has_new_place(o)) {
+        due = WEIR_BEAT_ACCEPT;
+    }
     struct weir_buf *out = due == WEIR_BEAT_NONE ? NULL : begin(o);
     if (out == NULL) {
         return; /* another one follows */
@@ -417,6 +431,7 @@ static void up(struct redis_over *o)
         weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
     o->batch_at = 0;
     o->rest_until_us = 0;
+    o->tag_slot = weir_redis_shard_slot(o->shard);
     o->primary = weir_primaries_get(o->store->shared->primaries, id->text, weir_clock_us());
     if (o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_NEW) {
         enter(o);
