@@ -11,7 +11,7 @@ test:          ## every test, and how many passed and failed
 	@scripts/test
 fault:         ## kills, cuts off and stops real processes under load (6 min)
 	@scripts/fault
-demo:          ## four nodes, Redis, HAProxy and the reference load
+demo:          ## four nodes, Redis, HAProxy and the reference load; CLUSTER=1: on a Redis Cluster
 	@scripts/demo
 bench:         ## side by side with others; fills bench/results and the README's table
 	@scripts/install-deps bench && bench/run

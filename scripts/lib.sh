@@ -36,8 +36,12 @@ on_exit_stop_all() {
     trap stop_all EXIT
 }
 
+is_taken() {
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
 need_free_port() {
-    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+    if is_taken "$1"; then
         die "port $1 is taken: something else listens on 127.0.0.1:$1"
     fi
 }

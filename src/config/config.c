@@ -85,15 +85,6 @@ static enum weir_err count_subject(void *ctx, const struct weir_subject *subject
     return WEIR_OK;
 }
 
-static bool has_model_limits(const struct weir_config *config)
-{
-    bool has = false;
-    for (size_t i = 0; i < config->models; i++) {
-        has = has || config->model[i].subject.plan != NULL;
-    }
-    return has;
-}
-
 /* All configured subjects have their places from the start. */
 static enum weir_err finish(struct parse *p)
 {
@@ -107,11 +98,6 @@ static enum weir_err finish(struct parse *p)
                                subjects);
     }
     WEIR_TRY(weir_store_tls_finish(p));
-    if (config->redis_seeds.kind == WEIR_REDIS_CLUSTER && has_model_limits(config)) {
-        return weir_parse_fail(p, NULL,
-                               "models: expected no plans with a redis+cluster store: what "
-                               "all keys share is in another slot than a key's own");
-    }
     for (size_t i = 0; config->store == WEIR_STORE_REDIS && i < config->plans; i++) {
         weir_plan_lease(&config->plan[i]); /* in both modes: nodes of both may share a Redis */
     }

@@ -148,3 +148,19 @@ void weir_decision_deny(struct weir_decision *d, unsigned subject, const struct 
         d->retry_after_us = v->retry_after_us;
     }
 }
+
+void weir_decision_join(struct weir_decision *d, const struct weir_decision *part, unsigned subject)
+{
+    WEIR_ASSERT(d->states + part->states <= WEIR_DECISION_LIMITS_MAX);
+    for (unsigned i = 0; i < part->states; i++) {
+        struct weir_limit_state *state = &d->state[d->states++];
+        *state = part->state[i];
+        state->subject = (uint8_t)(state->subject + subject);
+    }
+    if (!part->allowed) {
+        const struct weir_verdict verdict = {.meter = part->denied_meter,
+                                             .window_s = part->denied_window_s,
+                                             .retry_after_us = part->retry_after_us};
+        weir_decision_deny(d, subject + part->denied_subject, &verdict);
+    }
+}

@@ -119,5 +119,9 @@ WEIR_MUSTCHECK bool weir_value_valid(const uint8_t *data, size_t len);
  * earlier subject, the shorter window. */
 void weir_decision_begin(struct weir_decision *d, uint64_t at_us);
 void weir_decision_deny(struct weir_decision *d, unsigned subject, const struct weir_verdict *v);
+/* Adds what was decided elsewhere about further subjects, `part`'s first being this one: its states
+ * behind those of d, and its denial. Both together have at most WEIR_SUBJECTS_MAX subjects. */
+void weir_decision_join(struct weir_decision *d, const struct weir_decision *part,
+                        unsigned subject);
 
 #endif

@@ -5,11 +5,13 @@
 
 #include "config/scope.h"
 
-/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, requests, input, output, for
- * each subject a u8 length and its name, and the low 4 bytes of the XXH3 of all that. */
+/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, shared_at_us, requests, input,
+ * output, for each subject a u8 length and its name, and the low 4 bytes of the XXH3 of all that.
+ */
 enum {
-    VERSION = 2,
-    WORDS = 6,
+    VERSION = 3,
+    AMOUNTS = 4, /* the words before them */
+    WORDS = AMOUNTS + 3,
     FIXED = 1 + 8 * WORDS,
     CHECK = 4,
     BINARY_MAX = FIXED + WEIR_SUBJECTS_MAX * (1 + WEIR_SUBJECT_NAME_MAX) + CHECK,
@@ -91,6 +93,7 @@ void weir_reservation_write(struct weir_buf *b, const struct weir_reservation *r
         r->nonce,
         r->epoch,
         r->at_us,
+        r->shared_at_us,
         r->reserved.of[WEIR_METER_REQUESTS],
         r->reserved.of[WEIR_METER_INPUT_TOKENS],
         r->reserved.of[WEIR_METER_OUTPUT_TOKENS],
@@ -152,7 +155,7 @@ enum weir_err weir_reservation_read(struct weir_str text,
         !read_names(weir_str(space + FIXED, len - FIXED - CHECK), &r)) {
         return WEIR_ERR_INVALID;
     }
-    for (unsigned i = 3; i < WORDS; i++) {
+    for (unsigned i = AMOUNTS; i < WORDS; i++) {
         if (words[i] > WEIR_AMOUNT_MAX / 2) {
             return WEIR_ERR_INVALID;
         }
@@ -161,7 +164,8 @@ enum weir_err weir_reservation_read(struct weir_str text,
         .nonce = words[0],
         .epoch = words[1],
         .at_us = words[2],
-        .reserved = weir_amounts(words[3], words[4], words[5]),
+        .shared_at_us = words[3],
+        .reserved = weir_amounts(words[AMOUNTS], words[AMOUNTS + 1], words[AMOUNTS + 2]),
     };
     *ret_reserved = r;
     return WEIR_OK;

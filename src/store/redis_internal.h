@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_internal.h - one worker's handle on Redis, as its parts share it. Private to store.
- *   redis_store.c   one request to a call, settlements, the connection's news
+ *   redis_store.c   one request to a call, the connection's news
+ *   redis_settle.c  settlements
  *   redis_local.c   decisions without Redis, and on the way back
  *   redis_lease.c   mode: lease (docs/design/leases.md)
+ *   redis_spread.c  requests whose subjects are in two slots of a cluster
  *   redis_over.c    going over to new primaries, beats, reports */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
 #define WEIR_STORE_REDIS_INTERNAL_H
@@ -11,6 +13,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "store/holdings.h"
+#include "store/redis/command.h"
 #include "store/redis/shards.h"
 #include "store/redis_over.h"
 #include "store/redis_store.h"
@@ -22,6 +25,13 @@ enum what {
     SETTLE_UNWATCHED, /* nobody does */
     LEASE,            /* struct weir_holding */
     TAKE_BOTH,        /* struct weir_call; it was taken from the share as well */
+    /* Of redis_spread.c: struct weir_call, then struct weir_settle. */
+    TAKE_OWN,
+    TAKE_SHARED,
+    LOOK_OWN,
+    LOOK_SHARED,
+    SETTLE_OWN,
+    SETTLE_SHARED,
     /* about one shard, struct redis_over */
     ENTER = WEIR_REDIS_STAYS,
     MERGE,
@@ -85,6 +95,12 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
                                       enum redis_way *ret_way);
 /* Makes the reservation of a call that is allowed. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
+/* One call of the script, about `ptr`, sent at now_us; the clock's bounds are set here. False:
+ * nothing was sent. */
+bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
+                void *ptr, uint64_t now_us);
+/* The same with what a request asks for. */
+bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what);
 enum redis_told {
     REDIS_TOLD,         /* call->decision is the store's; what it allows is recorded */
     REDIS_TOLD_NO_ROOM, /* it is allowed, and there is no room for the record */
@@ -93,16 +109,15 @@ enum redis_told {
 /* What an answer says to a call that redis_send_take sent. */
 enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call,
                                 const redisReply *reply, uint64_t sent_us);
-/* False: it was not sent. */
-bool redis_send_take(struct redis_store *self, struct weir_redis_conn *conn, struct weir_call *call,
-                     enum what what);
 /* With a call of its own. */
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call);
 /* Writes down what Redis granted. False: there is no room for that, and it must not be used. */
 WEIR_MUSTCHECK bool redis_remember(struct redis_store *self,
                                    const struct weir_subject *const *subject, unsigned subjects,
                                    const struct weir_amounts *a, uint64_t at_us);
-void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
+/* Takes it out again, of the entry of at_us. */
+void redis_forget(struct redis_store *self, const struct weir_subject *const *subject,
+                  unsigned subjects, const struct weir_amounts *a, uint64_t at_us);
 /* What an answer says of the shard's clock, and that there was one. */
 void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
                     uint64_t now_us, uint64_t clock_us);
@@ -111,12 +126,36 @@ void redis_answered(struct redis_store *self, const struct weir_subject *subject
 
 /* By on_store_failure. */
 void redis_decide_without_store(struct redis_store *self, struct weir_call *call);
+/* From this node's share: sets the decision. Of what it allows redis_share_used is told, or it is
+ * given back by redis_forget. */
+void redis_take_share(struct redis_store *self, struct weir_call *call);
+/* The share alone has allowed it. */
+void redis_share_used(struct redis_store *self, struct weir_call *call);
+/* The share, and it alone, has denied it. */
+void redis_share_denied(struct redis_store *self, struct weir_call *call);
 /* With a call of its own, if it fits this node's share, too. */
-enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call,
-                              struct weir_redis_conn *conn);
+enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call);
 void redis_both_answered(struct redis_store *self, struct weir_call *call, const redisReply *reply,
                          uint64_t sent_us);
 void redis_both_lost(struct redis_store *self, struct weir_call *call);
+
+/* ---- redis_settle.c ---- */
+
+/* `settle` of the handle's ops. */
+enum weir_err redis_settle(struct weir_store *s, struct weir_settle *settle);
+/* SETTLE was answered. */
+void redis_settle_done(struct redis_store *self, struct weir_settle *settle,
+                       const redisReply *reply, uint64_t sent_us);
+/* False: nothing was sent. */
+bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
+                       void *ptr);
+void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
+/* Of a settlement that was sent. The copy follows, the debt is the caller's to count. */
+enum weir_settle_result redis_settle_answered(struct redis_store *self,
+                                              const struct weir_settle *settle,
+                                              const redisReply *reply, uint64_t sent_us);
+/* What it charges beyond the reservation. */
+void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
 
 /* ---- redis_lease.c ---- */
 
@@ -131,5 +170,18 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle);
 void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
                           uint64_t sent_us);
 void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
+
+/* ---- redis_spread.c ---- */
+
+/* How many subjects, from the first on, are in the slot of the first: all, but for a cluster. */
+unsigned redis_own_subjects(const struct redis_store *self,
+                            const struct weir_subject *const *subject, unsigned subjects);
+/* Those behind the `own` first are in another slot. */
+enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call, unsigned own);
+enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle,
+                                  unsigned own);
+void redis_spread_answered(struct redis_store *self, enum what what, void *ptr,
+                           const redisReply *reply, uint64_t sent_us);
+void redis_spread_lost(struct redis_store *self, enum what what, void *ptr);
 
 #endif

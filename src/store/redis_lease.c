@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
-#include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
 
@@ -121,12 +120,7 @@ static void lapse(struct redis_store *self, struct weir_holding *h)
     }
     weir_holding_lapse(h);
     redis_count(&self->base.stats.lease_returns, 1);
-    const struct weir_amounts nothing = {0};
-    uint64_t debt;
-    enum weir_err err =
-        weir_embedded_settle(self->shared->table, h->named, h->subjects, lease.at_us, &lease.left,
-                             &nothing, redis_store_now_us(self, h->named[0]), &debt);
-    (void)err; /* lower only: needs no memory */
+    redis_forget(self, h->named, h->subjects, &lease.left, lease.at_us);
 }
 
 /* False: nothing was sent. */
@@ -169,13 +163,12 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
 }
 
 /* On the way back each goes by itself. */
-static bool take_both_all(struct redis_store *self, struct weir_redis_conn *conn,
-                          struct weir_call *first)
+static bool take_both_all(struct redis_store *self, struct weir_call *first)
 {
     struct weir_call *decided = NULL, **end = &decided;
     for (struct weir_call *call = first, *next; call != NULL; call = next) {
         next = call->next;
-        if (redis_take_both(self, call, conn) == WEIR_OK) {
+        if (redis_take_both(self, call) == WEIR_OK) {
             *end = call;
             end = &call->next;
         }
@@ -201,7 +194,7 @@ static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
     }
     struct weir_call *first = unwait(h, UINT32_MAX);
     watch(self, h, now_us); /* what goes back waits */
-    return alone ? take_both_all(self, conn, first) : decide_all_without_store(self, first);
+    return alone ? take_both_all(self, first) : decide_all_without_store(self, first);
 }
 
 /* Those of a shard that has enough under way wait for its answers, and hold up no other. */
@@ -268,7 +261,7 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     enum redis_way way;
     struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
     if (way == REDIS_WAY_BOTH) {
-        return redis_take_both(self, call, conn);
+        return redis_take_both(self, call);
     }
     if (way == REDIS_WAY_NONE || !weir_redis_conn_is_up(conn)) {
         redis_decide_without_store(self, call);
@@ -434,8 +427,7 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     redis_settle_copy(self, settle);
     settle->result = WEIR_SETTLE_DONE;
     if (!weir_amounts_none(&more)) {
-        redis_count(&self->base.stats.debt_tokens,
-                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+        redis_count_debt(self, settle);
         call_this_turn(self, h);
     } else {
         watch(self, h, settle->now_us);

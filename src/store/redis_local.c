@@ -42,7 +42,7 @@ static void grant_local(struct redis_store *self, struct weir_call *call)
 
 /* From this node's fair share, less what it was granted before. What is larger than the share alone
  * may pass when Redis is back: by the moment named here that was tried. */
-static void take_share(struct redis_store *self, struct weir_call *call)
+void redis_take_share(struct redis_store *self, struct weir_call *call)
 {
     struct weir_subject share[WEIR_SUBJECTS_MAX];
     const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
@@ -66,10 +66,11 @@ static void take_share(struct redis_store *self, struct weir_call *call)
 
 static void decide_local(struct redis_store *self, struct weir_call *call)
 {
-    take_share(self, call);
-    if (call->outcome == WEIR_OUTCOME_DECIDED) {
-        redis_count(&self->base.stats.local_decisions, 1);
-        grant_local(self, call);
+    redis_take_share(self, call);
+    if (call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed) {
+        redis_share_used(self, call);
+    } else {
+        redis_share_denied(self, call);
     }
 }
 
@@ -94,8 +95,7 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 
 /* ---- on the way back: what fits the share and the store ---- */
 
-/* The table has it from take_share. */
-static void share_alone(struct redis_store *self, struct weir_call *call)
+void redis_share_used(struct redis_store *self, struct weir_call *call)
 {
     call->local = true;
     call->outcome = WEIR_OUTCOME_DECIDED;
@@ -103,26 +103,21 @@ static void share_alone(struct redis_store *self, struct weir_call *call)
     grant_local(self, call);
 }
 
-static void give_share_back(struct redis_store *self, const struct weir_call *call, uint64_t at_us)
+void redis_share_denied(struct redis_store *self, struct weir_call *call)
 {
-    const struct weir_amounts nothing = {0};
-    uint64_t debt;
-    enum weir_err err = weir_embedded_settle(self->shared->table, call->subject, call->subjects,
-                                             at_us, &call->amounts, &nothing, at_us, &debt);
-    (void)err; /* lower only: needs no memory */
+    call->local = true;
+    redis_count(&self->base.stats.local_decisions, call->outcome == WEIR_OUTCOME_DECIDED);
 }
 
-enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call,
-                              struct weir_redis_conn *conn)
+enum weir_err redis_take_both(struct redis_store *self, struct weir_call *call)
 {
-    take_share(self, call);
+    redis_take_share(self, call);
     if (call->outcome != WEIR_OUTCOME_DECIDED || !call->decision.allowed) {
-        call->local = true;
-        redis_count(&self->base.stats.local_decisions, call->outcome == WEIR_OUTCOME_DECIDED);
+        redis_share_denied(self, call);
         return WEIR_OK;
     }
-    if (!redis_send_take(self, conn, call, TAKE_BOTH)) {
-        share_alone(self, call);
+    if (!redis_send_take(self, call, TAKE_BOTH)) {
+        redis_share_used(self, call);
         return WEIR_OK;
     }
     return WEIR_PENDING;
@@ -132,25 +127,22 @@ void redis_both_answered(struct redis_store *self, struct weir_call *call, const
                          uint64_t sent_us)
 {
     uint64_t share_at_us = call->decision.at_us;
-    switch (redis_read_take(self, call, reply, sent_us)) {
-    case REDIS_TOLD: /* and recorded, where it was allowed */
-        give_share_back(self, call, share_at_us);
-        call->outcome = WEIR_OUTCOME_DECIDED;
+    enum redis_told told = redis_read_take(self, call, reply, sent_us);
+    if (told == REDIS_TOLD_NOTHING) {
+        redis_both_lost(self, call);
+        return;
+    }
+    /* what the store has allowed is recorded at its own moment */
+    redis_forget(self, call->subject, call->subjects, &call->amounts, share_at_us);
+    call->outcome = told == REDIS_TOLD ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_FULL;
+    if (told == REDIS_TOLD) {
         redis_grant(self, call, redis_granted_epoch(self));
-        break;
-    case REDIS_TOLD_NO_ROOM:
-        give_share_back(self, call, share_at_us);
-        call->outcome = WEIR_OUTCOME_FULL;
-        break;
-    case REDIS_TOLD_NOTHING:
-        share_alone(self, call);
-        break;
     }
     call->done(call);
 }
 
 void redis_both_lost(struct redis_store *self, struct weir_call *call)
 {
-    share_alone(self, call);
+    redis_share_used(self, call);
     call->done(call);
 }

@@ -8,7 +8,6 @@
 #include "base/rand.h"
 #include "store/embedded_store.h"
 #include "store/redis/answer.h"
-#include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
 
@@ -46,8 +45,8 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
         }
         redis_count(&self->base.stats.errors, 1);
         if (weir_log_gate_pass(&self->error_log, 1, weir_clock_us(), &held)) {
-            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in several slots of the "
-                                    "Redis Cluster: not charged there");
+            weir_log(WEIR_LOG_WARN, "store: a request's subjects are in more than two slots of "
+                                    "the Redis Cluster: not charged there");
         }
         return NULL;
     }
@@ -70,35 +69,35 @@ void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoc
     }
 }
 
-bool redis_send_take(struct redis_store *self, struct weir_redis_conn *conn, struct weir_call *call,
-                     enum what what)
+bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
+                void *ptr, uint64_t now_us)
 {
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, charge->subject, charge->subjects, &way);
     struct weir_buf *out = weir_redis_conn_begin(conn);
-    const struct weir_redis_charge charge = {
-        .subject = call->subject,
-        .subjects = call->subjects,
-        .clock = weir_clock_rule_bounds(redis_clock_of(self, call->subject[0]), call->now_us),
-        .amounts = call->amounts,
-    };
     if (out == NULL) {
         return false;
     }
-    weir_redis_charge_command(out, self->sha, &charge);
-    if (!weir_redis_conn_end(conn, (uint8_t)what, call, call->now_us)) {
-        redis_count(&self->base.stats.errors, 1);
-        return false;
-    }
-    return true;
+    charge->clock = weir_clock_rule_bounds(redis_clock_of(self, charge->subject[0]), now_us);
+    weir_redis_charge_command(out, self->sha, charge);
+    return weir_redis_conn_end(conn, (uint8_t)what, ptr, now_us);
+}
+
+bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what)
+{
+    struct weir_redis_charge charge = {
+        .subject = call->subject, .subjects = call->subjects, .amounts = call->amounts};
+    return redis_send(self, &charge, what, call, call->now_us);
 }
 
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
 {
     enum redis_way way;
-    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
+    (void)redis_conn_of(self, call->subject, call->subjects, &way);
     if (way == REDIS_WAY_BOTH && !weir_amounts_none(&call->amounts)) {
-        return redis_take_both(self, call, conn);
+        return redis_take_both(self, call);
     }
-    if (!redis_send_take(self, conn, call, TAKE)) {
+    if (!redis_send_take(self, call, TAKE)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }
@@ -110,6 +109,10 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
+    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
+    if (own < call->subjects) {
+        return redis_spread_take(self, call, own);
+    }
     if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);
     }
@@ -128,6 +131,16 @@ bool redis_remember(struct redis_store *self, const struct weir_subject *const *
         }
     }
     return weir_embedded_record(self->shared->table, subject, subjects, a, at_us) == WEIR_OK;
+}
+
+void redis_forget(struct redis_store *self, const struct weir_subject *const *subject,
+                  unsigned subjects, const struct weir_amounts *a, uint64_t at_us)
+{
+    const struct weir_amounts nothing = {0};
+    uint64_t debt;
+    enum weir_err err = weir_embedded_settle(self->shared->table, subject, subjects, at_us, a,
+                                             &nothing, at_us, &debt);
+    (void)err; /* lower only: needs no memory */
 }
 
 /* What an answer says of the store's clock, and that there was one. */
@@ -183,122 +196,6 @@ static void on_take(struct redis_store *self, struct weir_call *call, const redi
     call->done(call);
 }
 
-/* ---- settling ---- */
-
-/* The table's copy of what this process was granted follows. */
-void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle)
-{
-    const struct weir_reservation *r = &settle->reservation;
-    uint64_t debt;
-    if (r->epoch == redis_granted_epoch(self)) {
-        enum weir_err err = weir_embedded_settle(
-            self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
-            &settle->used, redis_store_now_us(self, settle->subject[0]), &debt);
-        (void)err; /* without room the reservation stands, in the copy only */
-    }
-}
-
-/* Where nobody waits nobody tries again either: this node's share may follow what was used. */
-static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
-{
-    redis_count(&self->base.stats.errors, 1);
-    settle->result = WEIR_SETTLE_UNAVAILABLE;
-    if (settle->done == NULL) {
-        redis_settle_copy(self, settle);
-    }
-    return WEIR_OK;
-}
-
-static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
-{
-    const struct weir_reservation *r = &settle->reservation;
-    enum redis_way way;
-    struct weir_redis_conn *conn = redis_conn_of(self, settle->subject, settle->subjects, &way);
-    struct weir_buf *out = weir_redis_conn_begin(conn);
-    if (out == NULL) {
-        return settle_not_sent(self, settle);
-    }
-    struct weir_redis_charge charge = {
-        .subject = settle->subject,
-        .subjects = settle->subjects,
-        .clock = weir_clock_rule_bounds(redis_clock_of(self, settle->subject[0]), settle->now_us),
-        .settles = true,
-        .taken_at_us = r->at_us,
-        .claim_nonce = settle->claim ? r->nonce : 0,
-        .claim_ms = (uint64_t)self->config->reservation_ttl_s * 1000,
-    };
-    weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
-    weir_redis_charge_command(out, self->sha, &charge);
-    bool watched = settle->done != NULL;
-    if (!weir_redis_conn_end(conn, watched ? SETTLE : SETTLE_UNWATCHED, watched ? settle : NULL,
-                             settle->now_us)) {
-        return settle_not_sent(self, settle);
-    }
-    if (watched) {
-        return WEIR_PENDING;
-    }
-    settle->result = WEIR_SETTLE_DONE;
-    redis_settle_copy(self, settle);
-    redis_count(&self->base.stats.debt_tokens, charge.amounts.of[WEIR_METER_INPUT_TOKENS] +
-                                                   charge.amounts.of[WEIR_METER_OUTPUT_TOKENS]);
-    return WEIR_OK;
-}
-
-static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
-{
-    struct redis_store *self = self_of(s);
-    const struct weir_reservation *r = &settle->reservation;
-    if (r->nonce == 0) { /* let through by `open`: nothing was taken */
-        settle->result = WEIR_SETTLE_DONE;
-        return WEIR_OK;
-    }
-    if (r->epoch == self->shared->epoch) {
-        settle->result =
-            weir_embedded_settle_call(self->shared->table, self->shared->settled, settle,
-                                      redis_store_now_us(self, settle->subject[0]), &s->stats);
-        return WEIR_OK;
-    }
-    if (r->epoch % 2 == 1) {
-        settle->result = WEIR_SETTLE_ELSEWHERE;
-        return WEIR_OK;
-    }
-    if (settle->claim && redis_store_now_us(self, settle->subject[0]) >
-                             r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
-        settle->result = WEIR_SETTLE_EXPIRED;
-        return WEIR_OK;
-    }
-    if (!settle->claim && redis_lease_settle(self, settle)) {
-        return WEIR_OK;
-    }
-    return send_settle(self, settle);
-}
-
-static void on_settle(struct redis_store *self, struct weir_settle *settle, const redisReply *reply,
-                      uint64_t sent_us)
-{
-    redis_count(&self->base.stats.round_trips, 1);
-    weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
-    switch (weir_redis_answer_settled(reply)) {
-    case WEIR_REDIS_SETTLED: {
-        struct weir_amounts less, more;
-        weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
-        redis_count(&self->base.stats.debt_tokens,
-                    more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
-        settle->result = WEIR_SETTLE_DONE;
-        redis_settle_copy(self, settle);
-        break;
-    }
-    case WEIR_REDIS_SETTLED_BEFORE:
-        settle->result = WEIR_SETTLE_REPEATED;
-        break;
-    case WEIR_REDIS_NOT_SETTLED:
-        redis_count(&self->base.stats.errors, 1);
-        settle->result = WEIR_SETTLE_UNAVAILABLE;
-        break;
-    }
-    settle->done(settle);
-}
-
 /* ---- the connection ---- */
 
 static const char *policy_name(const struct redis_store *self)
@@ -328,9 +225,9 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
                             uint64_t sent_us)
 {
     struct redis_store *self = ctx;
-    bool breaks = weir_redis_answer_breaks(reply);
+    const char *useless = weir_redis_answer_breaks(reply) ? "takes no calls any more" : NULL;
     redis_leases_go_on(self);
-    if (reply->type == REDIS_REPLY_ERROR && !breaks) {
+    if (reply->type == REDIS_REPLY_ERROR && useless == NULL) {
         on_error(self, reply);
     }
     switch ((enum what)what) {
@@ -338,13 +235,21 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
         on_take(self, ptr, reply, sent_us);
         break;
     case SETTLE:
-        on_settle(self, ptr, reply, sent_us);
+        redis_settle_done(self, ptr, reply, sent_us);
         break;
     case LEASE:
         redis_lease_answered(self, ptr, reply, sent_us);
         break;
     case TAKE_BOTH:
         redis_both_answered(self, ptr, reply, sent_us);
+        break;
+    case TAKE_OWN:
+    case TAKE_SHARED:
+    case LOOK_OWN:
+    case LOOK_SHARED:
+    case SETTLE_OWN:
+    case SETTLE_SHARED:
+        redis_spread_answered(self, (enum what)what, ptr, reply, sent_us);
         break;
     case ENTER:
         redis_over_entered(ptr, reply);
@@ -353,7 +258,8 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
         redis_over_merged(ptr, reply);
         break;
     case LOOK:
-        return redis_over_looked(ptr, reply);
+        useless = useless != NULL ? useless : redis_over_looked(ptr, reply);
+        break;
     case BEAT:
     case BEAT_ACCEPT:
         redis_over_beaten(ptr, reply, what == BEAT_ACCEPT);
@@ -366,7 +272,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
                     1);
         break;
     }
-    return breaks ? "takes no calls any more" : NULL;
+    return useless;
 }
 
 /* A charge that was sent may stand in Redis, unused: it was not granted here. */
@@ -389,6 +295,8 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         redis_both_lost(self, ptr);
     } else if (what == ENTER || what == MERGE) {
         redis_over_lost(ptr, what == ENTER);
+    } else if (what != SETTLE_UNWATCHED && what < ENTER) {
+        redis_spread_lost(self, (enum what)what, ptr);
     }
 }
 
@@ -448,7 +356,7 @@ static void close_store(struct weir_store *s)
 
 static const struct weir_store_ops ops = {
     .take = take,
-    .settle = settle,
+    .settle = redis_settle,
     .ready = ready,
     .subjects = subjects,
     .close = close_store,

@@ -27,6 +27,8 @@ struct weir_reservation {
     uint64_t nonce; /* makes it unique; 0 until granted */
     uint64_t epoch; /* whose windows it was taken from (store/shared.h); at_us is their time */
     uint64_t at_us; /* the store's time of the charge */
+    /* The same for what all share, where that is in another slot of a cluster; else 0. */
+    uint64_t shared_at_us;
     struct weir_amounts reserved;
 };
 

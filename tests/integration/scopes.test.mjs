@@ -3,8 +3,8 @@
 // guarantees 3 (a denial costs nothing) and 4 (retry_after) over all of them.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Redis, storeReady } from "./support/redis.mjs";
-import { onEachStore } from "./support/stores.mjs";
+import { Redis, RedisCluster, storeReady } from "./support/redis.mjs";
+import { onEveryStore } from "./support/stores.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
 import { Node, configuration, refusesToStart } from "./support/weir.mjs";
 
@@ -69,7 +69,7 @@ function acquire(node, id, output_tokens, more = {}) {
     return node.acquire({ key: `id:${id}`, input_tokens: 0, output_tokens, ...more });
 }
 
-onEachStore("the subjects of a request", (start) => {
+onEveryStore("the subjects of a request", (start) => {
     let node;
     before(async () => {
         node = await start(SCOPES);
@@ -157,7 +157,7 @@ onEachStore("the subjects of a request", (start) => {
     });
 });
 
-onEachStore("limits of models", (start) => {
+onEveryStore("limits of models", (start) => {
     let node;
     before(async () => {
         node = await start(SCOPES);
@@ -242,7 +242,7 @@ onEachStore("limits of models", (start) => {
     });
 });
 
-onEachStore("settling with several subjects", (start) => {
+onEveryStore("settling with several subjects", (start) => {
     let node;
     before(async () => {
         node = await start(SCOPES);
@@ -299,7 +299,7 @@ onEachStore("settling with several subjects", (start) => {
     });
 });
 
-onEachStore("chat completions of several subjects", (start) => {
+onEveryStore("chat completions of several subjects", (start) => {
     let node;
     before(async () => {
         node = await start(SCOPES);
@@ -342,7 +342,7 @@ onEachStore("chat completions of several subjects", (start) => {
     });
 });
 
-onEachStore("a chat completion that names no maximum", (start) => {
+onEveryStore("a chat completion that names no maximum", (start) => {
     it("reserves the default of the first plan: key, team, org", async () => {
         const config = structuredClone(SCOPES);
         for (const [i, name] of ["key", "team", "org", "rest"].entries()) {
@@ -366,7 +366,7 @@ onEachStore("a chat completion that names no maximum", (start) => {
     });
 });
 
-onEachStore("retry_after over several subjects", (start) => {
+onEveryStore("retry_after over several subjects", (start) => {
     it("is when the last of them has room, and not before", async () => {
         const node = await start(
             configuration({
@@ -392,7 +392,7 @@ onEachStore("retry_after over several subjects", (start) => {
     });
 });
 
-onEachStore("keys that are not configured", (start) => {
+onEveryStore("keys that are not configured", (start) => {
     it("have the limits of the model, too, and settle both", async () => {
         const node = await start({ ...SCOPES, unknown_keys: "key" });
         const ask = { key: "sk-nobody", model: "gpt-4o", input_tokens: 0, output_tokens: 50 };
@@ -408,7 +408,7 @@ onEachStore("keys that are not configured", (start) => {
     });
 });
 
-onEachStore("metrics of several subjects", (start) => {
+onEveryStore("metrics of several subjects", (start) => {
     it("count denials by the scope of the subject that denied", async () => {
         const node = await start(SCOPES);
         assert.equal((await acquire(node, "s1", 401)).status, 429);
@@ -478,6 +478,66 @@ describe("several subjects on several nodes", () => {
         assert.equal((await node.settle(real)).status, 200);
         assert.equal((await acquire(node, "s3", 101)).status, 200);
         await redis.restart();
+    });
+});
+
+describe("several subjects on a cluster that loses a shard", () => {
+    let cluster;
+    const nodes = [];
+    before(async () => {
+        cluster = await RedisCluster.start();
+        const config = { ...SCOPES, store: cluster.url, nodes: 2, store_timeout_ms: 500 };
+        for (const on_store_failure of ["local", "closed"]) {
+            nodes.push(await Node.start({ ...config, on_store_failure }));
+        }
+        await Promise.all(nodes.map((node) => storeReady(node)));
+    });
+    after(async () => {
+        await Promise.all(nodes.map((node) => node.stop()));
+        await cluster.stop();
+    });
+
+    it("settle on another node, each slot once", async () => {
+        const { body } = await acquire(nodes[0], "lone", 300, { model: "gpt-4o" });
+        const real = { reservation: body.reservation, input_tokens: 0, output_tokens: 60 };
+        for (const [node, repeated] of [
+            [nodes[1], false],
+            [nodes[0], true],
+        ]) {
+            assert.deepEqual((await node.settle(real)).body, { settled: true, repeated });
+        }
+        const seen = await look(nodes[0], "lone", "gpt-4o");
+        assert.equal(seen["key:lone output_tokens"], 60);
+        assert.equal(seen["model:gpt-4o requests"], 1);
+    });
+
+    it("go by on_store_failure where the model's shard is away; the key alone does not", async () => {
+        const [local, closed] = nodes;
+        const away = await cluster.ownerOf("model:gpt-4o");
+        const others = ["boss", "else"];
+        const roots = ["org:acme", "org:other"];
+        const owners = await Promise.all(roots.map((root) => cluster.ownerOf(root)));
+        const id = others.find((_, i) => owners[i] !== away);
+        const before = await look(local, id);
+        await away.kill();
+        await Promise.all(nodes.map((node) => storeReady(node, false)));
+        assert.equal((await acquire(closed, id, 10, { model: "gpt-4o" })).status, 503);
+        assert.deepEqual(await look(closed, id), before, "nothing remains charged");
+        // half of 4, less the one that was granted before
+        const asks = [];
+        for (let i = 0; i < 3; i++) {
+            asks.push(await acquire(local, id, 10, { model: "gpt-4o" }));
+        }
+        assert.deepEqual(
+            asks.map(({ status }) => status),
+            [200, 429, 429],
+        );
+        assert.equal(asks[1].body.denied_by.subject, "model:gpt-4o");
+        await eventually(
+            async () => (await look(closed, id))[`key:${id} requests`] === 1,
+            "the key's shard to be told what was used of the share",
+        );
+        assert.equal((await acquire(closed, id, 10)).status, 200);
     });
 });
 

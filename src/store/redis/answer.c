@@ -131,7 +131,7 @@ static bool read_not_charged(const redisReply *reply, const struct weir_subject 
             return false;
         }
     }
-    return d->allowed == weir_amounts_none(a); /* a look is allowed, and only that */
+    return true;
 }
 
 bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subject *const *subject,
@@ -147,10 +147,23 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
     case CHARGED:
         return read_charged(reply, REST, subject, subjects, d);
     case NOT_CHARGED:
-        return read_not_charged(reply, subject, subjects, a, d);
+        return read_not_charged(reply, subject, subjects, a, d) &&
+               d->allowed == weir_amounts_none(a); /* a look is allowed, and only that */
     default:
         return false;
     }
+}
+
+bool weir_redis_answer_look(const redisReply *reply, const struct weir_subject *const *subject,
+                            unsigned subjects, const struct weir_amounts *a,
+                            struct weir_decision *d, uint64_t *ret_clock_us)
+{
+    if (!has_head(reply) || reply->element[CODE]->integer != NOT_CHARGED) {
+        return false;
+    }
+    *ret_clock_us = (uint64_t)reply->element[CLOCK]->integer;
+    weir_decision_begin(d, (uint64_t)reply->element[TIME]->integer);
+    return read_not_charged(reply, subject, subjects, a, d);
 }
 
 /* Which of so many requests were granted: every one if `all`, and only then. */

@@ -14,6 +14,12 @@ bool weir_redis_answer_decision(const redisReply *reply, const struct weir_subje
                                 unsigned subjects, const struct weir_amounts *a,
                                 struct weir_decision *d, uint64_t *ret_clock_us);
 
+/* The same of a look, and what the values say of a charge of `a`: allowed or denied, the states are
+ * those without it. */
+bool weir_redis_answer_look(const redisReply *reply, const struct weir_subject *const *subject,
+                            unsigned subjects, const struct weir_amounts *a,
+                            struct weir_decision *d, uint64_t *ret_clock_us);
+
 /* What a call with requests and a lease was answered. */
 struct weir_redis_granted {
     bool all;         /* every request was granted, or there was none: the rest is 0 then */

@@ -15,315 +15,209 @@
 -- where t is the time of the decision and clock what the server's clock says.
 -- Time is in microseconds, positions count from 1, a step is the time divided by r.
 
-local decode, encode = struct.unpack, struct.pack
-local byte, char, sub, rep = string.byte, string.char, string.sub, string.rep
-local call, max, min = redis.call, math.max, math.min
-local SETTLE, CLAIM, LEASE = 1, 2, 4
-local HEAD, HEAD_FORMAT = 12, '<BI3I5BBB'
-local RING_MAX, SUM_MAX = 130, 2 ^ 52
--- Keys go so much later than needed: Redis lets them go by a clock that may be stepped.
-local SPARE_MS = 65000
-
-local function floor_div(a, b)
-    return (a - a % b) / b
-end
+-- A script begins anew in each call: each function, and each variable of the outside that one names,
+-- is an object to be made and swept up, and costs as much as a line that runs. So the common charge
+-- is no function, those that there are name each other and nothing else, and offsets go to Redis as
+-- format('%d', n), which it would do itself at three times the price.
 
 -- Step length of a window of so many seconds, and how long an entry is kept: the window and the life
 -- of a lease, which goes by the subject's shortest window.
 local function lengths(window_s, shortest_s)
-    local life = min(400000, floor_div(shortest_s * 1000000, 256))
-    return math.ceil(window_s * 1000000 / 128), window_s * 1000000 + life
+    local r, life = window_s * 7812.5, shortest_s * 3906.25
+    life = life < 400000 and life - life % 1 or 400000
+    return r + -r % 1, window_s * 1000000 + life
 end
 
--- Formats of a block's sums and amounts, the bytes of all sums, the bytes of an entry.
+-- Formats of a block's sums and amounts, the bytes of all sums, the bytes of an entry. There are six
+-- meters at most.
 local function layout(class, requests, meters)
+    local letters = 1 + 2 * meters
     if class == 0 and requests then
-        return '<I2' .. rep('I3', meters - 1), '<I1' .. rep('I2', meters - 1), 3 * meters - 1, 2 * meters
+        return ('<I2I3I3I3I3I3'):sub(1, letters), ('<I1I2I2I2I2I2'):sub(1, letters), 3 * meters - 1, 2 * meters
     elseif class == 0 then
-        return '<' .. rep('I3', meters), '<' .. rep('I2', meters), 3 * meters, 2 * meters + 1
+        return ('<I3I3I3I3I3I3'):sub(1, letters), ('<I2I2I2I2I2I2'):sub(1, letters), 3 * meters, letters
     elseif class == 1 then
-        return '<' .. rep('I5', meters), '<' .. rep('I4', meters), 5 * meters, 4 * meters + 1
+        return ('<I5I5I5I5I5I5'):sub(1, letters), ('<I4I4I4I4I4I4'):sub(1, letters), 5 * meters, 4 * meters + 1
     end
-    return '<' .. rep('I7', meters), '<' .. rep('I7', meters), 7 * meters, 7 * meters + 1
+    return ('<I7I7I7I7I7I7'):sub(1, letters), ('<I7I7I7I7I7I7'):sub(1, letters), 7 * meters, 7 * meters + 1
 end
 
--- How long a key must live.
+-- How long a key must live. Keys go so much later than needed: Redis lets them go by a clock that may
+-- be stepped.
 local function life_ms(needed_us)
-    return math.ceil(needed_us / 1000) + SPARE_MS
+    local ms = needed_us / 1000
+    return ms + -ms % 1 + 65000
+end
+
+-- Where the closed entry of the step `want` is in a ring, whose steps ascend; nil: it has none.
+local function find_entry(v, ring, entry, room, head, count, step, want)
+    if count == 0 then
+        return nil
+    end
+    local first = step - (step - v:byte(ring + head * entry)) % 256
+    for i = want - first < count and want - first or count - 1, 0, -1 do
+        local place = ring + (head + i) % room * entry
+        local is = step - (step - v:byte(place)) % 256
+        if is <= want then
+            return is == want and place or nil
+        end
+    end
+end
+
+-- What the call says: flags (1: it settles, 2: it claims, 4: leases); the clock's bounds; how long a
+-- claim lasts; what is charged whether it fits or not; how many requests there are (none: a look), and
+-- where they stand; what is wanted ahead, or nil; what comes back before all of it, or after what a
+-- settlement charges.
+local function read_call()
+    local text, decode = ARGV[1], struct.unpack
+    local low, high, flags, claim_ms, taken_at, requests, input, output, at =
+        decode('<I7I7BI7I7I7I7I7', text)
+    local debt, asked, asked_at, want, back = { requests, input, output, input + output }, 0, 30, nil, nil
+    if flags >= 4 then
+        local returns
+        requests, input, output, returns, asked, asked_at = decode('<I7I7I7BB', text, at + 21)
+        want = requests + input + output > 0 and { requests, input, output }
+        for i = 1, returns do
+            taken_at, requests, input, output, asked_at = decode('<I7I7I7I7', text, asked_at)
+            back = back or { nil, nil }
+            back[i] = { requests, input, output, input + output, taken_at }
+        end
+    elseif flags % 2 == 1 then
+        requests, input, output = decode('<I7I7I7', text, at)
+        back = { { requests, input, output, input + output, taken_at } }
+    elseif requests + input + output > 0 then
+        debt, asked = { 0, 0, 0, 0 }, 1
+    end
+    return flags, low, high, claim_ms, debt, asked, asked_at, want, back or {}
 end
 
 -- ---- the decision ----
 
 -- Which requests fit beside each other, in their order, behind what is charged whether it fits or
--- not. `left`: what remains of limit i, whose meter is meter[i]; it is used up. Returns the amounts to
--- charge by meter, what of them was taken ahead, and '1' or '0' for each request.
-local function decide(meter, left, asked)
-    local debt, asks, mask, all = asked.debt, asked.asks, '', true
-    local requests, input, output, both = debt[1], debt[2], debt[3], debt[4]
-    for i = 1, #meter do
-        left[i] = left[i] - debt[meter[i]]
+-- not. They stand at asked_at in the call. `left`: what remains of limit i, whose meter is meter[i]; it
+-- is used up, and `want`, if there is one, cut to what is taken ahead. Returns the amounts to charge by
+-- meter, '1' or '0' for each request, whether each fits, and what is taken ahead.
+local function decide(limits, meter, left, debt, asked, asked_at, want)
+    local decode, text, ask = struct.unpack, ARGV[1], { 0, 0, 0, 0 }
+    local requests, input, output, mask, all = debt[1], debt[2], debt[3], '', true
+    if requests + input + output > 0 then
+        for i = 1, limits do
+            left[i] = left[i] - debt[meter[i]]
+        end
     end
-    for k = 1, #asks do
-        local ask, fits = asks[k], true
-        for i = 1, #meter do
+    for k = 1, asked do
+        local fits = true
+        ask[1], ask[2], ask[3], asked_at = decode('<I7I7I7', text, asked_at)
+        ask[4] = ask[2] + ask[3]
+        for i = 1, limits do
             local amount = ask[meter[i]]
             fits = fits and (amount == 0 or amount <= left[i])
         end
         if fits then
-            requests, input, output, both = requests + ask[1], input + ask[2], output + ask[3], both + ask[4]
-            for i = 1, #meter do
+            requests, input, output = requests + ask[1], input + ask[2], output + ask[3]
+            for i = 1, limits do
                 left[i] = left[i] - ask[meter[i]]
             end
         end
         all = all and fits
         mask = mask .. (fits and '1' or '0')
     end
-    local ahead = { 0, 0, 0, 0 }
-    if asked.want and all then -- a sixteenth of what remains, at most
-        ahead = asked.want
-        for i = 1, #meter do
-            local m = meter[i]
-            if m < 4 then
-                ahead[m] = max(0, min(ahead[m], floor_div(left[i], 16)))
-            end
-        end
-        for i = 1, #meter do
-            local tokens, most = ahead[2] + ahead[3], max(0, floor_div(left[i], 16))
-            if meter[i] == 4 and tokens > most then
-                ahead[2] = min(ahead[2], math.floor(ahead[2] * (most / tokens)))
-                ahead[3] = min(ahead[3], most - ahead[2]) -- the product may be rounded down
-            end
-        end
-        requests, input, output = requests + ahead[1], input + ahead[2], output + ahead[3]
-        both = both + ahead[2] + ahead[3]
+    if not want or not all then
+        ask[1], ask[2], ask[3], ask[4] = requests, input, output, input + output
+        return ask, mask, all, 0, 0, 0
     end
-    return { requests, input, output, both }, ahead, mask, all
+    for i = 1, limits do -- a sixteenth of what remains, at most
+        local m, most = meter[i], left[i] > 0 and (left[i] - left[i] % 16) / 16 or 0
+        if m < 4 and want[m] > most then
+            want[m] = most
+        end
+    end
+    for i = 1, limits do
+        local tokens, most = want[2] + want[3], left[i] > 0 and (left[i] - left[i] % 16) / 16 or 0
+        if meter[i] == 4 and tokens > most then
+            local part = want[2] * (most / tokens)
+            part = part - part % 1 -- rounded down, so that there may be too much for the other
+            want[2] = part < want[2] and part or want[2]
+            want[3] = most - want[2] < want[3] and most - want[2] or want[3]
+        end
+    end
+    requests, input, output = requests + want[1], input + want[2], output + want[3]
+    ask[1], ask[2], ask[3], ask[4] = requests, input, output, input + output
+    return ask, mask, all, want[1], want[2], want[3]
 end
 
--- Whether nothing is to be written.
-local function is_none(total)
-    return total[1] == 0 and total[2] == 0 and total[3] == 0
-end
+-- ---- what comes back, by itself ----
 
--- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
-
--- The block at `at` of v, which is window_s, mask and n of the plan, brought to time t. nil: it is
--- another one, idle, or no packed window; a number: the later time that it has seen.
-local function open_block(v, at, window_s, shortest_s, mask, n, t)
-    local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
-    local class = shape % 4
-    if shape ~= 4 * mask + class or w ~= window_s or class > 2 then
-        return nil
-    end
-    local r, length = lengths(w, shortest_s)
-    local ends = (step + 1) * r
-    if t < ends - r then
-        return ends - r
-    elseif t >= ends + length then
-        return nil
-    end
-    local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
-    local sum = { decode(sums_format, v, fields) }
-    local ring = fields + sum_bytes + entry - 1
-    if count > room or ring + room * entry > #v + 1 then
-        return nil
-    end
-    while count > 0 do -- what has left
-        local place = ring + head * entry
-        local is = step - (step - byte(v, place)) % 256
-        if (is + 1) * r + length > t then
-            break
-        end
-        local amount = { decode(amounts_format, v, place + 1) }
-        for i = 1, n do
-            sum[i] = sum[i] - amount[i]
-        end
-        head = head + 1 == room and 0 or head + 1
-        count = count - 1
-    end
-    return { at = at, shape = shape, class = class, w = w, r = r, length = length, step = step,
-             room = room, head = head, count = count, ring = ring, entry = entry, n = n, sum = sum,
-             current = { decode(amounts_format, v, fields + sum_bytes) },
-             sums_format = sums_format, amounts_format = amounts_format, past = ring + room * entry }
-end
-
--- Takes what comes back at `taken` out of its entry: the current one, whose fields the caller writes, or
--- a closed one, which b.lowered keeps by its place. Never below 0; an entry that has left is not there.
-local function lower_block(b, v, taken, less)
-    local step, amount = floor_div(taken, b.r), nil
-    if step == b.step then
-        amount = b.current
-    elseif step < b.step then
-        for i = b.count - 1, 0, -1 do
-            local place = b.ring + (b.head + i) % b.room * b.entry
-            local is = b.step - (b.step - byte(v, place)) % 256
-            if is <= step then
-                if is == step then
-                    b.lowered = b.lowered or {}
-                    amount = b.lowered[place] or { decode(b.amounts_format, v, place + 1) }
-                    b.lowered[place] = amount
+-- Takes `less` out of the entry of its moment in each block that still has it, never below 0.
+local function give_back(less, t)
+    local decode, encode, format, call = struct.unpack, struct.pack, string.format, redis.call
+    local taken = less[5]
+    for s = 1, less[1] + less[4] > 0 and #ARGV - 1 or 0 do
+        local key, plan, at = KEYS[s], ARGV[1 + s], 1
+        local v, shortest_s = call('GET', key) or '', #plan > 0 and decode('<I3', plan) or 0
+        while at <= #v do
+            local shape, w, step, room, head, count, fields = decode('<BI3I5BBB', v, at)
+            local class, meter = shape % 4, {}
+            for m = 1, 6 do
+                if shape % 2 ^ (m + 2) >= 2 ^ (m + 1) then
+                    meter[#meter + 1] = m
                 end
-                break
             end
+            local n = #meter
+            local r, length = lengths(w, shortest_s)
+            local sums_format, amounts_format, sum_bytes, entry = layout(class, meter[1] == 1, n)
+            local ring = fields + sum_bytes + entry - 1
+            local want, place = (taken - taken % r) / r, nil
+            if want == step then
+                place = ring - entry
+            elseif want < step then
+                place = find_entry(v, ring, entry, room, head, count, step, want)
+            end
+            if place and (want + 1) * r + length > t then
+                local sum = { decode(sums_format, v, fields) }
+                local amount = { decode(amounts_format, v, place + 1) }
+                for i = 1, n do
+                    local take = math.min(less[meter[i]] or 0, amount[i])
+                    amount[i], sum[i] = amount[i] - take, sum[i] - take
+                end
+                local sums = encode(sums_format, unpack(sum, 1, n))
+                local amounts = encode(amounts_format, unpack(amount, 1, n))
+                if want == step then -- the newest entry's amounts stand behind the sums
+                    call('SETRANGE', key, format('%d', fields - 1), sums .. amounts)
+                else
+                    call('SETRANGE', key, format('%d', place), amounts)
+                    call('SETRANGE', key, format('%d', fields - 1), sums)
+                end
+            end
+            at = ring + room * entry
         end
-    end
-    for i = 1, amount and b.n or 0 do
-        local take = min(less[b.meter[i]], amount[i])
-        amount[i], b.sum[i] = amount[i] - take, b.sum[i] - take
     end
 end
 
--- Closes the current entry if it is over; gives the edit for it. nil: its ring has no room.
-local function close_entry(b, t, edits, key)
-    local ends = (b.step + 1) * b.r
-    if t < ends then
-        return true
-    end
-    b.moved = true
-    for i = 1, b.n do
-        b.closes = b.closes or b.current[i] > 0
-    end
-    b.newest = b.step
-    if b.closes then
-        if b.count == b.room then
-            return nil
-        end
-        edits[#edits + 1] = key
-        edits[#edits + 1] = b.ring + (b.head + b.count) % b.room * b.entry - 1
-        edits[#edits + 1] = char(b.step % 256) .. encode(b.amounts_format, unpack(b.current, 1, b.n))
-        b.count = b.count + 1
-    end
-    for i = 1, b.n do
-        b.current[i] = 0
-    end
-    b.step = floor_div(t, b.r)
-    return true
-end
+-- ---- any charge, whatever values there are ----
 
--- Adds the totals and gives the edit for it. nil: a field is too narrow.
-local function add_to_block(b, v, total, edits, key, answer)
-    local class, holds = b.class, false
-    local sum, current = b.sum, b.current
-    for i = 1, b.n do
-        local m = b.meter[i]
-        sum[i], current[i] = sum[i] + total[m], current[i] + total[m]
-        holds = holds or current[i] > 0
-        if sum[i] >= (class == 0 and (m == 1 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or SUM_MAX)
-            or current[i] >= (class == 0 and (m == 1 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or SUM_MAX) then
-            return nil
-        end
-        answer[#answer + 1] = sum[i]
-    end
-    local newest = b.newest or b.step
-    if holds then
-        newest = b.step
-    elseif not b.closes and b.count > 0 then
-        local place = b.ring + (b.head + b.count - 1) % b.room * b.entry
-        newest = newest - (newest - byte(v, place)) % 256
-    end
-    answer[#answer + 1] = newest
-    for place, amount in pairs(b.lowered or {}) do
-        edits[#edits + 1] = key
-        edits[#edits + 1] = place
-        edits[#edits + 1] = encode(b.amounts_format, unpack(amount, 1, b.n))
-    end
-    edits[#edits + 1] = key
-    edits[#edits + 1] = b.at - 1
-    edits[#edits + 1] = encode(HEAD_FORMAT, b.shape, b.w, b.step, b.room, b.head, b.count)
-        .. encode(b.sums_format, unpack(sum, 1, b.n)) .. encode(b.amounts_format, unpack(current, 1, b.n))
-    return true
-end
+-- Lays blocks out anew where they must be, after what comes back. Returns the answer.
+local function charge_anew(now, clock)
+    local decode, encode = struct.unpack, struct.pack
+    local byte, sub, rep = string.byte, string.sub, string.rep
+    local call, max, min = redis.call, math.max, math.min
+    local HEAD, HEAD_FORMAT, RING_MAX, SUM_MAX = 12, '<BI3I5BBB', 130, 2 ^ 52
+    local flags, _, _, _, debt, asked, asked_at, want, back = read_call()
+    local subjects, settles, leases = #ARGV - 1, flags % 2 == 1, flags >= 4
 
--- The answer without its head, and what was decided; or nil, and then nothing was written: a value is
--- new, made under another plan, or has a block that is idle, whose ring is full, or whose fields are
--- too narrow; or nothing is charged, but something comes back.
-local charge_in_place
-function charge_in_place(subjects, asked, t)
-    local edits, values, blocks, meter, left = {}, {}, {}, {}, {}
-    local returns = asked.returns
-    for s = 1, subjects do
-        local key, plan, p, at, shortest_s = KEYS[s], ARGV[1 + s], 1, 1, nil
-        local v = call('GET', key)
-        if not v then
-            return nil
-        end
-        while p <= #plan do
-            local window_s, mask, n
-            window_s, mask, n, p = decode('<I3BB', plan, p)
-            shortest_s = shortest_s or window_s
-            local b = at <= #v and open_block(v, at, window_s, shortest_s, mask, n, t)
-            if type(b) == 'number' then -- all go by the latest step that a value has seen
-                return charge_in_place(subjects, asked, b)
-            elseif not b then
-                return nil
-            end
-            b.subject, b.meter = s, {}
-            local first = #left
-            for i = 1, n do
-                local m, capacity
-                m, capacity, p = decode('<BI7', plan, p)
-                b.meter[i] = m + 1
-                meter[first + i] = m + 1
-                left[first + i] = capacity
-            end
-            for i = 1, #returns do
-                lower_block(b, v, returns[i].taken, returns[i].less)
-            end
-            if not close_entry(b, t, edits, key) then
-                return nil
-            end
-            for i = 1, n do
-                left[first + i] = left[first + i] - b.sum[i]
-            end
-            blocks[#blocks + 1] = b
-            at = b.past
-        end
-        if at <= #v then
-            return nil
-        end
-        values[s] = v
+    local function floor_div(a, b)
+        return (a - a % b) / b
     end
-    local total, ahead, mask, all = decide(meter, left, asked)
-    if is_none(total) and #returns > 0 then
-        return nil
-    elseif is_none(total) then
-        return values, t, ahead, mask, false
-    end
-    local answer = {}
-    local past_us, moved = {}, {}
-    for _, b in ipairs(blocks) do
-        local s = b.subject
-        if not add_to_block(b, values[s], total, edits, KEYS[s], answer) then
-            return nil
-        end
-        past_us[s] = max(past_us[s] or t, (b.step + 1) * b.r + b.length)
-        moved[s] = moved[s] or b.moved
-    end
-    for i = 1, #edits, 3 do
-        call('SETRANGE', edits[i], edits[i + 1], edits[i + 2])
-    end
-    for s = 1, subjects do
-        if moved[s] then
-            call('PEXPIRE', KEYS[s], life_ms(past_us[s] - t))
-        end
-    end
-    return answer, t, ahead, mask, all
-end
 
-local function count_bits(mask)
-    local bits = 0
-    while mask > 0 do
-        bits = bits + mask % 2
-        mask = (mask - mask % 2) / 2
+    local function count_bits(mask)
+        local bits = 0
+        while mask > 0 do
+            bits = bits + mask % 2
+            mask = floor_div(mask, 2)
+        end
+        return bits
     end
-    return bits
-end
 
--- ---- any other charge ----
-
--- The same, for whatever values there are. Lays blocks out anew where they must be. Its functions are
--- made when it is called, which is not often.
-local function charge_anew(subjects, asked, t)
     local function set_layout(b, class)
         b.class = class
         b.sums, b.amounts, b.sum_bytes, b.entry = layout(class, b.mask % 2 == 1, b.meters)
@@ -636,6 +530,10 @@ local function charge_anew(subjects, asked, t)
         return ask
     end
 
+    local t = now
+    for i = 1, settles and 0 or #back do
+        give_back(back[i], now)
+    end
     local values, plans, blocks, whole, meter, left = {}, {}, {}, {}, {}, {}
     for s = 1, subjects do
         values[s] = call('GET', KEYS[s]) or ''
@@ -663,12 +561,13 @@ local function charge_anew(subjects, asked, t)
             end
         end
     end
-    local total, ahead, mask, all = decide(meter, left, asked)
-    if is_none(total) then
-        return values, t, ahead, mask, false
+    local total, mask, all, ahead_requests, ahead_input, ahead_output =
+        decide(#meter, meter, left, debt, asked, asked_at, want)
+    local answer = { 1, t, clock }
+    if leases then
+        answer = { 1, t, clock, mask, ahead_requests, ahead_input, ahead_output }
     end
-    local answer = {}
-    for s = 1, subjects do
+    for s = 1, total[1] + total[4] > 0 and subjects or 0 do
         for k, b in ipairs(blocks[s]) do
             add(b, ask_of(plans[s][k], total), t)
             for i = 1, b.meters do
@@ -678,140 +577,223 @@ local function charge_anew(subjects, asked, t)
         end
         write_value(KEYS[s], blocks[s], t)
     end
-    return answer, t, ahead, mask, all
-end
-
--- ---- settling lower ----
-
--- Takes `less` out of the entry of `taken_at` in each block that still has it, never below 0.
-local function lower(key, shortest_s, taken_at, less, t)
-    local v, at = call('GET', key) or '', 1
-    while at <= #v do
-        local shape, w, step, room, head, count, fields = decode(HEAD_FORMAT, v, at)
-        local class = shape % 4
-        local mask = (shape - class) / 4
-        local n = count_bits(mask)
-        local r, length = lengths(w, shortest_s)
-        local sums_format, amounts_format, sum_bytes, entry = layout(class, mask % 2 == 1, n)
-        local ring = fields + sum_bytes + entry - 1
-        local want, place = floor_div(taken_at, r), nil
-        if (want + 1) * r + length > t then
-            place = want == step and ring - entry + 1 or nil
-            for i = count - 1, want < step and 0 or count, -1 do
-                local entry_at = ring + (head + i) % room * entry
-                local is = step - (step - byte(v, entry_at)) % 256
-                if is <= want then
-                    place = is == want and entry_at + 1 or nil
-                    break
-                end
-            end
-        end
-        if place then
-            local amount = { decode(amounts_format, v, place) }
-            local sum = { decode(sums_format, v, fields) }
-            local i = 0
-            for m = 0, 3 do
-                if floor_div(mask, 2 ^ m) % 2 == 1 then
-                    i = i + 1
-                    local take = min(less[m + 1], amount[i])
-                    amount[i], sum[i] = amount[i] - take, sum[i] - take
-                end
-            end
-            call('SETRANGE', key, place - 1, encode(amounts_format, unpack(amount, 1, n)))
-            call('SETRANGE', key, fields - 1, encode(sums_format, unpack(sum, 1, n)))
-        end
-        at = ring + room * entry
+    if settles then
+        give_back(back[1], now)
+        return { 1 }
+    elseif asked == 0 then
+        return { 1, t, clock }
+    elseif all and total[1] + total[4] > 0 then
+        return answer
     end
+    answer = { 0, t, clock }
+    if leases then
+        answer = { 0, t, clock, mask, 0, 0, 0 }
+    end
+    for s = 1, subjects do
+        answer[#answer + 1] = call('GET', KEYS[s]) or ''
+    end
+    return answer
 end
 
 -- ---- the call ----
 
--- Three amounts at `at`, and input and output together.
-local function amounts_at(text, at)
-    local requests, input, output, past = decode('<I7I7I7', text, at)
-    return { requests, input, output, input + output }, past
-end
-
-local low, high, flags, claim_ms, taken_at, at = decode('<I7I7BI7I7', ARGV[1])
-local amounts, less, _
-amounts, at = amounts_at(ARGV[1], at)
-less, at = amounts_at(ARGV[1], at)
-local subjects = #ARGV - 1
-local settles, claims, leases = flags % 2 == SETTLE, flags % LEASE >= CLAIM, flags >= LEASE
+local decode, encode = struct.unpack, struct.pack
+local byte, char, format = string.byte, string.char, string.format
+local call, max, min = redis.call, math.max, math.min
+local flags, low, high, claim_ms, debt, asked, asked_at, want, back = read_call()
+local subjects, settles, leases = #ARGV - 1, flags % 2 == 1, flags >= 4
+local returns = settles and 0 or #back -- before the charge
 
 -- The clock rule: never further from what the caller's own clock says than it allows.
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
 local now = max(low, min(high, clock))
 
-local function give_back(taken, amount)
-    for s = 1, is_none(amount) and 0 or subjects do
-        local plan = ARGV[1 + s]
-        lower(KEYS[s], #plan > 0 and decode('<I3', plan) or 0, taken, amount, now)
-    end
+if flags % 4 >= 2 then -- it claims
+    if call('EXISTS', KEYS[subjects + 1]) == 1 then
+        return { 2 }
+    end -- first: what gives back is done once at most
+    call('SET', KEYS[subjects + 1], '', 'PX', life_ms(claim_ms * 1000))
 end
-
--- Charges, after what comes back; the values after it where one was denied.
-local function charge(asked)
-    local answer, t, ahead, mask, all = charge_in_place(subjects, asked, now)
-    if not answer then
-        for _, back in ipairs(asked.returns) do
-            give_back(back.taken, back.less)
-        end
-        answer, t, ahead, mask, all = charge_anew(subjects, asked, now)
+if asked == 0 and debt[1] == 0 and debt[4] == 0 then -- nothing is charged
+    for i = 1, #back do
+        give_back(back[i], now)
     end
-    return answer, t, ahead, mask, all
-end
-
-local function values_now()
-    local values = {}
-    for s = 1, subjects do
-        values[s] = call('GET', KEYS[s]) or ''
-    end
-    return values
-end
-
-if claims and call('EXISTS', KEYS[subjects + 1]) == 1 then
-    return { 2 }
-end
-if claims then -- first: what gives back is done once at most
-    call('SET', KEYS[subjects + 1], '', 'PX', claim_ms + SPARE_MS)
-end
-if settles then
-    if not is_none(amounts) then
-        charge({ returns = {}, asks = {}, debt = amounts })
-    end
-    give_back(taken_at, less)
-    return { 1 }
-end
-if leases then
-    local want, returns, asks, back, list = nil, 0, 0, {}, {}
-    want, at = amounts_at(ARGV[1], at)
-    returns, asks, at = decode('<BB', ARGV[1], at)
-    for i = 1, returns do
-        taken_at, at = decode('<I7', ARGV[1], at)
-        less, at = amounts_at(ARGV[1], at)
-        back[i] = { taken = taken_at, less = less }
-    end
-    for i = 1, asks do
-        list[i], at = amounts_at(ARGV[1], at)
-    end
-    if asks == 0 and is_none(amounts) then
-        for i = 1, returns do
-            give_back(back[i].taken, back[i].less)
-        end
+    if settles then
+        return { 1 }
+    elseif leases then
         return { 1, now, clock }
     end
-    local answer, t, ahead, mask, all = charge({ returns = back, asks = list, debt = amounts, want = want })
-    if asks == 0 then
-        return { 1, t, clock }
-    elseif not all then
-        answer = values_now()
+    local answer = { 0, now, clock }
+    for s = 1, subjects do
+        answer[3 + s] = call('GET', KEYS[s]) or ''
     end
-    return { all and 1 or 0, t, clock, mask, ahead[1], ahead[2], ahead[3], unpack(answer) }
+    return answer
 end
-if is_none(amounts) then
-    return { 0, now, clock, unpack(values_now()) }
+
+-- ---- the common charge: every block keeps its layout, so its bytes are edited where they stand ----
+
+-- What stands where in an open block: its header, the sums, the amounts of the newest entry.
+local WINDOW, STEP, ROOM, HEAD, COUNT, SUM = 2, 3, 4, 5, 6, 6
+-- Lists begin with places for one subject's window: a list that grows costs more than a loop over it.
+local blocks, opened, values, edits, edit, until_us = { 0 }, 0, { '' }, { '', '', '' }, 0, nil
+local meter, left, limits, at = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, 0, 1
+
+for s = 1, subjects do
+    local key, plan, p, shortest_s = KEYS[s], ARGV[1 + s], 1, nil
+    local v = call('GET', key)
+    at = 1
+    while p <= #plan do
+        local window_s, windows_meters, n
+        window_s, windows_meters, n, p = decode('<I3BB', plan, p)
+        shortest_s = shortest_s or window_s
+        local class = v and at <= #v and byte(v, at) - 4 * windows_meters
+        if not class or class < 0 or class > 2 then
+            return charge_anew(now, clock) -- a new value, or one that was made under another plan
+        end
+        local sums_format, amounts_format, sum_bytes, entry = layout(class, windows_meters % 2 == 1, n)
+        local fields = '<BI3I5BBB' .. sums_format .. amounts_format
+        local b = { at = at, fields = fields, class = class, n = n, first = limits, subject = s,
+                    decode(fields, v, at) }
+        local r, length = lengths(window_s, shortest_s)
+        local step, current, ring = b[STEP], SUM + n, at + 11 + sum_bytes + entry
+        local ends, past = (step + 1) * r, ring + b[ROOM] * entry
+        if b[WINDOW] ~= window_s or b[COUNT] > b[ROOM] or past > #v + 1
+            or now < ends - r or now >= ends + length then
+            return charge_anew(now, clock) -- another one, idle, one that has seen a later time
+        end
+        while b[COUNT] > 0 do -- what has left
+            local place = ring + b[HEAD] * entry
+            local is = step - (step - byte(v, place)) % 256
+            if (is + 1) * r + length > now then
+                break
+            end
+            local amount = { decode(amounts_format, v, place + 1) }
+            for i = 1, n do
+                b[SUM + i] = b[SUM + i] - amount[i]
+            end
+            b[HEAD] = b[HEAD] + 1 == b[ROOM] and 0 or b[HEAD] + 1
+            b[COUNT] = b[COUNT] - 1
+        end
+        b.newest = step
+        if b[COUNT] > 0 then
+            b.newest = step - (step - byte(v, ring + (b[HEAD] + b[COUNT] - 1) % b[ROOM] * entry)) % 256
+        end
+        for i = 1, n do
+            local m, capacity
+            m, capacity, p = decode('<BI7', plan, p)
+            meter[limits + i], left[limits + i] = m + 1, capacity
+        end
+        for k = 1, returns do
+            local less, lowered, amount, from = back[k], b.lowered, nil, 0
+            local is = (less[5] - less[5] % r) / r
+            if is == step then
+                amount, from = b, current
+            elseif is < step then
+                local place = find_entry(v, ring, entry, b[ROOM], b[HEAD], b[COUNT], step, is)
+                if place then
+                    lowered = lowered or {}
+                    amount = lowered[place] or { decode(amounts_format, v, place + 1) }
+                    lowered[place] = amount
+                    b.lowered, b.amounts_format = lowered, amounts_format
+                end
+            end
+            for i = 1, amount and n or 0 do
+                local take = min(less[meter[limits + i]], amount[from + i])
+                amount[from + i], b[SUM + i] = amount[from + i] - take, b[SUM + i] - take
+            end
+        end
+        if now >= ends then -- the newest entry closes, if there is something in it
+            local closes = false
+            for i = 1, n do
+                closes = closes or b[current + i] > 0
+            end
+            if closes then
+                if b[COUNT] == b[ROOM] then
+                    return charge_anew(now, clock)
+                end
+                edits[edit + 1] = key
+                edits[edit + 2] = format('%d', ring + (b[HEAD] + b[COUNT]) % b[ROOM] * entry - 1)
+                edits[edit + 3] = char(step % 256)
+                    .. encode(amounts_format, unpack(b, current + 1, current + n))
+                edit = edit + 3
+                b[COUNT], b.newest = b[COUNT] + 1, step
+            end
+            for i = 1, n do
+                b[current + i] = 0
+            end
+            b[STEP] = (now - now % r) / r
+            until_us = until_us or {}
+            until_us[s] = max(until_us[s] or 0, (b[STEP] + 1) * r + length)
+        end
+        for i = 1, n do
+            left[limits + i] = left[limits + i] - b[SUM + i]
+        end
+        opened = opened + 1
+        limits, blocks[opened], at = limits + n, b, past
+    end
+    if at <= #v then
+        return charge_anew(now, clock)
+    end
+    values[s] = v
 end
-local answer, t, _, _, all = charge({ returns = {}, asks = { amounts }, debt = { 0, 0, 0, 0 } })
-return { all and 1 or 0, t, clock, unpack(answer) }
+
+local total, mask, all, ahead_requests, ahead_input, ahead_output =
+    decide(limits, meter, left, debt, asked, asked_at, want)
+if total[1] == 0 and total[4] == 0 then
+    if returns > 0 then
+        return charge_anew(now, clock)
+    elseif leases then
+        return { 0, now, clock, mask, 0, 0, 0, unpack(values) }
+    end
+    return { 0, now, clock, unpack(values) }
+end
+local answer, count = { 1, now, clock, nil, nil, nil, nil }, 3 -- with room for what is added
+if leases then
+    answer = { 1, now, clock, mask, ahead_requests, ahead_input, ahead_output, nil, nil, nil, nil }
+    count = 7
+end
+for k = 1, opened do
+    local b = blocks[k]
+    local n, class, holds = b.n, b.class, false
+    for i = 1, n do
+        local m = meter[b.first + i]
+        local sum, amount = b[SUM + i] + total[m], b[SUM + n + i] + total[m]
+        if sum >= (class == 0 and (m == 1 and 2 ^ 16 or 2 ^ 24) or class == 1 and 2 ^ 40 or 2 ^ 52)
+            or amount >= (class == 0 and (m == 1 and 2 ^ 8 or 2 ^ 16) or class == 1 and 2 ^ 32 or 2 ^ 52) then
+            return charge_anew(now, clock) -- too narrow
+        end
+        holds = holds or amount > 0
+        b[SUM + i], b[SUM + n + i], answer[count + i] = sum, amount, sum
+    end
+    count = count + n + 1
+    answer[count] = holds and b[STEP] or b.newest
+    for place, amount in pairs(b.lowered or {}) do
+        edits[edit + 1] = KEYS[b.subject]
+        edits[edit + 2] = format('%d', place)
+        edits[edit + 3] = encode(b.amounts_format, unpack(amount, 1, n))
+        edit = edit + 3
+    end
+    edits[edit + 1] = KEYS[b.subject]
+    edits[edit + 2] = format('%d', b.at - 1)
+    edits[edit + 3] = encode(b.fields, unpack(b, 1, SUM + 2 * n))
+    edit = edit + 3
+end
+for i = 1, edit, 3 do
+    call('SETRANGE', edits[i], edits[i + 1], edits[i + 2])
+end
+for s, past_us in pairs(until_us or {}) do
+    call('PEXPIRE', KEYS[s], life_ms(past_us - now))
+end
+if settles then
+    give_back(back[1], now)
+    return { 1 }
+elseif asked == 0 then
+    return { 1, now, clock }
+elseif not all then
+    for s = 1, subjects do -- as they are after it
+        values[s] = call('GET', KEYS[s])
+    end
+    return { 0, now, clock, mask, 0, 0, 0, unpack(values) }
+end
+return answer

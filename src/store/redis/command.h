@@ -24,7 +24,7 @@ struct weir_redis_lease {
 };
 
 /* Where a subject's value is: weir:{root}:name, or weir:{name} for one that is its own root. The
- * braces keep what one request charges in one slot of a cluster. */
+ * braces keep a request's own subjects in one slot of a cluster. */
 enum { WEIR_REDIS_KEY_MAX = 2 * WEIR_SUBJECT_NAME_MAX + sizeof("weir:{}:") };
 struct weir_str weir_redis_key(const struct weir_subject *subject,
                                char buf[static WEIR_REDIS_KEY_MAX]);

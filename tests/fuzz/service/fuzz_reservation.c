@@ -42,11 +42,11 @@ static void read_and_write(struct weir_str text)
     weir_buf_deinit(&b);
 }
 
-/* The bytes as nonce, epoch, time and amounts, then lines: the names. */
+/* The bytes as nonce, epoch, two times and amounts, then lines: the names. */
 static void write_and_read(const uint8_t *data, size_t size)
 {
     struct weir_reserved r = {0};
-    uint64_t words[6];
+    uint64_t words[7];
     if (size < sizeof(words)) {
         return;
     }
@@ -54,8 +54,9 @@ static void write_and_read(const uint8_t *data, size_t size)
     r.reservation.nonce = words[0];
     r.reservation.epoch = words[1];
     r.reservation.at_us = words[2];
+    r.reservation.shared_at_us = words[3];
     for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
-        r.reservation.reserved.of[m] = words[3 + m];
+        r.reservation.reserved.of[m] = words[4 + m];
     }
     struct weir_str rest = weir_str((const char *)data + sizeof(words), size - sizeof(words));
     do {

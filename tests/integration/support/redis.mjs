@@ -38,6 +38,7 @@ export class Redis {
 
     constructor(folder, policy, port, args, env) {
         this.folder = folder;
+        this.port = port;
         this.env = env;
         this.tcpUrl = `redis://127.0.0.1:${port}`;
         this.socket = join(folder.path, "redis.sock");
@@ -88,6 +89,61 @@ export class Redis {
     async command(...words) {
         const { output } = await run("redis-cli", ["-s", this.socket, ...words]);
         return output.trim();
+    }
+}
+
+const PRIMARIES = 3;
+const SLOTS = 16384;
+
+/** A Redis Cluster of three primaries, whose shares of the slots are about equal. */
+export class RedisCluster {
+    static async start() {
+        const cluster = new RedisCluster();
+        const busPorts = await Promise.all(Array.from({ length: PRIMARIES }, freePort));
+        cluster.nodes = await Promise.all(
+            busPorts.map((port) =>
+                Redis.start({
+                    tcp: true,
+                    args: [
+                        ...["--cluster-enabled", "yes", "--cluster-port", `${port}`],
+                        ...["--cluster-node-timeout", "500"],
+                        ...["--cluster-require-full-coverage", "no"],
+                    ],
+                }),
+            ),
+        );
+        const [first] = cluster.nodes;
+        for (const [i, node] of cluster.nodes.entries()) {
+            const [from, to] = [i, i + 1].map((n) => Math.floor((n * SLOTS) / PRIMARIES));
+            await node.command("CLUSTER", "SET-CONFIG-EPOCH", `${i + 1}`);
+            await node.command("CLUSTER", "ADDSLOTSRANGE", `${from}`, `${to - 1}`);
+            if (i > 0) {
+                const meet = ["MEET", "127.0.0.1", `${first.port}`, `${busPorts[0]}`];
+                await node.command("CLUSTER", ...meet);
+            }
+        }
+        for (const node of cluster.nodes) {
+            await eventually(async () => {
+                const info = await node.command("CLUSTER", "INFO");
+                return info.includes("cluster_state:ok") && info.includes("cluster_size:3");
+            }, "the cluster's nodes to know each other");
+        }
+        cluster.url = `redis+cluster://127.0.0.1:${first.port}`;
+        return cluster;
+    }
+
+    /** The primary that serves this subject's windows, where it is its own root. */
+    async ownerOf(subject) {
+        const slot = await this.nodes[0].command("CLUSTER", "KEYSLOT", `weir:{${subject}}`);
+        return this.nodes[Math.floor(((Number(slot) + 1) * PRIMARIES - 1) / SLOTS)];
+    }
+
+    async command(...words) {
+        await Promise.all(this.nodes.map((node) => node.command(...words)));
+    }
+
+    async stop() {
+        await Promise.all(this.nodes.map((node) => node.stop()));
     }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same behaviour on each store: the cases of `cases` run on a node with the embedded store and on
-// one with a Redis of its own.
+// The same behaviour on each store: the cases of `cases` run on a node with the embedded store, on one
+// with a Redis of its own and, where subjects are in several slots, on one with a Redis Cluster.
 import { after, before, describe } from "node:test";
-import { Redis, storeReady } from "./redis.mjs";
+import { Redis, RedisCluster, storeReady } from "./redis.mjs";
 import { Node, configuration } from "./weir.mjs";
 
 /** @param {(start: (config?: object, options?: object) => Promise<Node>) => void} cases gets what
@@ -17,15 +17,29 @@ export function onEachStore(name, cases) {
             return node;
         });
     });
-    describe(`${name}, redis store`, () => {
+    onRedis(`${name}, redis store`, () => Redis.start(), cases, (redis) => redis.stop());
+}
+
+/** One for all the tests of a file, made when the first of them asks. */
+let cluster;
+after(async () => (await cluster)?.stop());
+
+/** The same, and on a Redis Cluster. */
+export function onEveryStore(name, cases) {
+    onEachStore(name, cases);
+    onRedis(`${name}, redis cluster`, () => (cluster ??= RedisCluster.start()), cases);
+}
+
+function onRedis(title, open, cases, close = () => {}) {
+    describe(title, () => {
         const nodes = [];
         let redis;
         before(async () => {
-            redis = await Redis.start();
+            redis = await open();
         });
         after(async () => {
             await Promise.all(nodes.map((node) => node.stop()));
-            await redis.stop();
+            await close(redis);
         });
         cases(async (config = configuration(), options = {}) => {
             await redis.command("FLUSHALL");

@@ -6,101 +6,9 @@
 
 #include <cmocka.h>
 
-#include "store/redis/command.h"
-#include "store/redis/slots.h"
-#include "support/redis_cluster.h"
-#include "support/store_node.h"
-
-static struct redis_cluster cluster;
-static struct fixture f;
-static char url[128];
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster);
-    cluster_url(&cluster, url, sizeof(url));
-    if (weir_loop_init(&f.loop) != WEIR_OK) {
-        return -1;
-    }
-    uv_timer_init(&f.loop.uv, &f.wake);
-    uv_timer_start(&f.wake, on_wake, 5, 5);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    uv_close((uv_handle_t *)&f.wake, NULL);
-    weir_loop_deinit(&f.loop);
-    cluster_end(&cluster);
-    return 0;
-}
-
-static struct node *open_node(const char *more)
-{
-    struct node *n = &f.node[0];
-    node_open(&f, n, url, more);
-    until_ready(&f, n, true);
-    return n;
-}
-
-/* ---- subjects ---- */
+#include "support/cluster_store.h"
 
 enum { SUBJECTS = 30 };
-
-struct who {
-    char name[64], root[64];
-    struct weir_subject subject;
-    unsigned slot;
-};
-
-static void who_is(struct who *w, struct node *n, const char *name, const char *root)
-{
-    char key[WEIR_REDIS_KEY_MAX];
-    snprintf(w->name, sizeof(w->name), "%s", name);
-    snprintf(w->root, sizeof(w->root), "%s", root);
-    w->subject = (struct weir_subject){
-        .name = weir_str_z(w->name), .root = weir_str_z(w->root), .plan = &n->config->plan[0]};
-    weir_subject_id(w->subject.name, w->subject.id);
-    w->slot = weir_redis_slot(weir_redis_key(&w->subject, key));
-}
-
-/* One that this primary serves; another one for another `number`. */
-static void who_at(struct who *w, struct node *n, unsigned primary, unsigned number)
-{
-    char name[32];
-    for (unsigned i = number * 1000; i == number * 1000 || w->slot / 5461 != primary; i++) {
-        snprintf(name, sizeof(name), "key:k%u", i);
-        who_is(w, n, name, "");
-    }
-}
-
-static struct weir_call *charge(struct node *n, struct one *one, const struct who *a,
-                                const struct who *b, uint64_t requests)
-{
-    unsigned before = n->done;
-    *one = (struct one){.node = n, .sent_us = weir_clock_us()};
-    one->call.subject[0] = &a->subject;
-    one->call.subject[1] = b == NULL ? NULL : &b->subject;
-    one->call.subjects = b == NULL ? 1 : 2;
-    one->call.amounts = weir_amounts(requests, 0, 0);
-    one->call.now_us = one->sent_us;
-    one->call.done = on_taken;
-    one->call.ctx = one;
-    if (weir_store_take(n->store, &one->call) == WEIR_OK) {
-        on_taken(&one->call);
-    }
-    until_done(&f, &n->done, before + 1);
-    return &one->call;
-}
-
-static void allowed_by_redis(const struct weir_call *call)
-{
-    assert_int_equal(call->outcome, WEIR_OUTCOME_DECIDED);
-    assert_true(call->decision.allowed);
-    assert_false(call->local);
-}
 
 /* ---- windows on several shards ---- */
 
@@ -157,27 +65,22 @@ static void test_window_moves(void **state)
     node_close(n);
 }
 
-/* Subjects of one root are charged together. Those of two slots are not charged in Redis. */
+/* Subjects of one root are charged together, in one call. */
 static void test_subjects_of_a_root(void **state)
 {
     (void)state;
-    struct who key, org, other;
+    struct who key, org;
     struct node *n = open_node(PATIENT);
     struct one one;
     who_is(&org, n, "org:acme", "");
     who_is(&key, n, "key:of-acme", "org:acme");
-    who_is(&other, n, "model:m", "");
     assert_int_equal(key.slot, org.slot);
-    assert_int_not_equal(key.slot, other.slot);
     allowed_by_redis(charge(n, &one, &key, &org, 7));
+    assert_int_equal(one.call.reservation.shared_at_us, 0);
     assert_int_equal(charge(n, &one, &org, NULL, 0)->decision.state[0].used, 7);
     assert_int_equal(charge(n, &one, &key, NULL, 0)->decision.state[0].used, 7);
+    assert_int_equal(atomic_load(&n->store->stats.round_trips), 3);
     assert_int_equal(atomic_load(&n->store->stats.errors), 0);
-    assert_true(charge(n, &one, &key, &other, 5)->local);
-    assert_int_equal(atomic_load(&n->store->stats.errors), 1);
-    assert_int_equal(charge(n, &one, &key, NULL, 0)->decision.state[0].used, 7);
-    assert_int_equal(charge(n, &one, &other, NULL, 0)->decision.state[0].used, 0);
-    assert_true(weir_store_ready(n->store));
     node_close(n);
 }
 
@@ -204,7 +107,7 @@ static void test_dead_shard(void **state)
         allowed_by_redis(charge(n, &one, &alive, NULL, 1));
     }
     kill(cluster.node[1].server.pid, SIGCONT);
-    until_ready(&f, n, true);
+    until_ready(&world, n, true);
     assert_false(charge(n, &one, &dead, NULL, 0)->local);
     node_close(n);
 }
@@ -252,11 +155,11 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_subject_on_its_shard),
-        cmocka_unit_test(test_window_moves),
-        cmocka_unit_test(test_subjects_of_a_root),
-        cmocka_unit_test(test_dead_shard),
-        cmocka_unit_test(test_check),
+        CLUSTER_CASE(test_each_subject_on_its_shard),
+        CLUSTER_CASE(test_window_moves),
+        CLUSTER_CASE(test_subjects_of_a_root),
+        CLUSTER_CASE(test_dead_shard),
+        CLUSTER_CASE(test_check),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

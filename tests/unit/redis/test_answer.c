@@ -167,18 +167,24 @@ static void charge(struct packed *p, const struct weir_plan *plan, uint64_t now_
     assert_int_equal(weir_value_add(&p->v, plan, now_us, a), 0);
 }
 
+static void write_values(struct weir_buf *b, unsigned code, const struct weir_str *value,
+                         unsigned values)
+{
+    weir_buf_init(b, 1 << 20);
+    weir_buf_printf(b, "*%u\r\n:%u\r\n:%llu\r\n:%llu\r\n", 3 + values, code,
+                    (unsigned long long)NOW_US, (unsigned long long)NOW_US);
+    for (unsigned i = 0; i < values; i++) {
+        weir_buf_printf(b, "$%zu\r\n", value[i].len);
+        weir_buf_str(b, value[i]);
+        WEIR_BUF_LIT(b, "\r\n");
+    }
+}
+
 static bool decide_values(struct fixture *f, const struct weir_str *value, unsigned values,
                           unsigned subjects, const struct weir_amounts *a)
 {
     struct weir_buf b;
-    weir_buf_init(&b, 1 << 20);
-    weir_buf_printf(&b, "*%u\r\n:0\r\n:%llu\r\n:%llu\r\n", 3 + values, (unsigned long long)NOW_US,
-                    (unsigned long long)NOW_US);
-    for (unsigned i = 0; i < values; i++) {
-        weir_buf_printf(&b, "$%zu\r\n", value[i].len);
-        weir_buf_str(&b, value[i]);
-        WEIR_BUF_LIT(&b, "\r\n");
-    }
+    write_values(&b, 0, value, values);
     bool understood = decide(f, weir_buf_view(&b), subjects, a);
     weir_buf_deinit(&b);
     return understood;
@@ -234,6 +240,41 @@ static void test_denied(void **state)
     assert_false(decide_values(&f, values, 1, 2, &ONE));
     assert_false(decide_values(&f, values, 2, 1, &ONE));
     assert_false(decide_values(&f, values, 0, 1, &ONE));
+}
+
+static bool look_values(struct fixture *f, const struct weir_str *value, unsigned values,
+                        unsigned code, const struct weir_amounts *a)
+{
+    struct weir_buf b;
+    write_values(&b, code, value, values);
+    redisReply *r = resp_read(b.data, b.len);
+    bool understood = weir_redis_answer_look(r, f->named, values, a, &f->d, &f->clock_us);
+    freeReplyObject(r);
+    weir_buf_deinit(&b);
+    return understood;
+}
+
+/* A look of one slot, for a request that another has denied: the values say both. */
+static void test_look_for_a_charge(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct packed p;
+    const struct weir_amounts fits = {{0, 1, 0, 1}};
+    begin(&f);
+    fill(&p, &f.plan, NOW_US - 400000);
+    const struct weir_str values[] = {weir_str("", 0), view(&p)};
+    assert_true(look_values(&f, values, 2, 0, &ONE));
+    assert_false(f.d.allowed);
+    assert_int_equal(f.d.denied_subject, 1);
+    assert_int_equal(f.d.retry_after_us, ((NOW_US - 400000) / 7813 + 1) * 7813 + 1000000 - NOW_US);
+    assert_int_equal(f.d.states, 6);
+    assert_int_equal(f.d.state[3].used, 5);
+    assert_true(look_values(&f, values, 2, 0, &fits));
+    assert_true(f.d.allowed);
+    assert_int_equal(f.d.state[3].used, 5);
+    assert_false(look_values(&f, values, 2, 1, &fits));
+    assert_false(look_values(&f, values, 2, 2, &fits));
 }
 
 /* All subjects go by the latest step that one of them has seen. */
@@ -546,12 +587,19 @@ static void test_refuses_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charged),          cmocka_unit_test(test_no_decision),
-        cmocka_unit_test(test_denied),           cmocka_unit_test(test_look_at_a_later_value),
-        cmocka_unit_test(test_values_cut_short), cmocka_unit_test(test_values_spoilt),
-        cmocka_unit_test(test_granted),          cmocka_unit_test(test_granted_in_part),
-        cmocka_unit_test(test_granted_nothing),  cmocka_unit_test(test_settled),
-        cmocka_unit_test(test_breaks),           cmocka_unit_test(test_refuses_writes),
+        cmocka_unit_test(test_charged),
+        cmocka_unit_test(test_no_decision),
+        cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_look_for_a_charge),
+        cmocka_unit_test(test_look_at_a_later_value),
+        cmocka_unit_test(test_values_cut_short),
+        cmocka_unit_test(test_values_spoilt),
+        cmocka_unit_test(test_granted),
+        cmocka_unit_test(test_granted_in_part),
+        cmocka_unit_test(test_granted_nothing),
+        cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_breaks),
+        cmocka_unit_test(test_refuses_writes),
         cmocka_unit_test(test_value_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

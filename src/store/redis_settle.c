@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_settle.c - settlements: which of them Redis is told, and what it says of them. */
+#include "store/embedded_store.h"
+#include "store/redis/answer.h"
+#include "store/redis_internal.h"
+#include "store/shared.h"
+
+/* The table's copy of what this process was granted follows. */
+void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle)
+{
+    const struct weir_reservation *r = &settle->reservation;
+    uint64_t debt;
+    if (r->epoch == redis_granted_epoch(self)) {
+        enum weir_err err = weir_embedded_settle(
+            self->shared->table, settle->subject, settle->subjects, r->at_us, &r->reserved,
+            &settle->used, redis_store_now_us(self, settle->subject[0]), &debt);
+        (void)err; /* without room the reservation stands, in the copy only */
+    }
+}
+
+void redis_count_debt(struct redis_store *self, const struct weir_settle *settle)
+{
+    struct weir_amounts less, more;
+    weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
+    redis_count(&self->base.stats.debt_tokens,
+                more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
+}
+
+/* Where nobody waits nobody tries again either: this node's share may follow what was used. */
+static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
+{
+    redis_count(&self->base.stats.errors, 1);
+    settle->result = WEIR_SETTLE_UNAVAILABLE;
+    if (settle->done == NULL) {
+        redis_settle_copy(self, settle);
+    }
+    return WEIR_OK;
+}
+
+bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
+                       void *ptr)
+{
+    const struct weir_reservation *r = &settle->reservation;
+    struct weir_redis_charge charge = {
+        .subject = settle->subject,
+        .subjects = settle->subjects,
+        .settles = true,
+        .taken_at_us = r->at_us,
+        .claim_nonce = settle->claim ? r->nonce : 0,
+        .claim_ms = (uint64_t)self->config->reservation_ttl_s * 1000,
+    };
+    weir_amounts_settle(&r->reserved, &settle->used, &charge.less, &charge.amounts);
+    return redis_send(self, &charge, what, ptr, settle->now_us);
+}
+
+static enum weir_err send_settle(struct redis_store *self, struct weir_settle *settle)
+{
+    bool watched = settle->done != NULL;
+    if (!redis_send_settle(self, settle, watched ? SETTLE : SETTLE_UNWATCHED,
+                           watched ? settle : NULL)) {
+        return settle_not_sent(self, settle);
+    }
+    if (watched) {
+        return WEIR_PENDING;
+    }
+    settle->result = WEIR_SETTLE_DONE;
+    redis_settle_copy(self, settle);
+    redis_count_debt(self, settle);
+    return WEIR_OK;
+}
+
+enum weir_err redis_settle(struct weir_store *s, struct weir_settle *settle)
+{
+    struct redis_store *self = (struct redis_store *)s;
+    const struct weir_reservation *r = &settle->reservation;
+    if (r->nonce == 0) { /* let through by `open`: nothing was taken */
+        settle->result = WEIR_SETTLE_DONE;
+        return WEIR_OK;
+    }
+    if (r->epoch == self->shared->epoch) {
+        settle->result =
+            weir_embedded_settle_call(self->shared->table, self->shared->settled, settle,
+                                      redis_store_now_us(self, settle->subject[0]), &s->stats);
+        return WEIR_OK;
+    }
+    if (r->epoch % 2 == 1) {
+        settle->result = WEIR_SETTLE_ELSEWHERE;
+        return WEIR_OK;
+    }
+    if (settle->claim && redis_store_now_us(self, settle->subject[0]) >
+                             r->at_us + (uint64_t)self->config->reservation_ttl_s * 1000000) {
+        settle->result = WEIR_SETTLE_EXPIRED;
+        return WEIR_OK;
+    }
+    unsigned own = redis_own_subjects(self, settle->subject, settle->subjects);
+    if (own < settle->subjects) {
+        return redis_spread_settle(self, settle, own);
+    }
+    if (!settle->claim && redis_lease_settle(self, settle)) {
+        return WEIR_OK;
+    }
+    return send_settle(self, settle);
+}
+
+enum weir_settle_result redis_settle_answered(struct redis_store *self,
+                                              const struct weir_settle *settle,
+                                              const redisReply *reply, uint64_t sent_us)
+{
+    redis_count(&self->base.stats.round_trips, 1);
+    weir_hist_add(&self->base.stats.round_trip, (weir_clock_us() - sent_us) * 1000);
+    switch (weir_redis_answer_settled(reply)) {
+    case WEIR_REDIS_SETTLED:
+        redis_settle_copy(self, settle);
+        return WEIR_SETTLE_DONE;
+    case WEIR_REDIS_SETTLED_BEFORE:
+        return WEIR_SETTLE_REPEATED;
+    case WEIR_REDIS_NOT_SETTLED:
+        break;
+    }
+    redis_count(&self->base.stats.errors, 1);
+    return WEIR_SETTLE_UNAVAILABLE;
+}
+
+void redis_settle_done(struct redis_store *self, struct weir_settle *settle,
+                       const redisReply *reply, uint64_t sent_us)
+{
+    settle->result = redis_settle_answered(self, settle, reply, sent_us);
+    if (settle->result == WEIR_SETTLE_DONE) {
+        redis_count_debt(self, settle);
+    }
+    settle->done(settle);
+}
