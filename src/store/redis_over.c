@@ -208,6 +208,17 @@ static void report(struct redis_over *o)
     redis_walk_begin(o, REDIS_WALK_REPORT, UINT64_MAX);
 }
 
+/* The shard's lowest slot has come from elsewhere or has gone, so that the place of its data is
+ * another: no reason to go over again for whoever knows that the primary is the same. */
+static bool has_new_place(struct redis_over *o)
+{
+    unsigned slot = weir_redis_shard_slot(o->shard);
+    bool is_new = slot != o->tag_slot && o->tag_slot < WEIR_REDIS_SLOTS &&
+                  weir_primary_state(o->primary) == WEIR_PRIMARY_OPEN;
+    o->tag_slot = slot;
+    return is_new;
+}
+
 static void beat(struct redis_over *o, uint64_t now_us)
 {
     struct weir_buf *out = redis_over_begin(o);
@@ -216,6 +227,9 @@ static void beat(struct redis_over *o, uint64_t now_us)
                     : weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
     if (due == WEIR_BEAT_NONE) {
         return;
+    }
+    if (has_new_place(o)) {
+        due = WEIR_BEAT_ACCEPT;
     }
     static const struct weir_str look[] = {{"INFO", 4}, {"replication", 11}};
     struct weir_redis_identity id = {0};
@@ -315,6 +329,7 @@ static void down(struct redis_over *o)
 static void up(struct redis_over *o)
 {
     o->rest_until_us = 0;
+    o->tag_slot = weir_redis_shard_slot(o->shard);
     get_primary(o, weir_clock_us());
     if (o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_NEW) {
         enter(o);

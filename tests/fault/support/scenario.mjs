@@ -73,12 +73,12 @@ class Result {
     /** No window of a key holds more than C and the shares of cutOff(key) nodes. */
     async holds(cutOff = () => 0) {
         for (const { plan, code, output, subjects, worst } of await this.verify(cutOff)) {
-            assert.equal(code, 0, output);
+            assert.equal(code, 0, `limits were passed: ${output}`);
             // what is far below its limit was not put to the test
             const tested = Object.entries(worst).map(
                 ([meter, sums]) => sums.filter((sum) => sum >= 0.8 * PLANS[plan][meter]).length,
             );
-            assert.ok(Math.max(...tested) === subjects, output);
+            assert.ok(Math.max(...tested) === subjects, `limits were not reached: ${output}`);
             const most = ([meter, sums]) =>
                 `${meter} ${Math.max(...sums)} of ${PLANS[plan][meter]}`;
             this.worst.push(...Object.entries(worst).map(most));

@@ -10,14 +10,21 @@ import { eventually } from "./wait.mjs";
 /** Which primary nodes have accepted (src/store/redis/over.lua); of the tag of slot 0. */
 const ACCEPTED = "weir:{3560}:primary";
 
-/** A port that the kernel chose and that is free again. */
+/** A free port below those that the kernel gives to clients: it is still free when a server that was
+ * killed comes back. */
 export async function freePort() {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address();
-    server.close();
-    await once(server, "close");
-    return port;
+    for (;;) {
+        const port = 10000 + Math.floor(Math.random() * 20000);
+        const server = createServer().listen(port, "127.0.0.1");
+        try {
+            await once(server, "listening");
+        } catch {
+            continue; // taken
+        }
+        server.close();
+        await once(server, "close");
+        return port;
+    }
 }
 
 export class Redis {
