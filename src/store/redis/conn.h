@@ -17,7 +17,7 @@
 enum {
     WEIR_REDIS_IN_FLIGHT_MAX = 65536,
     WEIR_REDIS_BACK_OFF_MIN_MS = 10,
-    WEIR_REDIS_BACK_OFF_MAX_MS = 500,
+    WEIR_REDIS_BACK_OFF_MAX_MS = 250,
 };
 
 enum weir_redis_state {
