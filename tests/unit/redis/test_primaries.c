@@ -201,9 +201,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_barrier),         cmocka_unit_test(test_grants_of_before),
-        cmocka_unit_test(test_left),            cmocka_unit_test(test_left_of_cluster),
-        cmocka_unit_test(test_report),          cmocka_unit_test(test_full),
+        cmocka_unit_test(test_barrier),   cmocka_unit_test(test_grants_of_before),
+        cmocka_unit_test(test_left),      cmocka_unit_test(test_left_of_cluster),
+        cmocka_unit_test(test_report),    cmocka_unit_test(test_full),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
