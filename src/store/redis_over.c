@@ -38,7 +38,7 @@ bool redis_over_is_open(const struct redis_store *self)
         const struct redis_over *o = over_of(shard);
         bool open =
             o != NULL && o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_OPEN;
-        if (!open && weir_redis_shard_slot(shard) < WEIR_REDIS_SLOTS) {
+        if (!open && weir_redis_shard_slots(shard) > 0) {
             return false;
         }
     }
@@ -72,11 +72,16 @@ enum redis_way redis_over_way(struct redis_store *self, struct weir_redis_shard 
 struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t sent_us,
                                            uint64_t now_us)
 {
-    const struct redis_over *o = over_of(weir_redis_shards_answering(self->shards));
+    struct weir_redis_shard *shard = weir_redis_shards_answering(self->shards);
+    const struct redis_over *o = over_of(shard);
     if (o == NULL || o->primary == NULL || now_us - sent_us > age_max_us(self)) {
         return NULL;
     }
-    return weir_primary_grants(o->primary, sent_us) ? o->primary : NULL;
+    /* a slot that moves to a shard without slots takes its data along: there is nothing to enter */
+    bool grants = weir_redis_shard_slots(shard) == 0
+                      ? weir_primary_state(o->primary) != WEIR_PRIMARY_LEFT
+                      : weir_primary_grants(o->primary, sent_us);
+    return grants ? o->primary : NULL;
 }
 
 /* ---- sending ---- */
@@ -93,8 +98,7 @@ bool redis_over_end(struct redis_over *o, uint8_t what)
 
 static const char *tag_of(const struct redis_over *o, char buf[static WEIR_REDIS_TAG_BYTES])
 {
-    unsigned slot = weir_redis_shard_slot(o->shard);
-    weir_redis_slot_tag(slot < WEIR_REDIS_SLOTS ? slot : 0, buf);
+    weir_redis_slot_tag(weir_redis_shard_slot(o->shard), buf);
     return buf;
 }
 
@@ -180,7 +184,8 @@ static void enter(struct redis_over *o)
         weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
     struct weir_primaries *t = o->store->shared->primaries;
     /* a map that is about to come says of more slots that they are this shard's */
-    if (!weir_redis_shards_map_is_fresh(o->store->shards) ||
+    if (weir_redis_shard_slots(o->shard) == 0 ||
+        !weir_redis_shards_map_is_fresh(o->store->shards) ||
         !weir_primary_begin(t, o->primary, id->former, weir_clock_us())) {
         return;
     }
@@ -209,9 +214,12 @@ static void report(struct redis_over *o)
 static void beat(struct redis_over *o, uint64_t now_us)
 {
     struct weir_buf *out = redis_over_begin(o);
+    unsigned slot = weir_redis_shard_slot(o->shard);
+    if (out == NULL || slot == WEIR_REDIS_SLOTS) {
+        return;
+    }
     enum weir_beat due =
-        out == NULL ? WEIR_BEAT_NONE
-                    : weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
+        weir_primary_beat_due(o->store->shared->primaries, o->primary, slot, now_us);
     if (due == WEIR_BEAT_NONE) {
         return;
     }
@@ -368,7 +376,7 @@ void redis_over_close(struct redis_store *self)
         struct redis_over *o = over_of(shard);
         char tag[WEIR_REDIS_TAG_BYTES];
         struct weir_buf *out = o == NULL || o->primary == NULL ? NULL : redis_over_begin(o);
-        if (out != NULL) {
+        if (out != NULL && weir_redis_shard_slots(shard) > 0) {
             weir_redis_leave_command(out, tag_of(o, tag), self->shared->epoch);
             (void)redis_over_end(o, LEAVE);
         }

@@ -14,9 +14,9 @@
 
 enum { LIMIT = 60, BACK_US = 3000000 };
 
-#define QUICK "store_timeout_ms: 200\nstore_connect_timeout_ms: 1000\nnodes: 2"
+#define QUICK  "store_timeout_ms: 200\nstore_connect_timeout_ms: 1000\nnodes: 2"
 #define CLOSED QUICK "\non_store_failure: closed"
-#define LOCAL QUICK "\non_store_failure: local"
+#define LOCAL  QUICK "\non_store_failure: local"
 
 /* ---- who is at the path ---- */
 
@@ -72,7 +72,8 @@ static unsigned allowed_of(struct fixture *f, struct node *n, unsigned count)
         unsigned done = n->done;
         take(&f->one[0], n, weir_amounts(1, 0, 10), on_taken);
         until_done(f, &n->done, done + 1);
-        allowed += f->one[0].call.outcome == WEIR_OUTCOME_DECIDED && f->one[0].call.decision.allowed;
+        allowed +=
+            f->one[0].call.outcome == WEIR_OUTCOME_DECIDED && f->one[0].call.decision.allowed;
     }
     return allowed;
 }
@@ -201,7 +202,8 @@ static void until_says(redisContext *redis, const char *text)
     assert_true(says);
 }
 
-/* A replica of the fixture's server, with all that is there. Promoted, it lacks what comes after. */
+/* A replica of the fixture's server, with all that is there. Promoted, it lacks what comes after.
+ */
 static redisContext *start_replica(struct fixture *f, struct redis_server *replica)
 {
     redisContext *redis = start_other(replica);
@@ -417,10 +419,14 @@ static void test_wrong_type(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PATH_CASE(test_empty_closed),  PATH_CASE(test_empty_local),
-        PATH_CASE(test_report),        PATH_CASE(test_promoted),
-        PATH_CASE(test_same_process_again), PATH_CASE(test_first_replica),
-        PATH_CASE(test_flushed),       PATH_CASE(test_two_workers),
+        PATH_CASE(test_empty_closed),
+        PATH_CASE(test_empty_local),
+        PATH_CASE(test_report),
+        PATH_CASE(test_promoted),
+        PATH_CASE(test_same_process_again),
+        PATH_CASE(test_first_replica),
+        PATH_CASE(test_flushed),
+        PATH_CASE(test_two_workers),
         PATH_CASE(test_wrong_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
