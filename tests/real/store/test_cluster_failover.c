@@ -85,7 +85,8 @@ static void test_moves_to_new_node(void **state)
     until_ready(&world, n, true);
 }
 
-/* Its former primary is left for good, and what the new one has of the beats is not charged again. */
+/* Its former primary is left for good, and what the new one has of the beats is not charged again.
+ */
 static void test_replica_promoted(void **state)
 {
     (void)state;

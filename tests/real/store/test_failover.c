@@ -250,6 +250,7 @@ static void test_promoted(void **state)
     assert_int_equal(allowed_of(f, &n[0], 20), 20);
     struct weir_reservation reservation = f->one[0].call.reservation;
     assert_int_equal(allowed_of(f, &n[1], 5), 5);
+    pass(f, 700000); /* more than a step of the window */
     server_end(f, SIGKILL);
     path_to(f, &replica);
     until_ready(f, &n[0], false);
@@ -382,6 +383,54 @@ static void test_two_workers(void **state)
     redis_server_remove(&other);
 }
 
+/* ---- what is permitted ---- */
+
+/* The list of docs/design/store.md. */
+static void permit_documented(struct fixture *f)
+{
+    static const char *const before = "An ACL user needs `~weir:* ";
+    char text[65536];
+    FILE *file = fopen(WEIR_SOURCE_DIR "/docs/design/store.md", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    char *list = strstr(text, before);
+    assert_non_null(list);
+    list += strlen(before);
+    list[strcspn(list, "`")] = '\0';
+    command(f, "ACL SETUSER weir on nopass ~weir:* -@all");
+    for (char *next; list != NULL; list = next) {
+        next = strchr(list, ' ');
+        if (next != NULL) {
+            *next++ = '\0';
+        }
+        command(f, "ACL SETUSER weir %s", list);
+    }
+}
+
+/* A user with what is documented can do all that a node does. */
+static void test_acl(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = f->node;
+    char url[160];
+    permit_documented(f);
+    snprintf(url, sizeof(url), "redis+unix://weir:any@%s", path_of(f));
+    node_open(f, n, url, CLOSED);
+    until_ready(f, n, true);
+    assert_int_equal(allowed_of(f, n, 20), 20);
+    settle_once(f, n, f->one[0].call.reservation);
+    command(f, "FLUSHALL");
+    until_ready(f, n, false);
+    until_back(f, n, 1);
+    assert_int_equal(used(f, n, WEIR_METER_REQUESTS), 20);
+    redisReply *log = redisCommand(f->redis, "ACL LOG");
+    assert_non_null(log);
+    assert_int_equal(log->elements, 0);
+    freeReplyObject(log);
+    node_close(n); /* it leaves */
+}
+
 /* ---- what cannot be charged ---- */
 
 /* A key that holds no window holds up none of the others. */
@@ -427,6 +476,7 @@ int main(void)
         PATH_CASE(test_first_replica),
         PATH_CASE(test_flushed),
         PATH_CASE(test_two_workers),
+        PATH_CASE(test_acl),
         PATH_CASE(test_wrong_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
