@@ -334,6 +334,15 @@ static void test_flushed(void **state)
 
 /* ---- workers of one process ---- */
 
+/* The second one has what is the first one's. */
+static int end_workers(void **state)
+{
+    struct fixture *f = *state;
+    weir_store_close(f->node[1].store);
+    f->node[1] = (struct node){0};
+    return end(state);
+}
+
 static void share_node(struct fixture *f, struct node *n, const struct node *with)
 {
     *n = (struct node){.config = with->config, .shared = with->shared, .loop = &f->loop};
@@ -353,7 +362,7 @@ static enum weir_primary_state state_of(const struct node *n, const char *id)
 static void test_two_workers(void **state)
 {
     struct fixture *f = *state;
-    struct node *old = &f->node[0], new = {0};
+    struct node *old = &f->node[0], *new = &f->node[1];
     struct redis_server other = {0};
     const struct weir_redis_identity id = server_identity(f);
     open_node(f, old, PATIENT "\non_store_failure: closed");
@@ -364,7 +373,7 @@ static void test_two_workers(void **state)
     assert_true(redis_server_stop(&f->server));
     take(&f->one[1], old, weir_amounts(1, 0, 0), on_taken);
     uv_run(&f->loop.uv, UV_RUN_NOWAIT); /* written */
-    share_node(f, &new, old);
+    share_node(f, new, old);
     uint64_t until_us = weir_clock_us() + WAIT_US;
     while (state_of(old, id.text) != WEIR_PRIMARY_LEFT) {
         turn(f, until_us);
@@ -373,12 +382,11 @@ static void test_two_workers(void **state)
     usleep(20000); /* it answers before anybody has looked again */
     until_done(f, &old->done, 21);
     assert_int_equal(f->one[1].call.outcome, WEIR_OUTCOME_UNAVAILABLE);
-    until_ready(f, &new, true);
+    until_ready(f, new, true);
     until_ready(f, old, true);
-    assert_int_equal(new.store->stats.primaries_entered + old->store->stats.primaries_entered, 2);
+    assert_int_equal(new->store->stats.primaries_entered + old->store->stats.primaries_entered, 2);
     assert_int_equal(used(f, old, WEIR_METER_REQUESTS), 20);
-    assert_int_equal(allowed_of(f, &new, 30) + allowed_of(f, old, LIMIT), LIMIT - 20);
-    weir_store_close(new.store);
+    assert_int_equal(allowed_of(f, new, 30) + allowed_of(f, old, LIMIT), LIMIT - 20);
     redisFree(redis);
     redis_server_remove(&other);
 }
@@ -475,7 +483,7 @@ int main(void)
         PATH_CASE(test_same_process_again),
         PATH_CASE(test_first_replica),
         PATH_CASE(test_flushed),
-        PATH_CASE(test_two_workers),
+        cmocka_unit_test_setup_teardown(test_two_workers, begin_path, end_workers),
         PATH_CASE(test_acl),
         PATH_CASE(test_wrong_type),
     };
