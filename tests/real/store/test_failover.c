@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "store/redis/command.h"
 #include "store/shared.h"
@@ -391,6 +392,101 @@ static void test_two_workers(void **state)
     redis_server_remove(&other);
 }
 
+enum { THREADS = 4, PACE_US = 2000 };
+
+struct worker {
+    pthread_t thread;
+    const struct node *node; /* of which it is a worker */
+    struct weir_loop loop;
+    struct weir_store *store;
+    struct weir_call call;
+    _Atomic bool *over;
+    bool asks, opened;
+    unsigned allowed;
+};
+
+static void on_worker_taken(struct weir_call *call)
+{
+    struct worker *w = call->ctx;
+    w->asks = false;
+    w->allowed += call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed;
+}
+
+static void worker_take(struct worker *w)
+{
+    w->asks = true;
+    w->call = (struct weir_call){.subject = {&w->node->config->key[0].subject},
+                                 .subjects = 1,
+                                 .amounts = weir_amounts(1, 0, 1),
+                                 .now_us = weir_clock_us(),
+                                 .done = on_worker_taken,
+                                 .ctx = w};
+    if (weir_store_take(w->store, &w->call) == WEIR_OK) {
+        on_worker_taken(&w->call);
+    }
+}
+
+static void *worker_run(void *ctx)
+{
+    struct worker *w = ctx;
+    uv_timer_t wake;
+    if (weir_loop_init(&w->loop) != WEIR_OK) {
+        return NULL;
+    }
+    uv_timer_init(&w->loop.uv, &wake);
+    uv_timer_start(&wake, on_wake, 1, 1);
+    w->opened = weir_store_open(w->node->config, &w->loop, w->node->shared, &w->store) == WEIR_OK;
+    for (uint64_t next_us = 0; w->opened && (w->asks || !atomic_load(w->over));) {
+        if (!w->asks && weir_clock_us() >= next_us) {
+            next_us = weir_clock_us() + PACE_US;
+            worker_take(w);
+        }
+        uv_run(&w->loop.uv, UV_RUN_ONCE);
+    }
+    weir_store_close(w->store);
+    uv_close((uv_handle_t *)&wake, NULL);
+    weir_loop_deinit(&w->loop);
+    return NULL;
+}
+
+/* Four workers take all the while, each on its thread; Redis comes back empty among them. */
+static void test_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = f->node;
+    struct worker worker[THREADS] = {0};
+    _Atomic bool over = false;
+    unsigned allowed = 0;
+    open_node(f, n, CLOSED);
+    until_ready(f, n, true);
+    for (unsigned i = 0; i < THREADS; i++) {
+        worker[i].node = n;
+        worker[i].over = &over;
+        assert_int_equal(pthread_create(&worker[i].thread, NULL, worker_run, &worker[i]), 0);
+    }
+    while (used(f, n, WEIR_METER_REQUESTS) < 200) {
+        pass(f, 1000);
+    }
+    server_end(f, SIGKILL);
+    server_start(f);
+    pass(f, 4000000);
+    atomic_store(&over, true);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(worker[i].thread, NULL);
+        assert_true(worker[i].opened);
+        allowed += worker[i].allowed;
+    }
+    assert_in_range(allowed, 550, 600);
+    assert_in_range(used(f, n, WEIR_METER_REQUESTS), allowed, 600);
+}
+
+static int begin_threads(void **state)
+{
+    int began = begin_path(state);
+    config_limits = "{requests: 600/min, output_tokens: 1M/min}";
+    return began;
+}
+
 /* ---- what is permitted ---- */
 
 /* The list of docs/design/store.md. */
@@ -484,6 +580,7 @@ int main(void)
         PATH_CASE(test_first_replica),
         PATH_CASE(test_flushed),
         cmocka_unit_test_setup_teardown(test_two_workers, begin_path, end_workers),
+        cmocka_unit_test_setup_teardown(test_threads, begin_threads, end),
         PATH_CASE(test_acl),
         PATH_CASE(test_wrong_type),
     };
