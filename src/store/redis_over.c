@@ -40,7 +40,7 @@ bool redis_over_is_open(const struct redis_store *self)
         const struct redis_over *o = over_of(shard);
         bool open =
             o != NULL && o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_OPEN;
-        if (!open && weir_redis_shard_slot(shard) < WEIR_REDIS_SLOTS) {
+        if (!open && weir_redis_shard_slots(shard) > 0) {
             return false;
         }
     }
@@ -74,11 +74,16 @@ enum redis_way redis_over_way(struct redis_store *self, struct weir_redis_shard 
 struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t sent_us,
                                            uint64_t now_us)
 {
-    const struct redis_over *o = over_of(weir_redis_shards_answering(self->shards));
+    struct weir_redis_shard *shard = weir_redis_shards_answering(self->shards);
+    const struct redis_over *o = over_of(shard);
     if (o == NULL || o->primary == NULL || now_us - sent_us > age_max_us(self)) {
         return NULL;
     }
-    return weir_primary_grants(o->primary, sent_us) ? o->primary : NULL;
+    /* a slot that moves to a shard without slots takes its data along: there is nothing to enter */
+    bool grants = weir_redis_shard_slots(shard) == 0
+                      ? weir_primary_state(o->primary) != WEIR_PRIMARY_LEFT
+                      : weir_primary_grants(o->primary, sent_us);
+    return grants ? o->primary : NULL;
 }
 
 /* ---- sending ---- */
@@ -95,8 +100,7 @@ bool redis_over_end(struct redis_over *o, uint8_t what)
 
 static const char *tag_of(const struct redis_over *o, char buf[static WEIR_REDIS_TAG_BYTES])
 {
-    unsigned slot = weir_redis_shard_slot(o->shard);
-    weir_redis_slot_tag(slot < WEIR_REDIS_SLOTS ? slot : 0, buf);
+    weir_redis_slot_tag(weir_redis_shard_slot(o->shard), buf);
     return buf;
 }
 
@@ -176,18 +180,31 @@ void redis_over_lost(struct redis_over *o, bool enters)
 
 /* ---- what there is to do ---- */
 
+/* Whether it is the same primary still, before what follows in the same write: the connection lives
+ * through a promotion, and through the first replica, which is a new identity as well. */
+static bool look(struct redis_over *o, struct weir_buf *out)
+{
+    static const struct weir_str info[] = {{"INFO", 4}, {"replication", 11}};
+    weir_redis_command(out, info, 2);
+    return redis_over_end(o, LOOK);
+}
+
 static void enter(struct redis_over *o)
 {
     const struct weir_redis_identity *id =
         weir_redis_conn_identity(weir_redis_shard_conn(o->shard));
     struct weir_primaries *t = o->store->shared->primaries;
     /* a map that is about to come says of more slots that they are this shard's */
-    if (!weir_redis_shards_map_is_fresh(o->store->shards) ||
+    if (weir_redis_shard_slots(o->shard) == 0 ||
+        !weir_redis_shards_map_is_fresh(o->store->shards) ||
         !weir_primary_begin(t, o->primary, id->former, weir_clock_us())) {
         return;
     }
     char tag[WEIR_REDIS_TAG_BYTES];
     struct weir_buf *out = redis_over_begin(o);
+    if (out != NULL && !look(o, out)) {
+        out = NULL;
+    }
     if (out != NULL) {
         weir_redis_enter_command(out, tag_of(o, tag), o->store->shared->epoch);
     }
@@ -208,35 +225,22 @@ static void report(struct redis_over *o)
     redis_walk_begin(o, REDIS_WALK_REPORT, UINT64_MAX);
 }
 
-/* The shard's lowest slot has come from elsewhere or has gone, so that the place of its data is
- * another: no reason to go over again for whoever knows that the primary is the same. */
-static bool has_new_place(struct redis_over *o)
-{
-    unsigned slot = weir_redis_shard_slot(o->shard);
-    bool is_new = slot != o->tag_slot && o->tag_slot < WEIR_REDIS_SLOTS &&
-                  weir_primary_state(o->primary) == WEIR_PRIMARY_OPEN;
-    o->tag_slot = slot;
-    return is_new;
-}
-
 static void beat(struct redis_over *o, uint64_t now_us)
 {
     struct weir_buf *out = redis_over_begin(o);
+    unsigned slot = weir_redis_shard_slot(o->shard);
+    if (out == NULL || slot == WEIR_REDIS_SLOTS) {
+        return;
+    }
     enum weir_beat due =
-        out == NULL ? WEIR_BEAT_NONE
-                    : weir_primary_beat_due(o->store->shared->primaries, o->primary, now_us);
+        weir_primary_beat_due(o->store->shared->primaries, o->primary, slot, now_us);
     if (due == WEIR_BEAT_NONE) {
         return;
     }
-    if (has_new_place(o)) {
-        due = WEIR_BEAT_ACCEPT;
-    }
-    static const struct weir_str look[] = {{"INFO", 4}, {"replication", 11}};
     struct weir_redis_identity id = {0};
     char tag[WEIR_REDIS_TAG_BYTES];
     memcpy(id.text, o->primary->id, sizeof(o->primary->id));
-    weir_redis_command(out, look, 2);
-    if (!redis_over_end(o, LOOK)) {
+    if (!look(o, out)) {
         return;
     }
     /* the number is read before it is sent, and after all that was answered */
@@ -329,7 +333,6 @@ static void down(struct redis_over *o)
 static void up(struct redis_over *o)
 {
     o->rest_until_us = 0;
-    o->tag_slot = weir_redis_shard_slot(o->shard);
     get_primary(o, weir_clock_us());
     if (o->primary != NULL && weir_primary_state(o->primary) == WEIR_PRIMARY_NEW) {
         enter(o);
@@ -385,7 +388,7 @@ void redis_over_close(struct redis_store *self)
         struct redis_over *o = over_of(shard);
         char tag[WEIR_REDIS_TAG_BYTES];
         struct weir_buf *out = o == NULL || o->primary == NULL ? NULL : redis_over_begin(o);
-        if (out != NULL) {
+        if (out != NULL && weir_redis_shard_slots(shard) > 0) {
             weir_redis_leave_command(out, tag_of(o, tag), self->shared->epoch);
             (void)redis_over_end(o, LEAVE);
         }

@@ -26,7 +26,6 @@ struct redis_over {
     struct redis_store *store;
     struct weir_redis_shard *shard;
     struct weir_primary *primary; /* NULL: not up */
-    unsigned tag_slot;            /* where its data was found to be of this primary */
     enum redis_walk walk;
     bool failed;            /* some of the walk's last batch */
     bool walked;            /* the roll is at its end */

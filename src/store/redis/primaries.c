@@ -120,6 +120,7 @@ bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const 
         }
     }
     if (begins) {
+        p->slot = WEIR_REDIS_SLOTS;
         atomic_store(&p->begun_us, now_us);
         set(p, WEIR_PRIMARY_GOING);
     }
@@ -190,7 +191,7 @@ void weir_primary_report_end(struct weir_primaries *t, struct weir_primary *p,
 }
 
 enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_primary *p,
-                                     uint64_t now_us)
+                                     unsigned slot, uint64_t now_us)
 {
     enum weir_beat beat = WEIR_BEAT_NONE;
     pthread_mutex_lock(&t->mutex);
@@ -198,8 +199,10 @@ enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_prima
     bool open = state == WEIR_PRIMARY_OPEN;
     bool ends = state == WEIR_PRIMARY_BARRIER && now_us >= p->barrier_until_us;
     if ((open || ends) && now_us >= p->beat_due_us) {
+        bool moved = p->slot != slot && p->slot != WEIR_REDIS_SLOTS;
         p->beat_due_us = now_us + WEIR_BEAT_US;
-        beat = ends ? WEIR_BEAT_ACCEPT : WEIR_BEAT_SEND;
+        p->slot = slot;
+        beat = ends || moved ? WEIR_BEAT_ACCEPT : WEIR_BEAT_SEND;
     }
     pthread_mutex_unlock(&t->mutex);
     return beat;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/redis/slots.h"
 
 enum {
     WEIR_PRIMARY_ID_BYTES = 82, /* run id, colon, replication id, NUL */
@@ -42,6 +43,7 @@ struct weir_primary {
     uint64_t barrier_until_us;
     uint64_t beat_due_us;
     uint64_t used_us; /* when somebody came or went the last time */
+    unsigned slot;    /* under which the last beat was sent; WEIR_REDIS_SLOTS: none was */
     unsigned users;
 };
 
@@ -100,12 +102,14 @@ void weir_primary_report_end(struct weir_primaries *t, struct weir_primary *p,
 enum weir_beat {
     WEIR_BEAT_NONE,   /* none is due, or another worker sends it */
     WEIR_BEAT_SEND,   /* the caller sends one */
-    WEIR_BEAT_ACCEPT, /* the same, and it ends the barrier: the caller says when it is answered */
+    WEIR_BEAT_ACCEPT, /* the same, and its identity is the accepted one from then on, which ends
+                         the barrier: the caller says when it is answered */
 };
 
-/* Whether the caller is to send a beat. */
+/* Whether the caller is to send a beat, under the least slot that the primary serves. With another
+ * slot than the last time, which has moved, what stood under that is not there: it is written. */
 enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_primary *p,
-                                     uint64_t now_us);
+                                     unsigned slot, uint64_t now_us);
 /* The beat that ends the barrier was answered. */
 void weir_primary_accepted(struct weir_primaries *t, struct weir_primary *p);
 

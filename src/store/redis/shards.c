@@ -532,6 +532,11 @@ bool weir_redis_shard_serves(const struct weir_redis_shard *shard, unsigned slot
     return shard_of_slot(shard->all, slot) == shard;
 }
 
+unsigned weir_redis_shard_slots(const struct weir_redis_shard *shard)
+{
+    return shard->slots;
+}
+
 unsigned weir_redis_shard_slot(const struct weir_redis_shard *shard)
 {
     unsigned slot = 0;

@@ -54,6 +54,8 @@ void **weir_redis_shard_data(struct weir_redis_shard *shard);
 /* Its own among those that are there, below WEIR_REDIS_SHARDS_MAX. */
 unsigned weir_redis_shard_number(const struct weir_redis_shard *shard);
 bool weir_redis_shard_serves(const struct weir_redis_shard *shard, unsigned slot);
+/* How many slots it serves. None: another one sends commands on to it while a slot moves. */
+unsigned weir_redis_shard_slots(const struct weir_redis_shard *shard);
 /* The lowest slot that it serves; WEIR_REDIS_SLOTS: none. */
 unsigned weir_redis_shard_slot(const struct weir_redis_shard *shard);
 /* What is known of the clock of the key's shard. Each server has a clock of its own. As long. */

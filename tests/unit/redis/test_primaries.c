@@ -42,20 +42,39 @@ static void test_barrier(void **state)
     assert_false(weir_primary_grants(p, 21));
     weir_primary_interrupted(t, p);
     assert_true(weir_primary_begin(t, p, "", 30));
-    assert_int_equal(weir_primary_beat_due(t, p, 40), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, 40), WEIR_BEAT_NONE);
     weir_primary_gone_over(t, p, false, 30 + WEIR_BARRIER_US, 0);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_BARRIER);
-    assert_int_equal(weir_primary_beat_due(t, p, 29 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
-    assert_int_equal(weir_primary_beat_due(t, p, 30 + WEIR_BARRIER_US), WEIR_BEAT_ACCEPT);
-    assert_int_equal(weir_primary_beat_due(t, p, 31 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, 29 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, 30 + WEIR_BARRIER_US), WEIR_BEAT_ACCEPT);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, 31 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_BARRIER); /* until it is answered */
     weir_primary_accepted(t, p);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
     uint64_t next_us = 30 + WEIR_BARRIER_US + WEIR_BEAT_US;
-    assert_int_equal(weir_primary_beat_due(t, p, next_us - 1), WEIR_BEAT_NONE);
-    assert_int_equal(weir_primary_beat_due(t, p, next_us), WEIR_BEAT_SEND);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, next_us - 1), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, next_us), WEIR_BEAT_SEND);
     weir_primaries_free(t);
     weir_primaries_free(NULL);
+}
+
+/* A beat is written where the last one was; where that slot has moved away, its place is written
+ * anew: no data was lost, and no barrier begins. */
+static void test_beat_of_moved_slot(void **state)
+{
+    (void)state;
+    struct weir_primaries *t = make(false);
+    struct weir_primary *p = entered(t, "run:a", "", 100, true);
+    assert_int_equal(weir_primary_beat_due(t, p, 5, 100), WEIR_BEAT_SEND);
+    assert_int_equal(weir_primary_beat_due(t, p, 6, 101), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, p, 6, 100 + WEIR_BEAT_US), WEIR_BEAT_ACCEPT);
+    weir_primary_accepted(t, p);
+    assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
+    assert_int_equal(weir_primary_beat_due(t, p, 6, 100 + 2 * WEIR_BEAT_US), WEIR_BEAT_SEND);
+    weir_primary_again(t, p);
+    entered(t, "run:a", "", 100 + 3 * WEIR_BEAT_US, true);
+    assert_int_equal(weir_primary_beat_due(t, p, 7, 100 + 3 * WEIR_BEAT_US), WEIR_BEAT_SEND);
+    weir_primaries_free(t);
 }
 
 /* What was asked before this process went over, the last time, counts as lost: it may have been
@@ -96,7 +115,7 @@ static void test_left(void **state)
     assert_int_equal(weir_primary_state(going), WEIR_PRIMARY_LEFT);
     assert_false(weir_primary_begin(t, a, "c", 130));
     assert_false(weir_primary_report_begin(t, a));
-    assert_int_equal(weir_primary_beat_due(t, a, 3 * WEIR_BARRIER_US), WEIR_BEAT_NONE);
+    assert_int_equal(weir_primary_beat_due(t, a, 5, 3 * WEIR_BARRIER_US), WEIR_BEAT_NONE);
     assert_int_equal(weir_primary_state(c), WEIR_PRIMARY_BARRIER);
     weir_primaries_free(t);
 }
@@ -201,9 +220,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_barrier),   cmocka_unit_test(test_grants_of_before),
-        cmocka_unit_test(test_left),      cmocka_unit_test(test_left_of_cluster),
-        cmocka_unit_test(test_report),    cmocka_unit_test(test_full),
+        cmocka_unit_test(test_barrier),
+        cmocka_unit_test(test_beat_of_moved_slot),
+        cmocka_unit_test(test_grants_of_before),
+        cmocka_unit_test(test_left),
+        cmocka_unit_test(test_left_of_cluster),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_full),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
