@@ -130,6 +130,9 @@ void redis_decide_without_store(struct redis_store *self, struct weir_call *call
 /* From this node's share: sets the decision. Of what it allows redis_share_used is told, or it is
  * given back by redis_forget. */
 void redis_take_share(struct redis_store *self, struct weir_call *call);
+/* What the record has of these since at_us Redis has not been told. */
+void redis_tell_later(struct redis_store *self, const struct weir_subject *const *subject,
+                      unsigned subjects, uint64_t at_us);
 /* The share alone has allowed it. */
 void redis_share_used(struct redis_store *self, struct weir_call *call);
 /* The share, and it alone, has denied it. */

@@ -23,21 +23,22 @@ static bool can_pass(const struct weir_call *call)
     return true;
 }
 
-/* The store is told later, and whoever tells it must know of whom. */
-static void note_local_use(struct redis_store *self, const struct weir_call *call)
+/* Whoever tells the store must know of whom. */
+void redis_tell_later(struct redis_store *self, const struct weir_subject *const *subject,
+                      unsigned subjects, uint64_t at_us)
 {
     char key[WEIR_REDIS_KEY_MAX];
-    for (unsigned i = 0; i < call->subjects && call->decision.allowed; i++) {
-        (void)weir_roll_add(self->shared->roll, call->subject[i]); /* else it is not told */
-        weir_marks_set(&self->shared->marks, weir_redis_slot(weir_redis_key(call->subject[i], key)),
-                       call->decision.at_us);
+    for (unsigned i = 0; i < subjects; i++) {
+        (void)weir_roll_add(self->shared->roll, subject[i]); /* else it is not told */
+        weir_marks_set(&self->shared->marks, weir_redis_slot(weir_redis_key(subject[i], key)),
+                       at_us);
     }
 }
 
 static void grant_local(struct redis_store *self, struct weir_call *call)
 {
     redis_grant(self, call, self->shared->epoch);
-    note_local_use(self, call);
+    redis_tell_later(self, call->subject, call->subjects, call->decision.at_us);
 }
 
 /* From this node's fair share, less what it was granted before. What is larger than the share alone

@@ -10,7 +10,7 @@
 enum {
     BUSY_MS = 10,         /* how often it is looked what there is to do while something is */
     CALM_MS = 200,        /* and else */
-    AGE_MIN_US = 2000000, /* a grant that is answered later is not used */
+    AGE_MIN_US = 1000000, /* a grant that is answered later is not used */
     AGES = 2,             /* nor one after so many time-outs, if that is later */
     DRIFT_US = 50000,     /* and this for the clocks, on top */
 };

@@ -26,13 +26,20 @@ void redis_count_debt(struct redis_store *self, const struct weir_settle *settle
                 more.of[WEIR_METER_INPUT_TOKENS] + more.of[WEIR_METER_OUTPUT_TOKENS]);
 }
 
-/* Where nobody waits nobody tries again either: this node's share may follow what was used. */
+/* Where nobody waits nobody tries again either: this node's share may follow what was used, and
+ * what was used beyond the reservation is told when Redis is back. */
 static enum weir_err settle_not_sent(struct redis_store *self, struct weir_settle *settle)
 {
+    uint64_t store_us = redis_store_now_us(self, settle->subject[0]);
+    struct weir_amounts less, more;
     redis_count(&self->base.stats.errors, 1);
     settle->result = WEIR_SETTLE_UNAVAILABLE;
     if (settle->done == NULL) {
         redis_settle_copy(self, settle);
+        weir_amounts_settle(&settle->reservation.reserved, &settle->used, &less, &more);
+        if (!weir_amounts_none(&more) && settle->reservation.epoch == redis_granted_epoch(self)) {
+            redis_tell_later(self, settle->subject, settle->subjects, store_us);
+        }
     }
     return WEIR_OK;
 }

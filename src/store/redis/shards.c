@@ -488,7 +488,7 @@ struct weir_redis_shard *weir_redis_shards_at(const struct weir_redis_shards *s,
 
 bool weir_redis_shards_map_is_fresh(const struct weir_redis_shards *s)
 {
-    return !s->stale && (s->guide == NULL || !weir_redis_guide_asks(s->guide));
+    return !is_cluster(s) || (!s->stale && !weir_redis_guide_asks(s->guide));
 }
 
 struct weir_redis_shard *weir_redis_shards_next(const struct weir_redis_shards *s, unsigned *at)

@@ -41,7 +41,8 @@ bool weir_redis_shards_are_up(const struct weir_redis_shards *s);
  * the loop, as what these return. */
 struct weir_redis_shard *weir_redis_shards_at(const struct weir_redis_shards *s,
                                               struct weir_str key);
-/* Nobody has said that the map is wrong since it was asked for, and it has come. */
+/* Nobody has said that the map is wrong since it was asked for, and it has come. Without a cluster
+ * there is no map. */
 bool weir_redis_shards_map_is_fresh(const struct weir_redis_shards *s);
 /* From *at (at first 0) on, and moves it. NULL: no more. */
 struct weir_redis_shard *weir_redis_shards_next(const struct weir_redis_shards *s, unsigned *at);

@@ -97,7 +97,7 @@ static void test_replica_promoted(void **state)
     const struct weir_redis_identity former = identity_of(dying);
     who_at(&who, n, 1, 3);
     allowed_by_redis(charge(n, &one, &who, NULL, 20));
-    pass(2100000); /* a beat covers it, and has come to the replica */
+    pass(2600000); /* a beat covers it, and has come to the replica */
     unsigned entered = (unsigned)n->store->stats.primaries_entered;
     redis_server_end(&dying->server, SIGKILL);
     until_ready(&world, n, false);

@@ -169,6 +169,34 @@ static void test_report(void **state)
     assert_int_equal(n->store->stats.primaries_entered, 1);
 }
 
+/* A debt that is known while Redis is away is charged when it is back. */
+static void test_debt_of_an_outage(void **state)
+{
+    struct fixture *f = *state;
+    struct node *n = f->node;
+    open_node(f, n, CLOSED);
+    until_ready(f, n, true);
+    assert_int_equal(allowed_of(f, n, 2), 2);
+    pass(f, 600000); /* more than a step of the window */
+    cut_off(f, n, 1);
+    struct weir_settle settle = {.subject = {&n->config->key[0].subject},
+                                 .subjects = 1,
+                                 .reservation = f->one[0].call.reservation,
+                                 .used = weir_amounts(1, 0, 510),
+                                 .now_us = weir_clock_us()};
+    assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
+    assert_int_equal(settle.result, WEIR_SETTLE_UNAVAILABLE);
+    path_to(f, &f->server);
+    until_back(f, n, 1);
+    uint64_t until_us = weir_clock_us() + WAIT_US;
+    while (used(f, n, WEIR_METER_OUTPUT_TOKENS) < 520) {
+        turn(f, until_us);
+    }
+    pass(f, 300000);
+    assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 520);
+    assert_int_equal(used(f, n, WEIR_METER_REQUESTS), 2);
+}
+
 /* ---- another Redis takes its place ---- */
 
 static redisContext *start_other(struct redis_server *other)
@@ -246,7 +274,7 @@ static void test_promoted(void **state)
         until_ready(f, &n[i], true);
     }
     assert_int_equal(allowed_of(f, &n[0], 7), 7);
-    pass(f, 2100000); /* a beat that covers them, and has come there */
+    pass(f, 2600000); /* a beat that covers them, and has come there */
     say(redis, "REPLICAOF NO ONE");
     assert_int_equal(allowed_of(f, &n[0], 20), 20);
     struct weir_reservation reservation = f->one[0].call.reservation;
@@ -575,6 +603,7 @@ int main(void)
         PATH_CASE(test_empty_closed),
         PATH_CASE(test_empty_local),
         PATH_CASE(test_report),
+        PATH_CASE(test_debt_of_an_outage),
         PATH_CASE(test_promoted),
         PATH_CASE(test_same_process_again),
         PATH_CASE(test_first_replica),
