@@ -149,7 +149,7 @@ const char *redis_over_looked(const struct redis_over *o, const redisReply *repl
                : "is another primary by now";
 }
 
-void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accept)
+void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accepts)
 {
     struct weir_redis_beaten beaten;
     if (o->primary == NULL) {
@@ -158,13 +158,11 @@ void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accep
     if (!weir_redis_answer_beat(reply, &beaten)) {
         redis_count(&o->store->base.stats.errors, 1);
     } else if (!beaten.accepted) {
-        weir_primary_again(o->store->shared->primaries, o->primary);
+        weir_primary_missed(o->store->shared->primaries, o->primary, o->beat_slot);
         look_soon(o->store);
     } else {
         atomic_store_explicit(&o->store->base.stats.nodes, beaten.living, memory_order_relaxed);
-        if (accept) {
-            weir_primary_accepted(o->store->shared->primaries, o->primary);
-        }
+        weir_primary_beaten(o->store->shared->primaries, o->primary, o->beat_slot, accepts);
     }
 }
 
@@ -246,6 +244,7 @@ static void beat(struct redis_over *o, uint64_t now_us)
     /* the number is read before it is sent, and after all that was answered */
     weir_redis_beat_command(out, tag_of(o, tag), o->store->shared->epoch, now_us / 1000, &id,
                             due == WEIR_BEAT_ACCEPT);
+    o->beat_slot = slot;
     (void)redis_over_end(o, due == WEIR_BEAT_ACCEPT ? BEAT_ACCEPT : BEAT);
 }
 

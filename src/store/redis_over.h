@@ -26,6 +26,7 @@ struct redis_over {
     struct redis_store *store;
     struct weir_redis_shard *shard;
     struct weir_primary *primary; /* NULL: not up */
+    unsigned beat_slot;           /* of the last beat that was sent */
     enum redis_walk walk;
     bool failed;            /* some of the walk's last batch */
     bool walked;            /* the roll is at its end */
@@ -58,7 +59,7 @@ void redis_over_shard(struct redis_store *self, struct weir_redis_shard *shard, 
 void redis_over_entered(struct redis_over *o, const redisReply *reply);
 /* NULL, or why the connection is to be given up. */
 const char *redis_over_looked(const struct redis_over *o, const redisReply *reply);
-void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accept);
+void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accepts);
 /* One was lost that the walk waits for. */
 void redis_over_lost(struct redis_over *o, bool enters);
 

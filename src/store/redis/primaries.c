@@ -201,14 +201,31 @@ enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_prima
     if ((open || ends) && now_us >= p->beat_due_us) {
         bool moved = p->slot != slot && p->slot != WEIR_REDIS_SLOTS;
         p->beat_due_us = now_us + WEIR_BEAT_US;
-        p->slot = slot;
         beat = ends || moved ? WEIR_BEAT_ACCEPT : WEIR_BEAT_SEND;
     }
     pthread_mutex_unlock(&t->mutex);
     return beat;
 }
 
-void weir_primary_accepted(struct weir_primaries *t, struct weir_primary *p)
+void weir_primary_missed(struct weir_primaries *t, struct weir_primary *p, unsigned slot)
 {
+    pthread_mutex_lock(&t->mutex);
+    bool was_there = p->slot == slot || p->slot == WEIR_REDIS_SLOTS;
+    p->beat_due_us = 0;
+    pthread_mutex_unlock(&t->mutex);
+    if (was_there) {
+        weir_primary_again(t, p);
+    }
+}
+
+void weir_primary_beaten(struct weir_primaries *t, struct weir_primary *p, unsigned slot,
+                         bool accepts)
+{
+    pthread_mutex_lock(&t->mutex);
+    p->slot = slot;
+    pthread_mutex_unlock(&t->mutex);
+    if (!accepts) {
+        return;
+    }
     change(t, p, WEIR_PRIMARY_BARRIER, WEIR_PRIMARY_OPEN);
 }

@@ -43,7 +43,7 @@ struct weir_primary {
     uint64_t barrier_until_us;
     uint64_t beat_due_us;
     uint64_t used_us; /* when somebody came or went the last time */
-    unsigned slot;    /* under which the last beat was sent; WEIR_REDIS_SLOTS: none was */
+    unsigned slot;    /* under which the last beat was answered; WEIR_REDIS_SLOTS: none was */
     unsigned users;
 };
 
@@ -110,7 +110,12 @@ enum weir_beat {
  * slot than the last time, which has moved, what stood under that is not there: it is written. */
 enum weir_beat weir_primary_beat_due(struct weir_primaries *t, struct weir_primary *p,
                                      unsigned slot, uint64_t now_us);
-/* The beat that ends the barrier was answered. */
-void weir_primary_accepted(struct weir_primaries *t, struct weir_primary *p);
+/* A beat under this slot was answered: the identity stands there. `accepts`: it was a
+ * WEIR_BEAT_ACCEPT, and ends the barrier. */
+void weir_primary_beaten(struct weir_primaries *t, struct weir_primary *p, unsigned slot,
+                         bool accepts);
+/* It was answered that the identity is not there. Where it stood before the data is gone, and all
+ * begins again; else the slot has moved, and the next beat writes it. */
+void weir_primary_missed(struct weir_primaries *t, struct weir_primary *p, unsigned slot);
 
 #endif

@@ -49,7 +49,7 @@ static void test_barrier(void **state)
     assert_int_equal(weir_primary_beat_due(t, p, 5, 30 + WEIR_BARRIER_US), WEIR_BEAT_ACCEPT);
     assert_int_equal(weir_primary_beat_due(t, p, 5, 31 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_BARRIER); /* until it is answered */
-    weir_primary_accepted(t, p);
+    weir_primary_beaten(t, p, 5, true);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
     uint64_t next_us = 30 + WEIR_BARRIER_US + WEIR_BEAT_US;
     assert_int_equal(weir_primary_beat_due(t, p, 5, next_us - 1), WEIR_BEAT_NONE);
@@ -66,12 +66,17 @@ static void test_beat_of_moved_slot(void **state)
     struct weir_primaries *t = make(false);
     struct weir_primary *p = entered(t, "run:a", "", 100, true);
     assert_int_equal(weir_primary_beat_due(t, p, 5, 100), WEIR_BEAT_SEND);
+    weir_primary_beaten(t, p, 5, false);
     assert_int_equal(weir_primary_beat_due(t, p, 6, 101), WEIR_BEAT_NONE);
     assert_int_equal(weir_primary_beat_due(t, p, 6, 100 + WEIR_BEAT_US), WEIR_BEAT_ACCEPT);
-    weir_primary_accepted(t, p);
+    weir_primary_missed(t, p, 6); /* one under the new slot, before that one */
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
-    assert_int_equal(weir_primary_beat_due(t, p, 6, 100 + 2 * WEIR_BEAT_US), WEIR_BEAT_SEND);
-    weir_primary_again(t, p);
+    assert_int_equal(weir_primary_beat_due(t, p, 6, 101 + WEIR_BEAT_US), WEIR_BEAT_ACCEPT);
+    weir_primary_beaten(t, p, 6, true);
+    assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
+    assert_int_equal(weir_primary_beat_due(t, p, 6, 101 + 2 * WEIR_BEAT_US), WEIR_BEAT_SEND);
+    weir_primary_missed(t, p, 6);
+    assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_NEW);
     entered(t, "run:a", "", 100 + 3 * WEIR_BEAT_US, true);
     assert_int_equal(weir_primary_beat_due(t, p, 7, 100 + 3 * WEIR_BEAT_US), WEIR_BEAT_SEND);
     weir_primaries_free(t);
@@ -110,7 +115,7 @@ static void test_left(void **state)
     assert_int_equal(weir_primary_state(going), WEIR_PRIMARY_LEFT);
     weir_primary_gone_over(t, going, true, 0, 0);
     weir_primary_interrupted(t, going);
-    weir_primary_accepted(t, going);
+    weir_primary_beaten(t, going, 0, true);
     weir_primary_again(t, going);
     assert_int_equal(weir_primary_state(going), WEIR_PRIMARY_LEFT);
     assert_false(weir_primary_begin(t, a, "c", 130));
