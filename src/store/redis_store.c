@@ -69,11 +69,10 @@ void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoc
     }
 }
 
-bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
-                void *ptr, uint64_t now_us)
+/* Through the connection that redis_conn_of has found. */
+static bool send_on(struct redis_store *self, struct weir_redis_conn *conn,
+                    struct weir_redis_charge *charge, enum what what, void *ptr, uint64_t now_us)
 {
-    enum redis_way way;
-    struct weir_redis_conn *conn = redis_conn_of(self, charge->subject, charge->subjects, &way);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return false;
@@ -81,6 +80,14 @@ bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum
     charge->clock = weir_clock_rule_bounds(redis_clock_of(self, charge->subject[0]), now_us);
     weir_redis_charge_command(out, self->sha, charge);
     return weir_redis_conn_end(conn, (uint8_t)what, ptr, now_us);
+}
+
+bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum what what,
+                void *ptr, uint64_t now_us)
+{
+    enum redis_way way;
+    struct weir_redis_conn *conn = redis_conn_of(self, charge->subject, charge->subjects, &way);
+    return send_on(self, conn, charge, what, ptr, now_us);
 }
 
 bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what)
@@ -93,11 +100,13 @@ bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what
 enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
 {
     enum redis_way way;
-    (void)redis_conn_of(self, call->subject, call->subjects, &way);
+    struct weir_redis_conn *conn = redis_conn_of(self, call->subject, call->subjects, &way);
     if (way == REDIS_WAY_BOTH && !weir_amounts_none(&call->amounts)) {
         return redis_take_both(self, call);
     }
-    if (!redis_send_take(self, call, TAKE)) {
+    struct weir_redis_charge charge = {
+        .subject = call->subject, .subjects = call->subjects, .amounts = call->amounts};
+    if (!send_on(self, conn, &charge, TAKE, call, call->now_us)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
     }

@@ -224,8 +224,7 @@ void weir_primary_beaten(struct weir_primaries *t, struct weir_primary *p, unsig
     pthread_mutex_lock(&t->mutex);
     p->slot = slot;
     pthread_mutex_unlock(&t->mutex);
-    if (!accepts) {
-        return;
+    if (accepts) {
+        change(t, p, WEIR_PRIMARY_BARRIER, WEIR_PRIMARY_OPEN);
     }
-    change(t, p, WEIR_PRIMARY_BARRIER, WEIR_PRIMARY_OPEN);
 }
