@@ -228,7 +228,8 @@ enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n)
         return weir_parse_fail(p, n, "upstreams: at most %d", WEIR_CONFIG_UPSTREAMS_MAX);
     }
     p->config->upstream = weir_zalloc_array(count + 1, sizeof(*p->config->upstream));
-    return p->config->upstream == NULL ? WEIR_ERR_NOMEM : weir_parse_list(p, n, upstream_item, NULL);
+    return p->config->upstream == NULL ? WEIR_ERR_NOMEM
+                                       : weir_parse_list(p, n, upstream_item, NULL);
 }
 
 void weir_upstreams_config_free(struct weir_config *config)

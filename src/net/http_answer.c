@@ -24,6 +24,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->next = NULL;
     x->slot = NULL;
     x->held = 0;
+    x->wait_below = 0;
     x->dispatched = x->answered = x->streaming = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
     x->http10 = http_parser_is_http10(&c->parser);
@@ -77,6 +78,7 @@ static struct weir_buf *out_of(struct weir_http_exchange *x)
     return x->conn->first == x ? &x->conn->out : &x->out;
 }
 
+/* Empty: not one of weir's own. */
 static struct weir_str status_line(int status)
 {
 #define LINE(code, text)                                                                           \
@@ -101,14 +103,21 @@ static struct weir_str status_line(int status)
         LINE(431, "Request Header Fields Too Large");
         LINE(500, "Internal Server Error");
         LINE(501, "Not Implemented");
+        LINE(502, "Bad Gateway");
         LINE(503, "Service Unavailable");
+        LINE(504, "Gateway Timeout");
         LINE(505, "HTTP Version Not Supported");
     default:
         break;
     }
 #undef LINE
-    WEIR_ASSERT(false && "a status that answers do not use");
     return WEIR_STR("");
+}
+
+/* RFC 9110, sections 15.3.5 and 15.4.5. */
+static bool has_no_body(int status)
+{
+    return status == 204 || status == 304;
 }
 
 /* "date: Tue, 24 Nov 2026 10:00:00 GMT\r\n" (RFC 9110, section 5.6.7), made once a second. */
@@ -137,7 +146,13 @@ static void write_head(struct weir_http_exchange *x, struct weir_buf *b, int sta
     if (!x->keep_alive) {
         c->no_more_requests = true;
     }
-    weir_buf_str(b, status_line(status));
+    struct weir_str line = status_line(status);
+    if (line.len > 0) {
+        weir_buf_str(b, line);
+    } else { /* what an upstream answered; the reason may be empty (RFC 9112, section 4) */
+        WEIR_ASSERT(status >= 200 && status <= 599);
+        weir_buf_printf(b, "HTTP/1.1 %d \r\n", status);
+    }
     weir_buf_str(b, date_line(c->server));
     if (content_type.len > 0) {
         WEIR_BUF_LIT(b, "content-type: ");
@@ -180,6 +195,11 @@ void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str h
     WEIR_ASSERT(!x->answered && !x->streaming);
     struct weir_buf *b = out_of(x);
     write_head(x, b, status, headers, content_type);
+    if (has_no_body(status)) {
+        WEIR_BUF_LIT(b, "\r\n");
+        finish(x);
+        return;
+    }
     WEIR_BUF_LIT(b, "content-length: ");
     weir_buf_u64(b, body.len);
     WEIR_BUF_LIT(b, "\r\n\r\n");
@@ -192,7 +212,7 @@ void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str h
 void weir_http_stream_begin(struct weir_http_exchange *x, int status, struct weir_str headers,
                             struct weir_str content_type)
 {
-    WEIR_ASSERT(!x->answered && !x->streaming);
+    WEIR_ASSERT(!x->answered && !x->streaming && !has_no_body(status));
     x->streaming = true;
     if (x->http10) {
         x->keep_alive = false; /* the end of the connection is the end of the body */
@@ -228,6 +248,21 @@ size_t weir_http_stream_unsent(const struct weir_http_exchange *x)
 {
     const struct http_conn *c = x->conn;
     return c->first == x ? c->out.len + c->sending.len : x->out.len;
+}
+
+void weir_http_stream_wait(struct weir_http_exchange *x, size_t below)
+{
+    x->wait_below = below + 1;
+    http_conn_touched(x->conn);
+}
+
+void http_exchange_drained(struct http_conn *c)
+{
+    struct weir_http_exchange *x = c->first;
+    if (x != NULL && x->wait_below > weir_http_stream_unsent(x)) {
+        x->wait_below = 0;
+        c->server->handler.on_drained(c->server->handler.ctx, x);
+    }
 }
 
 void weir_http_stream_end(struct weir_http_exchange *x)

@@ -96,6 +96,17 @@ static void linger(struct http_conn *c)
 static void flush(struct http_conn *c);
 static void resume(struct http_conn *c);
 
+/* What waited for the client to read. */
+static void go_on(struct http_conn *c)
+{
+    if (!c->closing) {
+        http_exchange_drained(c);
+    }
+    if (!c->closing) {
+        resume(c);
+    }
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct http_conn *c = req->data;
@@ -113,9 +124,7 @@ static void on_written(uv_write_t *req, int status)
     }
     weir_buf_reset(&c->sending);
     flush(c);
-    if (!c->closing) {
-        resume(c);
-    }
+    go_on(c);
 }
 
 /* The rest of `out` goes with the loop's help; what comes meanwhile gathers in the other buffer. */
@@ -168,9 +177,7 @@ static void run_flush(struct weir_turn_end *w)
 {
     struct http_conn *c = (struct http_conn *)((char *)w - offsetof(struct http_conn, flush));
     flush(c);
-    if (!c->closing) {
-        resume(c);
-    }
+    go_on(c);
 }
 
 void http_conn_touched(struct http_conn *c)

@@ -78,6 +78,7 @@ struct weir_http_exchange {
     void *slot;
     struct weir_buf out; /* what waits for the answers before it */
     size_t held;         /* how much of it the connection counts */
+    size_t wait_below;   /* on_drained is due when fewer bytes are unsent; 0: never */
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
     bool streaming;
@@ -151,6 +152,9 @@ void http_exchange_free(struct weir_http_exchange *x);
 void http_spares_free(struct weir_http_server *s);
 /* Answers with the server's own refusal. */
 void http_refuse(struct weir_http_exchange *x, int status, const char *reason);
+/* Tells the oldest exchange's writer that its client has read enough, if it waits for that. It may
+ * end the connection's exchange, not the connection. */
+void http_exchange_drained(struct http_conn *c);
 /* Something was added to a connection's output. */
 void http_conn_touched(struct http_conn *c);
 /* The oldest exchanges that are complete leave. */

@@ -77,9 +77,18 @@ static void test_base_urls(void **state)
         weir_config_free(c);
     }
     static const char *const bad[] = {
-        "ftp://a",          "http://",     "http:///v1",     "http://user:pass@a", "http://a?x=1",
-        "\"http://a#b\"",   "a.b",         "\"http://a b\"", "\"mock:x\"",         "file:///etc/passwd",
-        "\"http://a\\nb\"", "\"http://\\x7f\"",
+        "ftp://a",
+        "http://",
+        "http:///v1",
+        "http://user:pass@a",
+        "http://a?x=1",
+        "\"http://a#b\"",
+        "a.b",
+        "\"http://a b\"",
+        "\"mock:x\"",
+        "file:///etc/passwd",
+        "\"http://a\\nb\"",
+        "\"http://\\x7f\"",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char fields[256];
@@ -108,9 +117,8 @@ static void test_numbers(void **state)
     static const struct {
         const char *name;
         uint64_t min, max;
-    } fields[] = {{"weight", 1, 1000},
-                  {"connect_timeout_ms", 1, 60000},
-                  {"timeout_ms", 1, 3600000}};
+    } fields[] = {
+        {"weight", 1, 1000}, {"connect_timeout_ms", 1, 60000}, {"timeout_ms", 1, 3600000}};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         char text[128];
         for (unsigned end = 0; end < 2; end++) {
@@ -235,11 +243,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),          cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_base_urls),     cmocka_unit_test(test_length_of_url),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_other_fields),  cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_serves),        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_none),         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_base_urls),    cmocka_unit_test(test_length_of_url),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_other_fields), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_serves),       cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
