@@ -7,9 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/json.h"
-
-enum { WEIR_MODEL_MAX = 128 };
+#include "service/dialect.h"
 
 struct weir_chat_request {
     struct weir_str model; /* in the body, or in `space` until that is used again */
