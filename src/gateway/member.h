@@ -15,9 +15,12 @@ enum { WEIR_MEMBER_MAX = 16 * 1024 }; /* bytes of a value that is kept */
 struct weir_member {
     struct weir_str _name; /* borrowed */
     struct weir_buf _value;
-    uint32_t _depth, _matched;
-    uint8_t _state;
-    bool _in_string, _escape, _wanted, _whole;
+    uint32_t _depth;       /* of open lists and objects */
+    uint32_t _matched;     /* bytes of the name that is being read; UINT32_MAX: it is another one */
+    bool _string, _escape; /* in a string; behind its backslash */
+    bool _naming;          /* the string, or the next one, is a name of the outermost object */
+    bool _taking;          /* in the value */
+    bool _whole;           /* its end has come */
 };
 
 /* Allocates nothing. name: needs no escapes; borrowed as long as m is used. */

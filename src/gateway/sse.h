@@ -3,7 +3,8 @@
  * bytes go by, however they are cut. Lines end by LF, CR LF or CR. The raw bytes of all that is
  * found are, in order, the stream's bytes: passed on they are the same stream. Pure; one owner.
  *
- * Memory: the beginning of an event whose end has not come yet, at most `max` bytes. */
+ * Memory: the beginning of an event whose end has not come yet, at most `max` bytes, and while the
+ * data of several lines is looked at as much again. */
 #ifndef WEIR_GATEWAY_SSE_H
 #define WEIR_GATEWAY_SSE_H
 
@@ -13,7 +14,8 @@
 #include "base/buf.h"
 
 struct weir_sse {
-    struct weir_buf _held; /* of the event that is not whole yet */
+    struct weir_buf _held;   /* of the event that is not whole yet */
+    struct weir_buf _joined; /* data of several lines */
     size_t _max;
     bool _line;     /* the present line has bytes */
     bool _after_cr; /* a LF now belongs to the line before */
@@ -40,11 +42,11 @@ void weir_sse_init(struct weir_sse *s, size_t max);
 void weir_sse_deinit(struct weir_sse *s);
 
 /* The next step into *bytes, which is moved behind what was taken; to be called until
- * WEIR_SSE_MORE. *ret_event is valid until the next call, and as long as those bytes. joined: where
- * data of several lines is put together, one event's at a time. */
+ * WEIR_SSE_MORE. *ret_event is valid until the next call, and as long as those bytes. */
 enum weir_sse_step weir_sse_next(struct weir_sse *s, struct weir_str *bytes,
-                                 struct weir_buf *joined, struct weir_sse_event *ret_event);
-/* The stream has ended: false, or what was kept, as an event although its empty line is missing. */
-bool weir_sse_end(struct weir_sse *s, struct weir_buf *joined, struct weir_sse_event *ret_event);
+                                 struct weir_sse_event *ret_event);
+/* The stream has ended. False: nothing was kept; else it is an event whose empty line is missing.
+ */
+bool weir_sse_end(struct weir_sse *s, struct weir_sse_event *ret_event);
 
 #endif
