@@ -102,7 +102,7 @@ static void read_fields(struct weir_sse *s, struct weir_str raw, struct weir_sse
     static const struct weir_str mark = {"\xef\xbb\xbf", 3}; /* U+FEFF */
     const char *p = raw.p, *end = raw.p + raw.len;
     unsigned values = 0;
-    *event = (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX};
+    *event = (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX, .kept = s->_given};
     weir_buf_recycle(&s->_joined, 0);
     if (!s->_begun && weir_str_starts(raw, mark)) {
         p += mark.len;
@@ -135,9 +135,10 @@ static void read_fields(struct weir_sse *s, struct weir_str raw, struct weir_sse
 
 /* ---- events ---- */
 
-static enum weir_sse_step pass(struct weir_str raw, struct weir_sse_event *event)
+static enum weir_sse_step pass(const struct weir_sse *s, struct weir_str raw,
+                               struct weir_sse_event *event)
 {
-    *event = (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX};
+    *event = (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX, .kept = s->_given};
     return WEIR_SSE_PASS;
 }
 
@@ -171,13 +172,13 @@ enum weir_sse_step weir_sse_next(struct weir_sse *s, struct weir_str *bytes,
             s->_line = line;
             s->_after_cr = after_cr;
             s->_given = true;
-            return pass(weir_buf_view(held), ret_event);
+            return pass(s, weir_buf_view(held), ret_event);
         }
         weir_buf_reset(held);
     }
     if (s->_passing) {
         s->_passing = end == NULL;
-        return pass(take(bytes, len), ret_event);
+        return pass(s, take(bytes, len), ret_event);
     }
     if (here) {
         read_fields(s, take(bytes, len), ret_event);

@@ -36,7 +36,7 @@ struct weir_dialect_request {
     uint64_t input_tokens; /* all text that the model reads, as weir counts it */
     uint64_t output_max;   /* of all choices together; 0: the request names none */
     uint64_t prompt_hash;  /* of all that the answer depends on */
-    uint32_t choices;      /* at least 1: a maximum of the plan's counts for each */
+    uint32_t choices;      /* how many answers it may lead to, at least 1 */
     bool no_output;        /* there is no output to reserve: embeddings, and what is not known */
     bool stream;
     bool include_usage;    /* the client asked to see the usage at the end of its stream */
@@ -64,21 +64,24 @@ struct weir_used {
 
 /* What was read of one answer so far. */
 struct weir_progress {
-    struct weir_used used;    /* as last reported; a stream's may be of its beginning */
+    struct weir_used used;    /* as last reported; a stream may report more than once */
     uint64_t produced_tokens; /* of the texts of a stream, counted by weir as they came */
     uint64_t produced_bytes;
-    bool failed; /* the stream told an error */
-    bool ended;  /* the stream told its end; when the connection ends without it, it was cut off */
+    uint64_t reported_at; /* produced_tokens when the output was last reported */
+    bool failed;          /* the stream told an error */
+    bool ended; /* the stream told its end; when the connection ends without it, it was cut off */
 };
 
-/* The output to settle by what is known now: what was reported at the end, else the larger one of
- * what was reported so far and what was produced. */
-uint64_t weir_progress_output(const struct weir_progress *p);
+/* The output by what is known now: what was reported, and what was produced since. */
+static inline uint64_t weir_progress_output(const struct weir_progress *p)
+{
+    return p->used.output_tokens + (p->produced_tokens - p->reported_at);
+}
 
 /* One event of a stream. */
 struct weir_dialect_event {
-    struct weir_str name;         /* may be empty */
-    const struct weir_json *json; /* its data, an object */
+    struct weir_str name;      /* may be empty */
+    const struct weir_json *j; /* its data, an object */
     const struct weir_counter *counter;
     struct weir_buf *space; /* for texts with escapes */
     bool hide_usage;        /* the client did not ask for it */
@@ -127,10 +130,8 @@ struct weir_dialect {
     bool any_method; /* also without a body, and of any content-type; else POST of JSON */
     /* Reads the body: sets g->r, or refuses. */
     bool (*read)(struct weir_reading *g);
-    /* Where a whole answer's usage is: a member of the outermost object; and what it says. */
+    /* Where a whole answer's usage is: a member of the outermost object; empty: nowhere. */
     struct weir_str usage_member;
-    bool (*usage)(const struct weir_json *j, const struct weir_json_node *value,
-                  struct weir_used *used);
     /* One event of a stream; NULL: it has none. */
     struct weir_verdict (*on_event)(const struct weir_dialect_event *e, struct weir_progress *p);
 };
@@ -155,6 +156,14 @@ WEIR_MUSTCHECK enum weir_err weir_dialect_read(const struct weir_dialect *d, str
                                                struct weir_buf *space, struct weir_str body,
                                                struct weir_dialect_request *ret_request,
                                                struct weir_dialect_refusal *ret_refusal);
+
+/* The output to reserve: what the request allows, else for each choice what its plan expects. */
+uint64_t weir_output_reserved(const struct weir_dialect_request *r, uint64_t plan_default);
+
+/* What a usage object says, in OpenAI's or Anthropic's form: sets what is there, keeps the rest.
+ * Anything else, and NULL, changes nothing. */
+void weir_progress_read(struct weir_progress *p, const struct weir_json *j,
+                        const struct weir_json_node *usage);
 
 /* The body as it goes to an upstream: appended. */
 void weir_edit_apply(const struct weir_edit *e, struct weir_str body, struct weir_buf *b);
