@@ -148,6 +148,13 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
+/* Of all limits of a meter over all subjects the one with the least left; NULL without any. tokens:
+ * that of total_tokens, else the tighter one of input and output. */
+struct weir_tightest {
+    const struct weir_limit_state *requests, *tokens, *input, *output;
+};
+struct weir_tightest weir_tightest_of(const struct weir_decision *d);
+/* x-ratelimit-*. */
 void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
 /* Of a denial: which limit of which subject, and when to come again. */
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
