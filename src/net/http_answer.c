@@ -25,7 +25,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->slot = NULL;
     x->held = 0;
     x->wait_below = 0;
-    x->dispatched = x->answered = x->streaming = false;
+    x->dispatched = x->answered = x->streaming = x->needs_client = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
     x->http10 = http_parser_is_http10(&c->parser);
     x->keep_alive = http_parser_keep_alive(&c->parser);
@@ -65,6 +65,11 @@ void http_spares_free(struct weir_http_server *s)
 void **weir_http_exchange_slot(struct weir_http_exchange *x)
 {
     return &x->slot;
+}
+
+void weir_http_exchange_needs_client(struct weir_http_exchange *x)
+{
+    x->needs_client = true;
 }
 
 bool weir_http_peer_loopback(const struct weir_http_exchange *x)
@@ -272,6 +277,13 @@ void weir_http_stream_end(struct weir_http_exchange *x)
         WEIR_BUF_LIT(out_of(x), "0\r\n\r\n");
     }
     finish(x);
+}
+
+void weir_http_stream_abort(struct weir_http_exchange *x)
+{
+    WEIR_ASSERT(x->streaming && !x->answered);
+    x->dispatched = false; /* its handler knows */
+    http_conn_cut(x->conn);
 }
 
 void http_refuse(struct weir_http_exchange *x, int status, const char *reason)

@@ -82,6 +82,7 @@ struct weir_http_exchange {
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
     bool streaming;
+    bool needs_client; /* is gone when the client has shut its side */
     bool head, http10, keep_alive;
 };
 
@@ -162,6 +163,9 @@ void http_conn_advance(struct http_conn *c);
 void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener);
 /* Cut: exchanges that the handler knows are gone. */
 void http_conn_close(struct http_conn *c);
+/* The same, when its oldest exchange was given up: behind what was written, as far as the socket
+ * takes it at once. */
+void http_conn_cut(struct http_conn *c);
 /* Time has passed: close what is late. */
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
 /* No request is under way or unanswered, nothing waits to be sent or to be read by the client. */

@@ -52,7 +52,7 @@ struct weir_http_exchange;
 
 struct weir_http_handler {
     /* A complete request. Must lead, now or later, to exactly one answer: weir_http_reply, or
-     * weir_http_stream_begin .. weir_http_stream_end. */
+     * weir_http_stream_begin .. weir_http_stream_end or _abort. */
     void (*on_request)(void *ctx, struct weir_http_exchange *x,
                        const struct weir_http_request *req);
     /* The client went away before the answer was complete: x ends when this returns, and must not
@@ -112,6 +112,9 @@ const struct weir_http_stats *weir_http_server_stats(const struct weir_http_serv
 
 /* A slot for the handler's own pointer; NULL at first. */
 void **weir_http_exchange_slot(struct weir_http_exchange *x);
+/* Gives it up (on_gone) also when its client only shuts its side: a client that aborts does no more
+ * than that, and nothing would tell before the answer comes. */
+void weir_http_exchange_needs_client(struct weir_http_exchange *x);
 /* Whether the peer is a loopback address. */
 bool weir_http_peer_loopback(const struct weir_http_exchange *x);
 
@@ -133,5 +136,8 @@ size_t weir_http_stream_unsent(const struct weir_http_exchange *x);
  * unsent. */
 void weir_http_stream_wait(struct weir_http_exchange *x, size_t below);
 void weir_http_stream_end(struct weir_http_exchange *x);
+/* Ends x so that its client sees that something is missing: by closing the connection. Answers that
+ * wait behind it are gone (on_gone). */
+void weir_http_stream_abort(struct weir_http_exchange *x);
 
 #endif
