@@ -52,7 +52,7 @@ struct weir_upstreams {
     unsigned open; /* of the sweep's timer and the curl loop */
     struct weir_fetch *active, *spare, *dead;
     uint32_t spares;
-    uint32_t failed; /* of the active ones: could not even be sent */
+    uint32_t failed;        /* of the active ones: could not even be sent */
     struct weir_buf fields; /* of the head that is being told */
     struct weir_log_gate refused_gate;
 };
@@ -377,6 +377,9 @@ static bool set_upstream(struct weir_fetch *f, const struct weir_upstream_config
          curl_easy_setopt(f->easy, CURLOPT_CAINFO, config->ca) != CURLE_OK)) {
         return false;
     }
+    /* the first connection tells whether all that come meanwhile can share it */
+    curl_easy_setopt(f->easy, CURLOPT_PIPEWAIT,
+                     strncmp(config->base_url, "https", 5) == 0 ? 1L : 0L);
     curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
     f->set_for = config;
     return true;
@@ -386,7 +389,8 @@ static bool set_upstream(struct weir_fetch *f, const struct weir_upstream_config
 static bool attempt(struct weir_fetch *f)
 {
     const struct weir_upstream_config *config = upstream_of(f)->config;
-    if (f->easy != NULL && f->set_for != NULL && f->set_for->ca[0] != '\0' && f->set_for != config) {
+    if (f->easy != NULL && f->set_for != NULL && f->set_for->ca[0] != '\0' &&
+        f->set_for != config) {
         curl_easy_cleanup(f->easy); /* there is no going back to the system's authorities */
         f->easy = NULL;
     }
@@ -476,6 +480,17 @@ static void on_done(void *ctx, CURL *easy, CURLcode result)
     }
 }
 
+/* Cancels a transfer, outside of curl. Over HTTP/2 curl 7.88 does not send the reset of a stream by
+ * itself (curl/curl#17611): a connection that nobody else uses is closed instead, and others send
+ * it along. */
+static void cancel(struct weir_fetch *f)
+{
+    curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 1L);
+    curl_multi_remove_handle(f->upstreams->curl.multi, f->easy);
+    curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 0L);
+    f->running = false;
+}
+
 static void on_turn(void *ctx)
 {
     struct weir_upstreams *u = ctx;
@@ -483,8 +498,7 @@ static void on_turn(void *ctx)
         struct weir_fetch *f = u->dead;
         u->dead = f->next_dead;
         if (f->running) {
-            curl_multi_remove_handle(u->curl.multi, f->easy);
-            f->running = false;
+            cancel(f);
         }
         fetch_release(f);
     }
@@ -506,8 +520,7 @@ static void on_sweep(uv_timer_t *timer)
         next = f->next; /* a callback frees its own fetch only */
         if (f->running && !f->paused &&
             now - f->progress_ms >= upstream_of(f)->config->timeout_ms) {
-            curl_multi_remove_handle(u->curl.multi, f->easy);
-            f->running = false;
+            cancel(f);
             fail(f, WEIR_FETCH_SILENT);
         }
     }

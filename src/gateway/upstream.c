@@ -96,16 +96,16 @@ void weir_upstream_limited(struct weir_upstream *u, struct weir_str model, uint6
         return;
     }
     uint64_t hash = hash_of(model);
-    *wait_of(u, hash) = (struct weir_upstream_wait){
-        hash, now_ms + at_most(retry_ms, WEIR_UPSTREAM_RETRY_MAX_MS)};
+    *wait_of(u, hash) =
+        (struct weir_upstream_wait){hash, now_ms + at_most(retry_ms, WEIR_UPSTREAM_RETRY_MAX_MS)};
 }
 
 /* ---- choosing ---- */
 
 struct choice {
-    uint64_t fresh;       /* those that are not cooling */
+    uint64_t fresh; /* those that are not cooling */
     uint64_t fresh_weight;
-    unsigned cooling;     /* of the others the one that ends first */
+    unsigned cooling; /* of the others the one that ends first */
     bool any_cooling, any;
     uint64_t cool_until_ms, wait_until_ms;
 };

@@ -25,16 +25,11 @@ static const struct weir_str of_connection[] = {
 /* Set anew for the upstream, or the client's own business with weir. The body must come as it is,
  * so that usage can be read: no coding is offered. */
 static const struct weir_str not_asked[] = {
-    NAME("host"),
-    NAME("content-length"),
-    NAME("expect"),
-    NAME("accept-encoding"),
-    NAME("authorization"),
-    NAME("x-api-key"),
-    NAME("api-key"),
-    NAME("x-goog-api-key"),
-    NAME("cookie"),
-    NAME("openai-organization"),
+    NAME("host"),           NAME("content-length"),
+    NAME("expect"),         NAME("accept-encoding"),
+    NAME("authorization"),  NAME("x-api-key"),
+    NAME("api-key"),        NAME("x-goog-api-key"),
+    NAME("cookie"),         NAME("openai-organization"),
     NAME("openai-project"),
 };
 
@@ -45,6 +40,8 @@ static const struct weir_str not_answered[] = {
     NAME("set-cookie"),
     NAME("alt-svc"),
     NAME("strict-transport-security"),
+    NAME("openai-version"),
+    NAME("openai-processing-ms"),
     NAME("openai-organization"),
     NAME("openai-project"),
     NAME("anthropic-organization-id"),
@@ -279,6 +276,8 @@ static void read_field(const struct weir_http_header *h, uint64_t wall_s, struct
         if (weir_str_u64(h->value, UINT64_MAX - 1, &head->content_length) != WEIR_OK) {
             head->content_length = UINT64_MAX;
         }
+    } else if (weir_str_eq_nocase(h->name, WEIR_STR("content-encoding"))) {
+        head->coded = !weir_str_eq_nocase(h->value, WEIR_STR("identity"));
     } else if (weir_str_eq_nocase(h->name, WEIR_STR("retry-after"))) {
         retry->told = retry_after_ms(h->value, wall_s);
     } else if (weir_str_eq_nocase(h->name, WEIR_STR("retry-after-ms")) && h->value.len > 0 &&
@@ -305,7 +304,8 @@ static void join_connection(struct weir_str text, struct weir_buf *b)
 static void write_field(struct weir_buf *b, const struct weir_http_header *h)
 {
     /* the answer has an id of weir's own; the upstream's is what its support asks for */
-    if (weir_str_eq_nocase(h->name, WEIR_STR("x-request-id"))) {
+    if (weir_str_eq_nocase(h->name, WEIR_STR("x-request-id")) ||
+        weir_str_eq_nocase(h->name, WEIR_STR("request-id"))) {
         WEIR_BUF_LIT(b, "x-weir-upstream-request-id");
     } else {
         weir_buf_str(b, h->name);

@@ -33,6 +33,7 @@ struct weir_answer_head {
     int status; /* 200 to 599 */
     struct weir_str content_type;
     uint64_t content_length; /* UINT64_MAX: not told */
+    bool coded;              /* compressed, or the like */
     uint64_t retry_ms;       /* how long not to come again; 0: not told */
 };
 

@@ -116,7 +116,7 @@ static void test_answer_head(void **state)
             "Anthropic-RateLimit-Requests-Limit: 5\r\n"
             "x-weir-limited-by: requests\r\n"
             "x-request-id: req_upstream\r\n"
-            "request-id: req_anthropic\r\n"
+            "Request-Id: req_anthropic\r\n"
             "openai-processing-ms: 12\r\n"
             "no colon\r\n"
             "a b: c\r\n"
@@ -124,8 +124,7 @@ static void test_answer_head(void **state)
             "X-Good:\t c \r\n",
             &head,
             "x-weir-upstream-request-id: req_upstream\r\n"
-            "request-id: req_anthropic\r\n"
-            "openai-processing-ms: 12\r\n"
+            "x-weir-upstream-request-id: req_anthropic\r\n"
             "X-Good: c\r\n");
     assert_int_equal(head.status, 200);
     assert_int_equal(head.content_length, UINT64_MAX);
@@ -141,8 +140,14 @@ static void test_bad_heads(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", "HTTP/1.1\r\n", "HTTP/1.1 20 OK\r\n", "HTTP/1.1 2000\r\n", "HTTP/1.1 199 x\r\n",
-        "HTTP/1.1 600 x\r\n", "ICY 200 OK\r\n", "HTTP/1.1 abc\r\n",
+        "",
+        "HTTP/1.1\r\n",
+        "HTTP/1.1 20 OK\r\n",
+        "HTTP/1.1 2000\r\n",
+        "HTTP/1.1 199 x\r\n",
+        "HTTP/1.1 600 x\r\n",
+        "ICY 200 OK\r\n",
+        "HTTP/1.1 abc\r\n",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct weir_answer_head head;
