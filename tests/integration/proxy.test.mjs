@@ -642,6 +642,186 @@ describe("upstreams and models", () => {
     });
 });
 
+/** Events of an Anthropic stream, as text. */
+function messageEvents(input, texts, output) {
+    const named = (json) => `event: ${json.type}\ndata: ${JSON.stringify(json)}\n\n`;
+    const message = { id: "msg", type: "message", role: "assistant", model: "m", content: [] };
+    return [
+        named({
+            type: "message_start",
+            message: { ...message, usage: { input_tokens: input, output_tokens: 1 } },
+        }),
+        ...texts.map((text) =>
+            named({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text } }),
+        ),
+        named({ type: "message_delta", delta: {}, usage: { output_tokens: output } }),
+        named({ type: "message_stop" }),
+    ].join("");
+}
+
+describe("other dialects", () => {
+    const ask = (node, path, json, headers = {}) =>
+        node.ask("POST", path, { key: SECRETS.a, json: { model: "m", ...json }, headers });
+
+    it("/v1/completions", async (t) => {
+        const u = await upstream(t, fixed(200, {}, JSON.stringify({ usage: usage(3, 9) })));
+        const node = await gateway(t, { u });
+        const answer = await ask(node, "/v1/completions", { prompt: "Once", max_tokens: 20 });
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual(await used(node), { requests: 1, input: 3, output: 9 });
+    });
+
+    it("/v1/embeddings", async (t) => {
+        const body = { data: [], usage: { prompt_tokens: 5, total_tokens: 5 } };
+        const u = await upstream(t, fixed(200, {}, JSON.stringify(body)));
+        const node = await gateway(t, { u });
+        const answer = await ask(node, "/v1/embeddings", { input: ["one", "two"] });
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual(await used(node), { requests: 1, input: 5, output: 0 });
+    });
+
+    // BerriAI/litellm#18671, #17706: /v1/responses was hardly charged
+    it("/v1/responses", async (t) => {
+        const told = { input_tokens: 12, output_tokens: 34, total_tokens: 46 };
+        const u = await upstream(t, fixed(200, {}, JSON.stringify({ id: "r", usage: told })));
+        const node = await gateway(t, { u });
+        const answer = await ask(node, "/v1/responses", { input: "Hi", max_output_tokens: 50 });
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual(await used(node), { requests: 1, input: 12, output: 34 });
+        u.answer = (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            const done = { type: "response.completed", response: { id: "r", usage: told } };
+            response.end(`event: response.completed\ndata: ${JSON.stringify(done)}\n\n`);
+        };
+        await ask(node, "/v1/responses", { input: "Hi", max_output_tokens: 50, stream: true });
+        assert.deepEqual(await used(node), { requests: 2, input: 24, output: 68 });
+    });
+
+    it("/v1/messages, with Anthropic's key, headers and errors", async (t) => {
+        const told = { input_tokens: 10, cache_read_input_tokens: 5, output_tokens: 7 };
+        const u = await upstream(t, fixed(200, {}, JSON.stringify({ usage: told })));
+        const node = await gateway(t, { u: { base_url: u.url, api_key: "sk-ant" } });
+        const json = { model: "m", max_tokens: 50, messages: [{ role: "user", content: "Hi" }] };
+        const headers = { "x-api-key": SECRETS.a, "anthropic-version": "2023-06-01" };
+        const answer = await node.ask("POST", "/v1/messages", { json, headers });
+        assert.equal(answer.status, 200, answer.text);
+        assert.equal(u.requests[0].headers["x-api-key"], "sk-ant");
+        assert.equal(u.requests[0].headers["anthropic-version"], "2023-06-01");
+        assert.equal(answer.headers.get("anthropic-ratelimit-output-tokens-limit"), "50000");
+        assert.deepEqual(await used(node), { requests: 1, input: 15, output: 7 });
+        const wrong = await node.ask("POST", "/v1/messages", {
+            json,
+            headers: { ...headers, "x-api-key": "sk-wrong" },
+        });
+        assert.equal(wrong.status, 401);
+        assert.equal(wrong.body.error.type, "authentication_error");
+        const tiny = { ...headers, "x-api-key": SECRETS.tiny };
+        const large = { json: { ...json, max_tokens: 5000 }, headers: tiny };
+        const denied = await node.ask("POST", "/v1/messages", large);
+        assert.equal(denied.status, 429);
+        assert.equal(denied.body.error.type, "rate_limit_error");
+        assert.equal(denied.headers.get("x-weir-limited-by"), "output_tokens");
+    });
+
+    it("/v1/messages as a stream, whole and given up", async (t) => {
+        const whole = messageEvents(11, ["word", "word"], 42);
+        const u = await upstream(t, (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            response.end(whole);
+        });
+        const node = await gateway(t, { u });
+        const json = { max_tokens: 90, stream: true, messages: [{ role: "user", content: "Hi" }] };
+        const answer = await ask(node, "/v1/messages", json, { "anthropic-version": "2023-06-01" });
+        assert.equal(answer.text, whole, "not a byte is changed");
+        assert.deepEqual(await used(node), { requests: 1, input: 11, output: 42 });
+        u.answer = async (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            response.write(messageEvents(11, ["word", "word"], 0).split("event: message_delta")[0]);
+            await sleep(30);
+            response.destroy();
+        };
+        const broken = await ask(node, "/v1/messages", json);
+        assert.match(broken.text, /event: error\ndata: \{"type":"error"/);
+        const { output } = await used(node);
+        assert.ok(output >= 44 && output <= 46, `${output}`);
+    });
+
+    it("/v1/messages/count_tokens costs a request and no tokens", async (t) => {
+        const u = await upstream(t, fixed(200, {}, JSON.stringify({ input_tokens: 2095 })));
+        const node = await gateway(t, { u });
+        const json = { messages: [{ role: "user", content: "Hi" }] };
+        const answer = await ask(node, "/v1/messages/count_tokens", json);
+        assert.deepEqual(answer.body, { input_tokens: 2095 });
+        assert.deepEqual(await used(node), { requests: 1, input: 0, output: 0 });
+    });
+});
+
+describe("a long mixed run", () => {
+    // every reservation is settled, and to what the upstream says that it produced
+    it("is settled to the token", async (t) => {
+        const u = await upstream(t);
+        let n = 0;
+        const produced = { whole: 0, aborted: 0 };
+        u.answer = async (request, response, body) => {
+            const { model: name, stream } = JSON.parse(body);
+            if (name === "fails") {
+                return fixed(500)(request, response);
+            }
+            const told = { produced: 0 };
+            const delayMs = name === "aborted" ? 2 : 0;
+            const words = 1 + (n++ % 40);
+            await model({ input: 9, words, delayMs })(request, response, body, told);
+            produced[name] += told.produced;
+        };
+        const limits = { requests: "1M/min", input_tokens: "1G/min", output_tokens: "1G/min" };
+        const node = await gateway(
+            t,
+            { u },
+            {
+                plans: { p: { limits } },
+                keys: ["a", "b"].map((id) => ({ id, secret: SECRETS[id], plan: "p" })),
+            },
+        );
+        const clients = { a: client(node), b: client(node, SECRETS.b) };
+        const create = (key, ask) => clients[key].chat.completions.create({ ...ASK, ...ask });
+        let received = 0;
+        const one = async (i) => {
+            if (i % 20 === 0) {
+                await assert.rejects(create("a", { model: "fails" }));
+            } else if (i % 10 === 1) {
+                for await (const part of await create("b", { model: "aborted", stream: true })) {
+                    received += part.choices[0].delta.content ? 1 : 0;
+                    if (received % 7 === 3) {
+                        break;
+                    }
+                }
+            } else if (i % 2 === 0) {
+                for await (const part of await create("a", { model: "whole", stream: true })) {
+                    assert.equal(part.choices.length, 1);
+                }
+            } else {
+                await create("a", { model: "whole" });
+            }
+        };
+        const total = 600;
+        for (let i = 0; i < total; i += 20) {
+            await Promise.all(Array.from({ length: 20 }, (_, k) => one(i + k)));
+        }
+        assert.deepEqual(await used(node, "a"), {
+            requests: total * 0.9,
+            input: 9 * total * 0.85,
+            output: produced.whole,
+        });
+        let now;
+        await eventually(async () => {
+            now = await used(node, "b");
+            return now.output <= produced.aborted;
+        }, "the streams that were given up");
+        assert.equal(now.requests, total * 0.1);
+        assert.ok(now.output >= received, `${received} received, ${now.output} charged`);
+    });
+});
+
 describe("what weir does not know", () => {
     // maximhq/bifrost#2873: routes that were passed through had no limits
     it("is passed through and charged one request", async (t) => {
