@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock.h"
-#include "service/chat_request.h"
+#include "service/dialect.h"
 #include "service/service.h"
 
 enum {
@@ -60,9 +60,14 @@ static bool keep_model(struct weir_chat *chat, struct weir_str model)
 static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 {
     struct weir_service *s = r->service;
-    struct weir_chat_request request;
-    struct weir_chat_refusal why;
-    enum weir_err err = weir_chat_request_read(&s->json, &s->text, r->http->body, &request, &why);
+    struct weir_dialect_request request;
+    struct weir_dialect_refusal why;
+    enum weir_err err =
+        weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, r->http->body, &request, &why);
+    if (err == WEIR_OK && request.choices > 1) {
+        weir_refuse(r, 400, "n", NULL, "n: expected 1, the only number of choices supported.");
+        return false;
+    }
     if (err == WEIR_ERR_INVALID) {
         weir_refuse(r, 400, why.param[0] == '\0' ? NULL : why.param, NULL, "%s", why.text);
         return false;

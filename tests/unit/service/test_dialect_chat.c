@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
-#include "service/chat_request.h"
+#include "service/dialect.h"
 #include "tokens/tokens.h"
 
 #define MESSAGE "{\"role\":\"user\",\"content\":\"12345678\"}" /* two tokens by the estimate */
@@ -19,18 +19,19 @@ static struct weir_buf space;
 
 enum { ONE_MESSAGE = WEIR_TOKENS_PER_REPLY + WEIR_TOKENS_PER_MESSAGE };
 
-static struct weir_chat_request taken(const char *body)
+static struct weir_dialect_request taken(const char *body)
 {
-    struct weir_chat_request r;
-    struct weir_chat_refusal why;
-    if (weir_chat_request_read(&json, &space, weir_str_z(body), &r, &why) != WEIR_OK) {
+    struct weir_dialect_request r;
+    struct weir_dialect_refusal why;
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
+        WEIR_OK) {
         fail_msg("refused: %s: %s", body, why.text);
     }
     return r;
 }
 
 /* A request with one good message and these fields. */
-static struct weir_chat_request with(const char *fields)
+static struct weir_dialect_request with(const char *fields)
 {
     char body[1024];
     snprintf(body, sizeof(body), "{\"model\":\"m\",\"messages\":[" MESSAGE "]%s}", fields);
@@ -46,9 +47,10 @@ static uint64_t tokens_of_messages(const char *messages)
 
 static void refused(const char *body, const char *param)
 {
-    struct weir_chat_request r = {.output_max = 77};
-    struct weir_chat_refusal why;
-    if (weir_chat_request_read(&json, &space, weir_str_z(body), &r, &why) != WEIR_ERR_INVALID) {
+    struct weir_dialect_request r = {.output_max = 77};
+    struct weir_dialect_refusal why;
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
+        WEIR_ERR_INVALID) {
         fail_msg("taken: %s", body);
     }
     assert_string_equal(why.param, param);
@@ -59,7 +61,7 @@ static void refused(const char *body, const char *param)
 static void test_plain(void **state)
 {
     (void)state;
-    struct weir_chat_request r = with("");
+    struct weir_dialect_request r = with("");
     assert_true(weir_str_eq(r.model, WEIR_STR("m")));
     assert_int_equal(r.input_tokens, ONE_MESSAGE + 2);
     assert_int_equal(r.output_max, 0);
@@ -135,7 +137,8 @@ static void test_other_bodies(void **state)
          "messages[0].content"},
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":7}]}]}",
          "messages[0].content"},
-        {"{\"model\":\"m\",\"messages\":[" MESSAGE "],\"n\":2}", "n"},
+        {"{\"model\":\"m\",\"messages\":[" MESSAGE "],\"n\":129}", "n"},
+        {"{\"model\":\"m\",\"messages\":[" MESSAGE "],\"n\":0}", "n"},
         {"{\"model\":\"m\",\"messages\":[" MESSAGE "],\"n\":\"1\"}", "n"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
