@@ -305,7 +305,9 @@ static bool pack_to(const char *path, const struct weir_pack_source *source, siz
     weir_buf_init(&file, WEIR_VOCABULARY_BYTES_MAX);
     enum weir_err err = weir_pack(source, sources, &file);
     const char *why =
-        err == WEIR_ERR_INVALID ? "a list has a token twice, or lacks a byte" : weir_err_name(err);
+        err == WEIR_ERR_INVALID
+            ? "a list lacks a byte, has a token twice or one that merging does not make"
+            : weir_err_name(err);
     bool good =
         err == WEIR_OK ? write_whole(path, weir_buf_view(&file)) : cannot("pack", path, why);
     weir_buf_deinit(&file);

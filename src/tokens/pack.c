@@ -136,7 +136,8 @@ static void pack_shorter(struct packing *p)
 }
 
 /* Merging, in the order of ranks, makes a token of just the two halves that it leaves beside each
- * other when it knows only the tokens before. False: it never makes this token. */
+ * other when it knows only the tokens before. False: it makes no such two, so that tokens that fit
+ * beside each other need not be what merging finds. */
 static bool split(struct packing *p, const struct weir_encoding *e, uint32_t t)
 {
     const unsigned char *at = p->bytes + p->start[t];
@@ -154,20 +155,6 @@ static bool split(struct packing *p, const struct weir_encoding *e, uint32_t t)
     return len == 1;
 }
 
-/* It counts where a piece is just it, which needs no merging, and is else never found. */
-static void drop(struct packing *p, uint32_t t)
-{
-    for (size_t s = 0; s < p->states; s++) {
-        if (p->state_token[s] == t) {
-            p->state[s].base &= ~WEIR_STATE_TOKEN;
-            p->state_token[s] = WEIR_TOKEN_NONE;
-        }
-    }
-    for (size_t i = 0; i < p->source->tokens; i++) {
-        p->shorter[i] = p->shorter[i] == t ? p->shorter[t] : p->shorter[i];
-    }
-}
-
 static enum weir_err pack_merges(struct packing *p)
 {
     const uint32_t tokens = (uint32_t)p->source->tokens;
@@ -183,7 +170,7 @@ static enum weir_err pack_merges(struct packing *p)
     for (uint32_t t = 0; t < tokens; t++) {
         p->halves[t] = (struct weir_halves){t, t};
         if (!split(p, &e, t)) {
-            drop(p, t);
+            return WEIR_ERR_INVALID;
         }
     }
     return WEIR_OK;
