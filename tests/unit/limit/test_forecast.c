@@ -79,6 +79,21 @@ static void test_one_value(void **state)
     assert_int_equal(weir_forecast_quantile(&f, 1), WEIR_FORECAST_TOKENS_MAX);
 }
 
+/* Halving loses no more than half of an observation, and no count passes its byte. */
+static void test_halving(void **state)
+{
+    (void)state;
+    struct weir_forecast same = {0}, spread = {0};
+    for (unsigned i = 0; i < 4 * COUNT; i++) {
+        weir_forecast_add(&same, 100);
+        weir_forecast_add(&spread, 16 << i % 12);
+        holds_together(&spread);
+        assert_int_equal(same.count, i < COUNT ? i + 1 : COUNT / 2 + 1 + (i - COUNT) % 128);
+        assert_int_equal(spread.count, same.count);
+        assert_int_equal(weir_forecast_quantile(&same, 999), 111);
+    }
+}
+
 /* Of many outputs that are alike, as many as the quantile says are not above it. */
 static void test_coverage(void **state)
 {
@@ -139,13 +154,12 @@ static void test_ever(void **state)
 {
     (void)state;
     static const struct weir_limit own[] = {
-        {WEIR_METER_OUTPUT_TOKENS, 60, 500},
-        {WEIR_METER_OUTPUT_TOKENS, 3600, 400},
-        {WEIR_METER_INPUT_TOKENS, 60, 10},
+        {WEIR_METER_OUTPUT_TOKENS, 60, 500},   {WEIR_METER_OUTPUT_TOKENS, 3600, 400},
+        {WEIR_METER_OUTPUT_TOKENS, 7200, 450}, {WEIR_METER_INPUT_TOKENS, 60, 10},
         {WEIR_METER_REQUESTS, 60, 1},
     };
     static const struct weir_limit shared[] = {{WEIR_METER_TOTAL_TOKENS, 60, 1000}};
-    struct weir_plan none = plan_of(NULL, 0), a = plan_of(own, 4), b = plan_of(shared, 1), share;
+    struct weir_plan none = plan_of(NULL, 0), a = plan_of(own, 5), b = plan_of(shared, 1), share;
     struct weir_subject s[] = {{.plan = &none}, {.plan = &a}, {.plan = &b}};
     const struct weir_subject *all[] = {&s[0], &s[1], &s[2]};
     assert_int_equal(weir_output_ever(all, 1, 1 << 20), UINT64_MAX);
@@ -218,9 +232,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantiles), cmocka_unit_test(test_one_value),
-        cmocka_unit_test(test_coverage),  cmocka_unit_test(test_drift),
-        cmocka_unit_test(test_ever),      cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_counted),   cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_halving),   cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_drift),     cmocka_unit_test(test_ever),
+        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_counted),
+        cmocka_unit_test(test_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
