@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openai.c - POST /v1/chat/completions. A request is charged before the model
- * runs: its input as estimated, its output at the maximum it allows; when the model is done the
- * charge is settled to what was used. */
+/* openai.c - POST /v1/chat/completions. A request is charged before the model runs: its input as
+ * estimated, its output as its plan reserves it; when the model is done the charge is settled to
+ * what was used. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock.h"
 #include "service/dialect.h"
-#include "service/service.h"
+#include "service/reserve.h"
 
 enum {
     STREAM_PIECE_TOKENS = 1024,     /* of a stream that leave in one turn of the loop */
@@ -22,6 +22,7 @@ struct weir_chat {
     uint64_t started_ns, asked_ns;
     uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
+    struct weir_reserving reserving;
     uint64_t prompt_hash;
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
@@ -160,6 +161,13 @@ static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
     (void)err;
 }
 
+/* The model came to its end. */
+static void chat_complete(struct weir_chat *chat)
+{
+    chat_settle(chat, chat->answer.output_tokens);
+    weir_reserve_used(chat->service, &chat->reserving, chat->answer.output_tokens, chat->now_ns);
+}
+
 /* While the decision is under way it must come back first; then the model has not run. */
 static void chat_gone(struct weir_pending *pending)
 {
@@ -273,7 +281,7 @@ static void answer_plain(struct weir_chat *chat)
     WEIR_BUF_LIT(b, "}],\"usage\":");
     usage_json(chat, b);
     WEIR_BUF_LIT(b, ",\"system_fingerprint\":\"fp_weir_mock\"}");
-    chat_settle(chat, chat->answer.output_tokens);
+    chat_complete(chat);
     weir_answer(s, chat->x, chat->started_ns, 200, chat_headers(chat), WEIR_STR("application/json"),
                 weir_buf_view(b));
     chat_end(chat);
@@ -327,7 +335,7 @@ static void stream_end(struct weir_chat *chat, struct weir_buf *b)
     }
     WEIR_BUF_LIT(b, "data: [DONE]\n\n");
     weir_http_stream_write(chat->x, weir_buf_view(b));
-    chat_settle(chat, chat->answer.output_tokens);
+    chat_complete(chat);
     weir_http_stream_end(chat->x);
     chat_end(chat);
 }
@@ -446,7 +454,11 @@ void weir_chat_completions(struct weir_request *r)
     }
     weir_request_id(s, chat->id);
     chat->answer = weir_mock_answer(&s->config->mock, chat->prompt_hash, chat->output_max);
-    chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->output_max);
+    weir_reserve(s, &chat->call,
+                 caller.key != NULL ? &caller.key->subject : &chat->anonymous.subject,
+                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max,
+                 &chat->reserving);
+    chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->reserving.tokens);
     chat->call.done = chat_decided;
     chat->call.ctx = chat;
     chat->waiting = true;
