@@ -86,6 +86,7 @@ static struct weir_str status_line(int status)
         LINE(200, "OK");
         LINE(400, "Bad Request");
         LINE(401, "Unauthorized");
+        LINE(402, "Payment Required");
         LINE(403, "Forbidden");
         LINE(404, "Not Found");
         LINE(405, "Method Not Allowed");
@@ -97,12 +98,16 @@ static struct weir_str status_line(int status)
         LINE(414, "URI Too Long");
         LINE(415, "Unsupported Media Type");
         LINE(417, "Expectation Failed");
+        LINE(422, "Unprocessable Content");
         LINE(429, "Too Many Requests");
         LINE(431, "Request Header Fields Too Large");
         LINE(500, "Internal Server Error");
         LINE(501, "Not Implemented");
+        LINE(502, "Bad Gateway");
         LINE(503, "Service Unavailable");
+        LINE(504, "Gateway Timeout");
         LINE(505, "HTTP Version Not Supported");
+        LINE(529, "Overloaded");
     default:
         break;
     }
@@ -237,6 +242,13 @@ void weir_http_stream_end(struct weir_http_exchange *x)
         WEIR_BUF_LIT(out_of(x), "0\r\n\r\n");
     }
     finish(x);
+}
+
+void weir_http_stream_cut(struct weir_http_exchange *x)
+{
+    WEIR_ASSERT(x->streaming && !x->answered);
+    x->answered = true; /* the handler knows */
+    http_conn_close(x->conn);
 }
 
 void http_refuse(struct weir_http_exchange *x, int status, const char *reason)

@@ -128,5 +128,8 @@ void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
  * many. */
 size_t weir_http_stream_unsent(const struct weir_http_exchange *x);
 void weir_http_stream_end(struct weir_http_exchange *x);
+/* Ends x and its connection without the end of the answer, which the client can tell from a whole
+ * one (on HTTP/1.0 it cannot). What is unsent is lost. */
+void weir_http_stream_cut(struct weir_http_exchange *x);
 
 #endif
