@@ -21,7 +21,7 @@ enum { WEIR_REQUEST_ID_BYTES = 36 };
 enum { WEIR_USED_BOUNDS = 12 };
 extern const uint32_t weir_used_bound_permille[WEIR_USED_BOUNDS]; /* reserve.c */
 
-struct weir_used {
+struct weir_used_ratio {
     _Atomic uint64_t bucket[WEIR_USED_BOUNDS + 1];
     _Atomic uint64_t sum_permille;
 };
@@ -32,7 +32,7 @@ struct weir_service_metrics {
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
-    struct weir_used used[WEIR_RESERVES];              /* by enum weir_reserve */
+    struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
     struct weir_hist decision, request;
 };
 
