@@ -117,9 +117,9 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
-    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
-    if (own < call->subjects) {
-        return redis_spread_take(self, call, own);
+    call->own_subjects = redis_own_subjects(self, call->subject, call->subjects);
+    if (call->own_subjects < call->subjects) {
+        return redis_spread_take(self, call);
     }
     if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);
