@@ -23,7 +23,8 @@ static struct redis_store *self_of(struct weir_store *s)
 struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
 {
     char key[WEIR_REDIS_KEY_MAX];
-    return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
+    uint16_t slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject, key));
+    return weir_redis_shards_clock(self->shards, slot);
 }
 
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
