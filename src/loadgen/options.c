@@ -12,7 +12,7 @@ struct parse {
     const char *flag;
     const char *value;
     char *error;
-    bool has_prefix;
+    bool has_prefix, has_maximum, has_rate, has_prompt, has_speed;
 };
 
 static const char help_text[] =
@@ -24,14 +24,17 @@ static const char help_text[] =
     "  --target URL[,URL..]  http://HOST:PORT; more than one: at random per request\n"
     "  --clients N           each sends one request at a time (50)\n"
     "  --rate R              requests per second; 0: as fast as it goes (100)\n"
-    "  --duration S          seconds (10)\n"
+    "  --duration S          seconds (10; with --trace: as long as it is)\n"
+    "  --trace FILE          replay a CSV file with TIMESTAMP, ContextTokens, GeneratedTokens\n"
+    "  --speed X             so many times as fast as the trace (1)\n"
     "  --keys a,b,c          API keys, at random per request\n"
     "  --key-ids a,b,c       what --record calls the keys (1, 2, ...)\n"
     "  --key-count N         N keys: the prefix and a number from 1 to N\n"
     "  --key-prefix P        what these begin with (sk-load-)\n"
     "  --zipf S              the k-th key in proportion to k^-S; 0: all alike (0)\n"
     "  --prompt-tokens A-B   tokens of the prompt, about (50-150)\n"
-    "  --max-tokens A-B      max_tokens of the request (50-200)\n"
+    "  --max-tokens A-B      max_tokens of the request (50-200; with --trace: 1024-4096, one\n"
+    "                        for each key); none: no maximum; exact: the trace's output\n"
     "  --stream              ask for the answer as a stream\n"
     "  --model NAME          model of the request (weir-mock)\n"
     "  --seed N              the same seed gives the same requests (1)\n"
@@ -168,6 +171,7 @@ static bool set_rate(struct parse *p)
         (p->o->rate > 0 && p->o->rate < 0.001)) {
         return refuse(p, "requests per second from 0.001 to 10000000, or 0 for no limit");
     }
+    p->has_rate = true;
     return true;
 }
 
@@ -177,7 +181,22 @@ static bool set_duration(struct parse *p)
         p->o->duration_s > WEIR_LOAD_DURATION_MAX_S) {
         return refuse(p, "seconds from 0.1 to 86400");
     }
+    p->o->duration_given = true;
     return true;
+}
+
+static bool set_trace(struct parse *p)
+{
+    p->o->trace = p->value;
+    return *p->value != '\0' || refuse(p, "the name of a file");
+}
+
+static bool set_speed(struct parse *p)
+{
+    p->has_speed = true;
+    return (weir_decimal(p->value, &p->o->speed) && p->o->speed >= 0.001 &&
+            p->o->speed <= WEIR_LOAD_SPEED_MAX) ||
+           refuse(p, "a factor from 0.001 to 1000000");
 }
 
 /* What may stand in a header field without ending it or being trimmed away. */
@@ -264,14 +283,21 @@ static bool read_range(const char *text, uint64_t max, struct weir_load_range *r
 
 static bool set_prompt_tokens(struct parse *p)
 {
+    p->has_prompt = true;
     return read_range(p->value, WEIR_LOAD_PROMPT_TOKENS_MAX, &p->o->prompt_tokens) ||
            refuse(p, "A-B with 1 <= A <= B <= 1000000");
 }
 
 static bool set_max_tokens(struct parse *p)
 {
+    p->has_maximum = true;
+    if (strcmp(p->value, "none") == 0 || strcmp(p->value, "exact") == 0) {
+        p->o->asking = *p->value == 'n' ? WEIR_LOAD_ASK_NONE : WEIR_LOAD_ASK_EXACT;
+        return true;
+    }
+    p->o->asking = WEIR_LOAD_ASK_RANGE;
     return read_range(p->value, WEIR_LOAD_MAX_TOKENS_MAX, &p->o->max_tokens) ||
-           refuse(p, "A-B with 1 <= A <= B <= 10000000");
+           refuse(p, "A-B with 1 <= A <= B <= 10000000, none or exact");
 }
 
 static bool set_seed(struct parse *p)
@@ -326,6 +352,8 @@ static const struct flag {
     {"--clients", set_clients, false},
     {"--rate", set_rate, false},
     {"--duration", set_duration, false},
+    {"--trace", set_trace, false},
+    {"--speed", set_speed, false},
     {"--keys", set_keys, false},
     {"--key-ids", set_key_ids, false},
     {"--key-count", set_key_count, false},
@@ -388,6 +416,12 @@ static bool check_together(struct parse *p, bool counted)
         wrong = "--keys: expected either this or --key-count with --key-prefix, not both";
     } else if (p->o->key_ids != NULL && p->o->ids != p->o->keys) {
         wrong = "--key-ids: expected as many as there are keys";
+    } else if (p->o->trace != NULL && (p->has_rate || p->has_prompt)) {
+        wrong = "--trace: expected no --rate and no --prompt-tokens, which the trace says";
+    } else if (p->o->trace == NULL && p->has_speed) {
+        wrong = "--speed: expected a --trace";
+    } else if (p->o->trace == NULL && p->o->asking == WEIR_LOAD_ASK_EXACT) {
+        wrong = "--max-tokens: expected a --trace with exact";
     }
     if (wrong != NULL) {
         snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
@@ -402,6 +436,7 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
         .clients = 50,
         .rate = 100,
         .duration_s = 10,
+        .speed = 1,
         .key_prefix = WEIR_STR("sk-load-"),
         .prompt_tokens = {50, 150},
         .max_tokens = {50, 200},
@@ -419,6 +454,9 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
             return true;
         }
         counted = counted || strcmp(p.flag, "--key-count") == 0;
+    }
+    if (o->trace != NULL && !p.has_maximum) {
+        o->max_tokens = (struct weir_load_range){1024, 4096};
     }
     return check_together(&p, counted);
 }
