@@ -10,6 +10,7 @@ struct plan_draft {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
     size_t limits;
     uint64_t default_output_tokens;
+    bool cut_on_overrun;
     enum weir_meter meter; /* of the rates being read */
 };
 
@@ -77,6 +78,17 @@ static enum weir_err limit_field(struct parse *p, struct weir_str key, const str
     return add_rate(p, value, d);
 }
 
+static enum weir_err on_overrun(struct parse *p, const struct node *n, bool *ret_cut)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "finish or cut", &text));
+    *ret_cut = weir_str_eq(text, WEIR_STR("cut"));
+    if (!*ret_cut && !weir_str_eq(text, WEIR_STR("finish"))) {
+        return weir_parse_fail(p, n, "%s: expected finish or cut", n->name);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err plan_field(struct parse *p, struct weir_str key, const struct node *value,
                                 void *ctx)
 {
@@ -87,7 +99,11 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
     }
-    return weir_parse_unknown(p, value, "a plan; expected limits or default_output_tokens");
+    if (weir_str_eq(key, WEIR_STR("on_overrun"))) {
+        return on_overrun(p, value, &d->cut_on_overrun);
+    }
+    return weir_parse_unknown(p, value,
+                              "a plan; expected limits, default_output_tokens or on_overrun");
 }
 
 static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
@@ -116,6 +132,7 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     struct weir_plan *plan = &config->plan[config->plans];
     WEIR_TRY(compile(p, value, &d, plan));
     plan->default_output_tokens = d.default_output_tokens;
+    plan->cut_on_overrun = d.cut_on_overrun;
     memcpy(plan->name, key.p, key.len);
     config->plans++;
     return WEIR_OK;

@@ -62,6 +62,8 @@ struct weir_plan {
     uint64_t longest_us;            /* the longest window; 0 without limits */
     uint64_t life_us;               /* of a lease; 0: none are taken */
     uint64_t default_output_tokens; /* reserved when a request names no maximum */
+    bool
+        cut_on_overrun; /* a stream that outgrows what it may take ends; else it goes on, in debt */
     char name[64];
 };
 
