@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "config/config.h"
-#include "service/service.h"
+#include "service/reserve.h"
 #include "store/open.h"
 
 struct worker {
@@ -268,6 +268,7 @@ static void node_close(struct node *node, bool ran)
     }
     weir_free(node->worker);
     weir_free(node->group.service);
+    weir_history_free(node->group.history);
     weir_store_shared_free(node->shared);
     weir_config_free(node->config);
 }
@@ -286,7 +287,8 @@ static int node_prepare(struct node *node, const struct arguments *a)
         fprintf(stderr, "weir serve: %s\n", why);
         return WEIR_EXIT_FAILED;
     }
-    if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK) {
+    if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
+        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
         return WEIR_EXIT_FAILED;
     }

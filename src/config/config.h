@@ -151,6 +151,7 @@ struct weir_config {
     uint64_t max_subjects;
     uint32_t reservation_ttl_s;
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
+    uint64_t histories_max;    /* forecasts kept: limit/history.h */
     bool has_service_token;
     uint8_t service_token_sha256[32];
 
@@ -234,8 +235,9 @@ WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *
 /* Whether one of its globs matches; a request that names no model has the empty one. */
 bool weir_upstream_serves(const struct weir_upstream_config *u, struct weir_str model);
 
-/* "1.5k" and the like; "10min", "7s", "day". */
+/* "1.5k" and the like; "0.95" as thousandths, at most three places; "10min", "7s", "day". */
 bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount);
+bool weir_parse_permille(struct weir_str text, uint64_t *ret_permille);
 bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
 
 /* One rate as the file writes it ("100/min", "20k/min", "1M/day", "5/7s") for this meter. */

@@ -18,6 +18,7 @@ static const struct weir_option options[] = {
     OPTION("", "max_subjects", max_subjects, 1, UINT64_C(1) << 31),
     DURATION("", "reservation_ttl", reservation_ttl_s, 1, 86400),
     OPTION("", "reservations_max", reservations_max, 1, 100000000),
+    OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24),
     OPTION("", "store_timeout_ms", redis.timeout_ms, 1, 60000),
     OPTION("", "store_connect_timeout_ms", redis.connect_timeout_ms, 1, 60000),
     OPTION("http", "max_head_bytes", head_bytes_max, 1024, 1 << 20),

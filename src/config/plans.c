@@ -4,13 +4,21 @@
 #include "base/mem.h"
 #include "config/parse.h"
 
-enum { DEFAULT_OUTPUT_TOKENS = 256 };
+enum {
+    DEFAULT_OUTPUT_TOKENS = 256,
+    DEFAULT_PERMILLE = 950,
+    PERMILLE_MIN = 500,
+    PERMILLE_MAX = 999,
+};
 
 struct plan_draft {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
     size_t limits;
     uint64_t default_output_tokens;
     bool cut_on_overrun;
+    enum weir_reserve reserve;
+    uint32_t forecast_permille;
+    uint64_t reserve_fixed;
     enum weir_meter meter; /* of the rates being read */
 };
 
@@ -89,6 +97,47 @@ static enum weir_err on_overrun(struct parse *p, const struct node *n, bool *ret
     return WEIR_OK;
 }
 
+static enum weir_err fixed_field(struct parse *p, struct weir_str key, const struct node *value,
+                                 void *ctx)
+{
+    struct plan_draft *d = ctx;
+    if (!weir_str_eq(key, WEIR_STR("fixed"))) {
+        return weir_parse_unknown(p, value, "reserve; expected fixed");
+    }
+    d->reserve = WEIR_RESERVE_FIXED;
+    return weir_parse_number(p, value, 1, INT32_MAX, &d->reserve_fixed);
+}
+
+/* max, forecast or {fixed: N}. */
+static enum weir_err reserve(struct parse *p, const struct node *n, struct plan_draft *d)
+{
+    static const char expected[] = "max, forecast or {fixed: 300}";
+    struct weir_str text;
+    if (n->at->kind == WEIR_YAML_MAPPING && n->at->len > 0) {
+        return weir_parse_mapping(p, n, fixed_field, d);
+    }
+    WEIR_TRY(weir_parse_scalar(p, n, expected, &text));
+    if (!weir_str_eq(text, WEIR_STR("max")) && !weir_str_eq(text, WEIR_STR("forecast"))) {
+        return weir_parse_fail(p, n, "%s: expected %s", n->name, expected);
+    }
+    d->reserve = weir_str_eq(text, WEIR_STR("max")) ? WEIR_RESERVE_MAX : WEIR_RESERVE_FORECAST;
+    return WEIR_OK;
+}
+
+static enum weir_err quantile(struct parse *p, const struct node *n, struct plan_draft *d)
+{
+    static const char expected[] = "a number from 0.5 to 0.999";
+    struct weir_str text;
+    uint64_t permille;
+    WEIR_TRY(weir_parse_scalar(p, n, expected, &text));
+    if (!weir_parse_permille(text, &permille) || permille < PERMILLE_MIN ||
+        permille > PERMILLE_MAX) {
+        return weir_parse_fail(p, n, "%s: expected %s", n->name, expected);
+    }
+    d->forecast_permille = (uint32_t)permille;
+    return WEIR_OK;
+}
+
 static enum weir_err plan_field(struct parse *p, struct weir_str key, const struct node *value,
                                 void *ctx)
 {
@@ -102,8 +151,15 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("on_overrun"))) {
         return on_overrun(p, value, &d->cut_on_overrun);
     }
+    if (weir_str_eq(key, WEIR_STR("reserve"))) {
+        return reserve(p, value, d);
+    }
+    if (weir_str_eq(key, WEIR_STR("forecast_quantile"))) {
+        return quantile(p, value, d);
+    }
     return weir_parse_unknown(p, value,
-                              "a plan; expected limits, default_output_tokens or on_overrun");
+                              "a plan; expected limits, default_output_tokens, reserve, "
+                              "forecast_quantile or on_overrun");
 }
 
 static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
@@ -120,7 +176,8 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
                                 void *ctx)
 {
     struct weir_config *config = p->config;
-    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS};
+    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS,
+                           .forecast_permille = DEFAULT_PERMILLE};
     (void)ctx;
     if (!weir_parse_name_valid(key) || weir_str_eq(key, WEIR_STR("reject"))) {
         const struct node name = {.at = value->key};
@@ -133,6 +190,9 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     WEIR_TRY(compile(p, value, &d, plan));
     plan->default_output_tokens = d.default_output_tokens;
     plan->cut_on_overrun = d.cut_on_overrun;
+    plan->reserve = d.reserve;
+    plan->forecast_permille = d.forecast_permille;
+    plan->reserve_fixed = d.reserve_fixed;
     memcpy(plan->name, key.p, key.len);
     config->plans++;
     return WEIR_OK;

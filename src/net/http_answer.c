@@ -93,6 +93,7 @@ static struct weir_str status_line(int status)
         LINE(200, "OK");
         LINE(400, "Bad Request");
         LINE(401, "Unauthorized");
+        LINE(402, "Payment Required");
         LINE(403, "Forbidden");
         LINE(404, "Not Found");
         LINE(405, "Method Not Allowed");
@@ -104,6 +105,7 @@ static struct weir_str status_line(int status)
         LINE(414, "URI Too Long");
         LINE(415, "Unsupported Media Type");
         LINE(417, "Expectation Failed");
+        LINE(422, "Unprocessable Content");
         LINE(429, "Too Many Requests");
         LINE(431, "Request Header Fields Too Large");
         LINE(500, "Internal Server Error");
@@ -112,6 +114,7 @@ static struct weir_str status_line(int status)
         LINE(503, "Service Unavailable");
         LINE(504, "Gateway Timeout");
         LINE(505, "HTTP Version Not Supported");
+        LINE(529, "Overloaded");
     default:
         break;
     }

@@ -3,18 +3,23 @@
  * request, and with the tokens that its answer reports in OpenAI's or Anthropic's form. */
 #include "service/dialect_read.h"
 
+enum field { MODEL, STREAM, FIELDS };
+
+static const struct weir_str names[FIELDS] = {
+    [MODEL] = WEIR_FIELD("model"),
+    [STREAM] = WEIR_FIELD("stream"),
+};
+
 /* The body may be anything; where it is an object with a model, that is whose limits hold. */
 static bool read_other(struct weir_reading *g)
 {
-    const struct weir_json_node *stream;
-    const struct weir_json_node *root = weir_json_root(g->j);
-    const struct weir_json_node *model = weir_member_of(g->j, root, WEIR_STR("model"));
+    const struct weir_json_node *item[FIELDS] = {NULL};
     g->r.no_output = true;
-    if (weir_given(model) && !weir_read_model(g, model)) {
+    if (!weir_find_fields(g, names, FIELDS, item) ||
+        (weir_given(item[MODEL]) && !weir_read_model(g, item[MODEL]))) {
         return false;
     }
-    stream = weir_member_of(g->j, root, WEIR_STR("stream"));
-    g->r.stream = stream != NULL && stream->kind == WEIR_JSON_TRUE;
+    g->r.stream = item[STREAM] != NULL && item[STREAM]->kind == WEIR_JSON_TRUE;
     g->r.include_usage = g->r.stream;
     return true;
 }

@@ -70,6 +70,8 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
     if (part->kind != WEIR_JSON_OBJECT) {
         return false;
     }
+    bool image = weir_member_is(g->j, part, WEIR_STR("type"), WEIR_STR("image"));
+    bool sealed = weir_member_is(g->j, part, WEIR_STR("type"), WEIR_STR("thinking"));
     for (const struct weir_json_node *name = weir_json_first(g->j, part), *value; name != NULL;
          name = weir_json_next(g->j, part, value)) {
         value = name + 1;
@@ -79,16 +81,16 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
             }
             weir_read_text(g, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("image_url")) ||
-                   (weir_json_string_is(g->j, name, WEIR_STR("source")) &&
-                    weir_member_is(g->j, part, WEIR_STR("type"), WEIR_STR("image")))) {
+                   (image && weir_json_string_is(g->j, name, WEIR_STR("source")))) {
             read_image(g, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("content")) &&
                    value->kind == WEIR_JSON_ARRAY && depth + 1 < PARTS_DEPTH_MAX) {
             if (!read_parts(g, value, depth + 1)) {
                 return false;
             }
-        } else if (!weir_json_string_is(g->j, name, WEIR_STR("type")) ||
-                   value->kind != WEIR_JSON_STRING) {
+        } else if (value->kind != WEIR_JSON_STRING ||
+                   !(weir_json_string_is(g->j, name, WEIR_STR("type")) ||
+                     (sealed && weir_json_string_is(g->j, name, WEIR_STR("signature"))))) {
             weir_read_value(g, value);
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - GET /metrics, Prometheus text format 0.0.4: the sums over all workers. */
 #include "gateway/fetch.h"
+#include "limit/history.h"
 #include "service/service.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -113,6 +114,32 @@ static void one(struct weir_buf *b, const char *name, const char *type, const ch
 {
     family(b, name, type, help);
     weir_buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* What was used of what was reserved, by the rule that said how much. */
+static void used(struct weir_buf *b, const struct weir_service_group *g)
+{
+    static const char *const rules[WEIR_RESERVES] = {"max", "forecast", "fixed"};
+    static const char name[] = "weir_output_used_ratio";
+    family(b, name, "histogram",
+           "Of complete answers: output tokens used, divided by those reserved.");
+    for (unsigned rule = 0; rule < WEIR_RESERVES; rule++) {
+        uint64_t below = 0;
+        for (unsigned i = 0; i < WEIR_USED_BOUNDS; i++) {
+            below += SUM(g, metrics.used[rule].bucket[i]);
+            weir_buf_printf(b, "%s_bucket{reserve=\"%s\",le=\"%g\"} %llu\n", name, rules[rule],
+                            weir_used_bound_permille[i] / 1e3, (unsigned long long)below);
+        }
+        below += SUM(g, metrics.used[rule].bucket[WEIR_USED_BOUNDS]);
+        weir_buf_printf(b,
+                        "%s_bucket{reserve=\"%s\",le=\"+Inf\"} %llu\n"
+                        "%s_sum{reserve=\"%s\"} %.3f\n%s_count{reserve=\"%s\"} %llu\n",
+                        name, rules[rule], (unsigned long long)below, name, rules[rule],
+                        (double)SUM(g, metrics.used[rule].sum_permille) / 1e3, name, rules[rule],
+                        (unsigned long long)below);
+    }
+    one(b, "weir_forecast_histories", "gauge", "Keys and models whose answers are remembered.",
+        g->history == NULL ? 0 : weir_history_count(g->history));
 }
 
 /* Counters of the handles on the store. */
@@ -302,6 +329,7 @@ void weir_metrics(struct weir_request *r)
     http(b, g);
     store(b, g);
     upstreams(b, g);
+    used(b, g);
     histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
               decision_of);
     histogram(b, g, "weir_request_duration_seconds", "From a complete request to its answer.",

@@ -277,6 +277,13 @@ static void charge(struct weir_proxied *p, const struct weir_caller *caller,
     weir_call_subjects(&p->call, s->config, caller, &p->anonymous, model);
     uint64_t output =
         weir_output_reserved(request, p->call.subject[0]->plan->default_output_tokens);
+    p->reserving = (struct weir_reserving){0};
+    if (output > 0) {
+        weir_reserve(s, &p->call,
+                     caller->key != NULL ? &caller->key->subject : &p->anonymous.subject,
+                     weir_str(p->model, p->model_len), p->input_tokens, output, &p->reserving);
+        output = p->reserving.tokens;
+    }
     p->more_from = output;
     p->call.amounts = weir_amounts(1, p->input_tokens, output);
     p->call.done = decided;

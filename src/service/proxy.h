@@ -9,6 +9,7 @@
 
 #include "gateway/fetch.h"
 #include "service/answer_reader.h"
+#include "service/reserve.h"
 #include "service/service.h"
 
 enum {
@@ -38,6 +39,7 @@ struct weir_proxied {
     bool events;
     struct weir_answer_reader reader;
     struct weir_buf headers, type, body; /* of an answer that leaves whole */
+    struct weir_reserving reserving;
     /* output beyond the reservation */
     struct weir_call more;
     uint64_t more_from;             /* above this output more is asked for */

@@ -23,6 +23,9 @@ static void settle(struct weir_proxied *p, bool complete)
         if (progress->used.output_known || p->events || !complete) {
             output = weir_progress_output(progress);
         }
+        if (progress->used.output_known && complete) {
+            weir_reserve_used(p->service, &p->reserving, output, p->now_ns);
+        }
     }
     weir_proxied_settle(p, input, output);
 }

@@ -35,9 +35,9 @@ uint64_t weir_proxied_settle_more(struct weir_proxied *p, uint64_t output_tokens
         return output_tokens;
     }
     uint64_t earlier = p->more_taken - p->more_last, before = reserved_output(p) + earlier;
-    uint64_t of_last = output_tokens <= before                  ? 0
+    uint64_t of_last = output_tokens <= before                 ? 0
                        : output_tokens - before < p->more_last ? output_tokens - before
-                                                                : p->more_last;
+                                                               : p->more_last;
     settle_piece(p, of_last);
     p->more_taken = p->more_last = 0;
     return output_tokens - of_last > earlier ? output_tokens - of_last - earlier : 0;

@@ -16,12 +16,23 @@
 
 enum { WEIR_REQUEST_ID_BYTES = 36 };
 
+/* Of complete answers, what was used of what was reserved for their output. bucket[i] has those
+ * above bound i - 1 and not above bound i, the last one those above all. */
+enum { WEIR_USED_BOUNDS = 12 };
+extern const uint32_t weir_used_bound_permille[WEIR_USED_BOUNDS]; /* reserve.c */
+
+struct weir_used_ratio {
+    _Atomic uint64_t bucket[WEIR_USED_BOUNDS + 1];
+    _Atomic uint64_t sum_permille;
+};
+
 /* The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
+    struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
     struct weir_hist decision, request;
 };
 
@@ -36,6 +47,7 @@ struct weir_proxied; /* proxy.c */
 struct weir_upstreams;
 struct weir_acquire; /* limits.c */
 struct weir_service_group;
+struct weir_history;
 
 struct weir_service {
     const struct weir_config *config;
@@ -60,6 +72,7 @@ struct weir_service {
 struct weir_service_group {
     uint32_t services;
     struct weir_service **service;
+    struct weir_history *history; /* what answers were like; NULL: no plan forecasts */
 };
 
 /* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */

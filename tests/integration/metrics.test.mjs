@@ -55,7 +55,7 @@ onEachStore("metrics", (start) => {
         assert.ok(histograms.length >= 2, text);
         for (const line of histograms) {
             const name = line.split(" ")[2];
-            assert.match(name, /_seconds$/);
+            assert.match(name, /_(seconds|ratio)$/);
             assert.equal(sum(`${name}_bucket`, 'le="+Inf"'), sum(`${name}_count`), name);
         }
         assert.ok(sum("weir_decision_duration_seconds_count") >= 5);

@@ -208,6 +208,31 @@ describe("a request to an upstream", () => {
     });
 });
 
+describe("what is reserved for an upstream's answer", () => {
+    it("follows what its answers were like, where the plan says so", async (t) => {
+        const u = await upstream(t, model({ input: 7, words: 30 }));
+        const limits = { output_tokens: "100k/min" };
+        const node = await gateway(
+            t,
+            { u },
+            {
+                plans: { p: { limits, reserve: "forecast" } },
+                keys: [{ id: "a", secret: SECRETS.a, plan: "p" }],
+            },
+        );
+        const remaining = async () => {
+            const { headers } = await node.chat(SECRETS.a, { max_tokens: 1000 });
+            return Number(headers.get("x-ratelimit-remaining-output-tokens"));
+        };
+        assert.equal(await remaining(), 100000 - 256, "the default, at first");
+        for (let i = 1; i < 40; i++) {
+            await remaining();
+        }
+        const reserved = 100000 - 40 * 30 - (await remaining());
+        assert.ok(reserved >= 30 && reserved < 60, `${reserved} reserved`);
+    });
+});
+
 describe("a stream from an upstream", () => {
     it("is that of the upstream, and settled by a usage that the client did not ask for", async (t) => {
         const u = await upstream(t, model({ input: 7, words: 5 }));

@@ -150,6 +150,60 @@ static void test_wrong_plans(void **state)
     refused("plans: {\"a\\tb\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
 }
 
+static void test_reserve(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        enum weir_reserve reserve;
+        uint32_t permille;
+        uint64_t fixed;
+    } good[] = {
+        {"", WEIR_RESERVE_MAX, 950, 0},
+        {"reserve: max", WEIR_RESERVE_MAX, 950, 0},
+        {"reserve: forecast", WEIR_RESERVE_FORECAST, 950, 0},
+        {"reserve: forecast, forecast_quantile: 0.5", WEIR_RESERVE_FORECAST, 500, 0},
+        {"reserve: forecast, forecast_quantile: 0.999", WEIR_RESERVE_FORECAST, 999, 0},
+        {"forecast_quantile: 0.90", WEIR_RESERVE_MAX, 900, 0},
+        {"reserve: {fixed: 1}", WEIR_RESERVE_FIXED, 950, 1},
+        {"reserve: {fixed: 2147483647}", WEIR_RESERVE_FIXED, 950, INT32_MAX},
+        {"reserve: {fixed: 1.5k}", WEIR_RESERVE_FIXED, 950, 1500},
+    };
+    static const struct {
+        const char *field;
+        unsigned column;
+        const char *why;
+    } wrong[] = {
+        {"reserve: all", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: ", 13, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: [max]", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: {}", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: {fixed: 0}", 30, "fixed: expected a whole number from 1 to 2147483647"},
+        {"reserve: {fixed: 2147483648}", 30, "fixed: expected a whole number from 1 to 2147483647"},
+        {"reserve: {max: 1}", 23, "max: unknown field of reserve; expected fixed"},
+        {"forecast_quantile: 0.499", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 1", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 0.9999", 32, "forecast_quantile: expected a number from 0.5"},
+        {"forecast_quantile: 95%", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: -0.9", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 18446744073709551615", 32, "forecast_quantile: expected a number"},
+        {"forecast_quantile: [0.9]", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+    };
+    char yaml[256];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", good[i].fields);
+        struct weir_config *c = taken(yaml);
+        assert_int_equal(c->plan[0].reserve, good[i].reserve);
+        assert_int_equal(c->plan[0].forecast_permille, good[i].permille);
+        assert_int_equal(c->plan[0].reserve_fixed, good[i].fixed);
+        weir_config_free(c);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", wrong[i].field);
+        refused(yaml, 1, wrong[i].column, wrong[i].why);
+    }
+}
+
 static void test_plan_bounds(void **state)
 {
     (void)state;
@@ -270,8 +324,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
-        cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_limits_alone),
+        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_plan_bounds),
+        cmocka_unit_test(test_plan_count),   cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_limits_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
