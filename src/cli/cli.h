@@ -9,9 +9,11 @@ enum { WEIR_EXIT_OK = 0, WEIR_EXIT_FAILED = 1, WEIR_EXIT_USAGE = 2 };
 /* argv[0] is the command's own name. Errors go to stderr as "weir <command>: ..." and name what was
  * expected; on an error nothing is printed on stdout. */
 int weir_cmd_serve(int argc, char **argv);
+int weir_cmd_mock(int argc, char **argv);
 int weir_cmd_load(int argc, char **argv);
 int weir_cmd_verify(int argc, char **argv);
 int weir_cmd_sim(int argc, char **argv);
+int weir_cmd_tokens(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
 

@@ -124,6 +124,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
 static void on_drained(void *ctx)
 {
     struct worker *w = ctx;
+    weir_service_close(w->service);
     weir_store_close(w->store); /* the last answers are given */
     w->store = NULL;
 }

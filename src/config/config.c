@@ -218,6 +218,7 @@ void weir_config_free(struct weir_config *config)
     weir_free(config->team);
     weir_free(config->key);
     weir_free(config->model);
+    weir_upstreams_config_free(config);
     weir_wipe(config, sizeof(*config));
     weir_free(config);
 }

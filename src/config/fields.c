@@ -189,6 +189,9 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
     if (weir_str_eq(key, WEIR_STR("models"))) {
         return weir_parse_models(p, value);
     }
+    if (weir_str_eq(key, WEIR_STR("upstreams"))) {
+        return weir_parse_upstreams(p, value);
+    }
     if (weir_str_eq(key, WEIR_STR("http"))) {
         return weir_parse_mapping(p, value, http_field, NULL);
     }

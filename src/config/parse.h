@@ -108,6 +108,9 @@ enum weir_err weir_parse_orgs(struct parse *p, const struct node *n);
 enum weir_err weir_parse_teams(struct parse *p, const struct node *n);
 enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
 enum weir_err weir_parse_models(struct parse *p, const struct node *n);
+/* upstreams.c */
+enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n);
+void weir_upstreams_config_free(struct weir_config *config);
 /* Without that section: the one model "weir-mock". */
 enum weir_err weir_models_default(struct weir_config *config);
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);

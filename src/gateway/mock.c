@@ -5,7 +5,8 @@
 
 #include "base/rand.h"
 
-/* Each is one token, the leading space its own; none needs escaping in JSON. */
+/* Each is one token of o200k_base and of cl100k_base, with the space before it and without; none
+ * needs escaping in JSON. */
 #define WORD(text)                                                                                 \
     {                                                                                              \
         text, sizeof(text) - 1                                                                     \
@@ -15,8 +16,8 @@ static const struct weir_str words[] = {
     WORD(" gate"),  WORD(" dam"),   WORD(" is"),     WORD(" was"),   WORD(" and"),   WORD(" then"),
     WORD(" slow"),  WORD(" fast"),  WORD(" steady"), WORD(" over"),  WORD(" under"), WORD(" each"),
     WORD(" every"), WORD(" small"), WORD(" large"),  WORD(" stone"), WORD(" bank"),  WORD(" bed"),
-    WORD(" rises"), WORD(" falls"), WORD(" holds"),  WORD(" runs"),  WORD(" turns"), WORD(" meets"),
-    WORD(" gives"), WORD(" takes"),
+    WORD(" rain"),  WORD(" falls"), WORD(" holds"),  WORD(" runs"),  WORD(" deep"),  WORD(" wide"),
+    WORD(" cold"),  WORD(" takes"),
 };
 #undef WORD
 
@@ -49,4 +50,22 @@ struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i)
     uint64_t bits = weir_mix64(a->seed + i / 8) >> (i % 8 * 8);
     struct weir_str word = words[bits & (WORDS - 1)];
     return i == 0 ? weir_str(word.p + 1, word.len - 1) : word;
+}
+
+uint64_t weir_mock_due_ms(const struct weir_mock_config *mock, uint64_t n)
+{
+    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
+}
+
+uint32_t weir_mock_made(const struct weir_mock_config *mock, const struct weir_mock_answer *a,
+                        uint64_t passed_ms)
+{
+    uint64_t made = a->output_tokens;
+    if (passed_ms < mock->first_token_ms) {
+        return 0;
+    }
+    if (mock->tokens_per_s > 0) {
+        made = ((passed_ms - mock->first_token_ms + 1) * mock->tokens_per_s - 1) / 1000 + 1;
+    }
+    return made < a->output_tokens ? (uint32_t)made : a->output_tokens;
 }

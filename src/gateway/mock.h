@@ -28,4 +28,10 @@ struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, ui
  * JSON. Constant memory. */
 struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i);
 
+/* When the n-th token (from 0) is there, and how many are by then: those whose moment has come. In
+ * milliseconds from the start of the model. */
+uint64_t weir_mock_due_ms(const struct weir_mock_config *mock, uint64_t n);
+uint32_t weir_mock_made(const struct weir_mock_config *mock, const struct weir_mock_answer *a,
+                        uint64_t passed_ms);
+
 #endif

@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock.h"
-#include "service/chat_request.h"
+#include "gateway/shape.h"
+#include "service/dialect.h"
 #include "service/reserve.h"
 
 enum {
@@ -61,9 +62,14 @@ static bool keep_model(struct weir_chat *chat, struct weir_str model)
 static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 {
     struct weir_service *s = r->service;
-    struct weir_chat_request request;
-    struct weir_chat_refusal why;
-    enum weir_err err = weir_chat_request_read(&s->json, &s->text, r->http->body, &request, &why);
+    struct weir_dialect_request request;
+    struct weir_dialect_refusal why;
+    enum weir_err err =
+        weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, r->http->body, &request, &why);
+    if (err == WEIR_OK && request.choices > 1) {
+        weir_refuse(r, 400, "n", NULL, "n: expected 1, the only number of choices supported.");
+        return false;
+    }
     if (err == WEIR_ERR_INVALID) {
         weir_refuse(r, 400, why.param[0] == '\0' ? NULL : why.param, NULL, "%s", why.text);
         return false;
@@ -82,29 +88,14 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 
 /* ---- the model's pace ---- */
 
-/* When the n-th token (from 0) is there, in milliseconds from the start of the model. */
-static uint64_t token_due_ms(const struct weir_mock_config *mock, uint64_t n)
-{
-    return mock->first_token_ms + (mock->tokens_per_s == 0 ? 0 : n * 1000 / mock->tokens_per_s);
-}
-
 static uint64_t model_ms(const struct weir_chat *chat)
 {
     return uv_now(&chat->service->loop->uv) - chat->model_started_ms;
 }
 
-/* How many tokens the model has made by now: those whose token_due_ms has come. */
 static uint32_t tokens_made(const struct weir_chat *chat)
 {
-    const struct weir_mock_config *mock = &chat->service->config->mock;
-    uint64_t passed_ms = model_ms(chat), made = chat->answer.output_tokens;
-    if (passed_ms < mock->first_token_ms) {
-        return 0;
-    }
-    if (mock->tokens_per_s > 0) {
-        made = ((passed_ms - mock->first_token_ms + 1) * mock->tokens_per_s - 1) / 1000 + 1;
-    }
-    return made < chat->answer.output_tokens ? (uint32_t)made : chat->answer.output_tokens;
+    return weir_mock_made(&chat->service->config->mock, &chat->answer, model_ms(chat));
 }
 
 /* ---- the life of one ---- */
@@ -229,35 +220,16 @@ static void answer_denied(struct weir_chat *chat)
     chat_end(chat);
 }
 
-/* {"id":...,"object":...,"created":...,"model":... */
-static void answer_begin(const struct weir_chat *chat, struct weir_buf *b, struct weir_str object)
+static struct weir_shape shape_of(const struct weir_chat *chat)
 {
-    WEIR_BUF_LIT(b, "{\"id\":\"chatcmpl-");
-    weir_buf_append(b, chat->id + 4, sizeof(chat->id) - 4);
-    WEIR_BUF_LIT(b, "\",\"object\":\"");
-    weir_buf_str(b, object);
-    WEIR_BUF_LIT(b, "\",\"created\":");
-    weir_buf_u64(b, chat->created_s);
-    WEIR_BUF_LIT(b, ",\"model\":");
-    weir_buf_append(b, chat->model_json, chat->model_json_len);
-}
-
-static void usage_json(const struct weir_chat *chat, struct weir_buf *b)
-{
-    uint32_t output = chat->answer.output_tokens;
-    WEIR_BUF_LIT(b, "{\"prompt_tokens\":");
-    weir_buf_u64(b, chat->input_tokens);
-    WEIR_BUF_LIT(b, ",\"completion_tokens\":");
-    weir_buf_u64(b, output);
-    WEIR_BUF_LIT(b, ",\"total_tokens\":");
-    weir_buf_u64(b, chat->input_tokens + output);
-    WEIR_BUF_LIT(b, ",\"prompt_tokens_details\":{\"cached_tokens\":0},"
-                    "\"completion_tokens_details\":{\"reasoning_tokens\":0}}");
-}
-
-static struct weir_str finish_reason(const struct weir_chat *chat)
-{
-    return chat->answer.cut ? WEIR_STR("\"length\"") : WEIR_STR("\"stop\"");
+    return (struct weir_shape){
+        .id = weir_str(chat->id + 4, sizeof(chat->id) - 4),
+        .model_json = weir_str(chat->model_json, chat->model_json_len),
+        .created_s = chat->created_s,
+        .input_tokens = chat->input_tokens,
+        .answer = &chat->answer,
+        .include_usage = chat->include_usage,
+    };
 }
 
 static void answer_plain(struct weir_chat *chat)
@@ -265,70 +237,34 @@ static void answer_plain(struct weir_chat *chat)
     struct weir_service *s = chat->service;
     struct weir_buf *b = &s->body;
     weir_buf_reset(b);
-    answer_begin(chat, b, WEIR_STR("chat.completion"));
-    WEIR_BUF_LIT(b,
-                 ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
-    for (uint32_t i = 0; i < chat->answer.output_tokens; i++) {
-        weir_buf_str(b, weir_mock_word(&chat->answer, i));
-    }
-    WEIR_BUF_LIT(b, "\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":");
-    weir_buf_str(b, finish_reason(chat));
-    WEIR_BUF_LIT(b, "}],\"usage\":");
-    usage_json(chat, b);
-    WEIR_BUF_LIT(b, ",\"system_fingerprint\":\"fp_weir_mock\"}");
+    struct weir_shape shape = shape_of(chat);
+    weir_shape_chat.whole(&shape, b);
     chat_complete(chat);
     weir_answer(s, chat->x, chat->started_ns, 200, chat_headers(chat), WEIR_STR("application/json"),
                 weir_buf_view(b));
     chat_end(chat);
 }
 
-/* One SSE event with this delta. */
-static void chunk(const struct weir_chat *chat, struct weir_buf *b, struct weir_str delta,
-                  struct weir_str reason)
-{
-    WEIR_BUF_LIT(b, "data: ");
-    answer_begin(chat, b, WEIR_STR("chat.completion.chunk"));
-    WEIR_BUF_LIT(b, ",\"choices\":[{\"index\":0,\"delta\":");
-    weir_buf_str(b, delta);
-    WEIR_BUF_LIT(b, ",\"logprobs\":null,\"finish_reason\":");
-    weir_buf_str(b, reason);
-    WEIR_BUF_LIT(b, "}]");
-    if (chat->include_usage) {
-        WEIR_BUF_LIT(b, ",\"usage\":null");
-    }
-    WEIR_BUF_LIT(b, "}\n\n");
-}
-
 static void stream_begin(struct weir_chat *chat, struct weir_buf *b)
 {
     weir_answered(chat->service, 200, chat->started_ns);
     weir_http_stream_begin(chat->x, 200, chat_headers(chat), WEIR_STR("text/event-stream"));
-    chunk(chat, b, WEIR_STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"),
-          WEIR_STR("null"));
+    struct weir_shape shape = shape_of(chat);
+    weir_shape_chat.begin(&shape, b);
     chat->begun = true;
 }
 
 static void stream_tokens(struct weir_chat *chat, struct weir_buf *b, uint32_t until)
 {
-    for (; chat->sent < until; chat->sent++) {
-        char delta[64];
-        struct weir_str word = weir_mock_word(&chat->answer, chat->sent);
-        int len = snprintf(delta, sizeof(delta), "{\"content\":\"%.*s\"}", (int)word.len, word.p);
-        chunk(chat, b, weir_str(delta, (size_t)len), WEIR_STR("null"));
-    }
+    struct weir_shape shape = shape_of(chat);
+    weir_shape_chat.tokens(&shape, b, chat->sent, until);
+    chat->sent = until;
 }
 
 static void stream_end(struct weir_chat *chat, struct weir_buf *b)
 {
-    chunk(chat, b, WEIR_STR("{}"), finish_reason(chat));
-    if (chat->include_usage) {
-        WEIR_BUF_LIT(b, "data: ");
-        answer_begin(chat, b, WEIR_STR("chat.completion.chunk"));
-        WEIR_BUF_LIT(b, ",\"choices\":[],\"usage\":");
-        usage_json(chat, b);
-        WEIR_BUF_LIT(b, "}\n\n");
-    }
-    WEIR_BUF_LIT(b, "data: [DONE]\n\n");
+    struct weir_shape shape = shape_of(chat);
+    weir_shape_chat.end(&shape, b);
     weir_http_stream_write(chat->x, weir_buf_view(b));
     chat_complete(chat);
     weir_http_stream_end(chat->x);
@@ -378,7 +314,7 @@ static void stream_go_on(struct weir_chat *chat)
         return;
     }
     weir_http_stream_write(chat->x, weir_buf_view(b));
-    chat_wait_until(chat, token_due_ms(mock, chat->sent));
+    chat_wait_until(chat, weir_mock_due_ms(mock, chat->sent));
 }
 
 /* Says what the model has made by now. */
@@ -386,7 +322,7 @@ static void chat_go_on(struct weir_chat *chat)
 {
     const struct weir_mock_config *mock = &chat->service->config->mock;
     uint32_t total = chat->answer.output_tokens;
-    uint64_t last_due_ms = token_due_ms(mock, total == 0 ? 0 : total - 1);
+    uint64_t last_due_ms = weir_mock_due_ms(mock, total == 0 ? 0 : total - 1);
     if (chat->stream) {
         stream_go_on(chat);
     } else if (model_ms(chat) < last_due_ms) {

@@ -40,7 +40,7 @@ void weir_reserve(struct weir_service *s, const struct weir_call *call,
     *ret_reserving = r;
 }
 
-static void count_used(struct weir_used *used, uint64_t tokens, uint64_t reserved)
+static void count_used(struct weir_used_ratio *used, uint64_t tokens, uint64_t reserved)
 {
     unsigned i = 0;
     while (i < WEIR_USED_BOUNDS && tokens * PERMILLE > reserved * weir_used_bound_permille[i]) {

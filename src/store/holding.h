@@ -35,6 +35,7 @@ struct weir_holding {
      * counts there, and nowhere else */
     const struct weir_primary *primary;
     uint64_t begun_us;
+    uint32_t primary_hash; /* its own, as reservations name it */
     struct weir_lease lease;
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];

@@ -94,7 +94,8 @@ uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject 
 struct weir_redis_conn *redis_conn_of(struct redis_store *self,
                                       const struct weir_subject *const *subject, unsigned subjects,
                                       enum redis_way *ret_way);
-/* Makes the reservation of a call that is allowed. */
+/* Makes the reservation of a call that is allowed. Which primaries have granted it stands there
+ * before. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
 /* One call of the script, about `ptr`, sent at now_us; the clock's bounds are set here. False:
  * nothing was sent. */
@@ -103,7 +104,8 @@ bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum
 /* The same with what a request asks for. */
 bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what);
 enum redis_told {
-    REDIS_TOLD,         /* call->decision is the store's; what it allows is recorded */
+    /* call->decision is the store's, and by which primary; what it allows is recorded */
+    REDIS_TOLD,
     REDIS_TOLD_NO_ROOM, /* it is allowed, and there is no room for the record */
     REDIS_TOLD_NOTHING, /* no answer, or none that counts; call->decision is as it was */
 };
@@ -153,6 +155,7 @@ void redis_settle_done(struct redis_store *self, struct weir_settle *settle,
 /* False: nothing was sent. */
 bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
                        void *ptr);
+/* The table's copy of what this process was granted follows, if it granted this. */
 void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
 /* Of a settlement that was sent. The copy follows, the debt is the caller's to count. */
 enum weir_settle_result redis_settle_answered(struct redis_store *self,

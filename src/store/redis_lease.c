@@ -95,6 +95,13 @@ static void drop_if_left(struct weir_holding *h)
     }
 }
 
+static void hold_of(struct weir_holding *h, const struct weir_primary *p, uint64_t begun_us)
+{
+    h->primary = p;
+    h->primary_hash = p->hash;
+    h->begun_us = begun_us;
+}
+
 /* The rest of a lease goes back, in this node's own record too. */
 static void lapse(struct redis_store *self, struct weir_holding *h)
 {
@@ -214,12 +221,19 @@ static void on_timer(uv_timer_t *uv)
 
 /* ---- taking ---- */
 
+static void grant(struct redis_store *self, const struct weir_holding *h, struct weir_call *call)
+{
+    call->reservation.primary = h->primary_hash;
+    redis_grant(self, call, redis_granted_epoch(self));
+}
+
 /* One that needs no call: the lease covers it, or what a call had answered denies it. */
-static void decide_held(struct redis_store *self, struct weir_call *call)
+static void decide_held(struct redis_store *self, const struct weir_holding *h,
+                        struct weir_call *call)
 {
     call->outcome = WEIR_OUTCOME_DECIDED;
     if (call->decision.allowed) {
-        redis_grant(self, call, redis_granted_epoch(self));
+        grant(self, h, call);
         redis_count(&self->base.stats.lease_decisions, 1);
     } else {
         redis_count(&self->base.stats.remembered_denials, 1);
@@ -238,7 +252,7 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
         weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us);
     if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
         WEIR_HELD_ASK_STORE) {
-        decide_held(self, call);
+        decide_held(self, h, call);
         return WEIR_OK;
     }
     enum redis_way way;
@@ -298,7 +312,7 @@ static void decide_allowed(struct redis_store *self, struct weir_holding *h, str
     weir_decision_begin(&call->decision, g->at_us);
     weir_holding_states(h, g->at_us, &call->decision);
     weir_demand_add(&h->demand, &call->amounts);
-    redis_grant(self, call, redis_granted_epoch(self));
+    grant(self, h, call);
 }
 
 /* Decides what was asked. `kept`: what was granted is recorded; else it is not used. */
@@ -336,7 +350,7 @@ static bool serve_waiting(struct redis_store *self, struct weir_holding *h)
     struct weir_call *first =
         weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock, now_us));
     for (struct weir_call *call = first; call != NULL; call = call->next) {
-        decide_held(self, call);
+        decide_held(self, h, call);
     }
     return finish(self, first);
 }
@@ -380,8 +394,7 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
         decided = by != NULL; /* else it is as if it had been lost */
         if (decided) {
             drop_if_left(h);
-            h->primary = by;
-            h->begun_us = atomic_load(&by->begun_us);
+            hold_of(h, by, atomic_load(&by->begun_us));
         }
         if (decided && h->flights > 0) {
             decide_flying(self, h, &g, sent_us, now_us, kept);
@@ -399,6 +412,21 @@ void redis_lease_lost(struct redis_store *self, struct weir_holding *h)
 
 /* ---- settling ---- */
 
+/* What goes back counts at one primary, and is dropped with it: that of the lease, or the one that
+ * there is now. False: there is none that has all of this process's record. What is taken out of
+ * the record now is not charged again there, and must not go back there as well. */
+static bool has_primary(struct redis_store *self, struct weir_holding *h)
+{
+    drop_if_left(h);
+    const struct weir_primary *p =
+        h->primary != NULL ? NULL : redis_over_primary(self, h->named[0]);
+    uint64_t begun_us = p == NULL ? 0 : atomic_load(&p->begun_us); /* before its state */
+    if (p != NULL && weir_primary_has_record(p)) {
+        hold_of(h, p, begun_us);
+    }
+    return h->primary != NULL;
+}
+
 bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
 {
     const struct weir_reservation *r = &settle->reservation;
@@ -410,10 +438,7 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     struct weir_holding *h =
         weir_holdings_get(&self->holdings, settle->subject, settle->subjects, settle->now_us);
     weir_amounts_settle(&r->reserved, &settle->used, &less, &more);
-    if (h != NULL) {
-        drop_if_left(h);
-    }
-    if (h == NULL || !weir_holding_give_back(h, r->at_us, &less)) {
+    if (h == NULL || !has_primary(self, h) || !weir_holding_give_back(h, r->at_us, &less)) {
         return false;
     }
     weir_holding_owe(h, &more);

@@ -148,7 +148,7 @@ static void without_shared(struct redis_store *self, struct weir_call *call)
 
 /* False: it is no answer, or none that counts. What it grants is recorded. A look says of each part
  * what it would answer to the charge. */
-static bool read_part(struct redis_store *self, const struct weir_call *call, enum what what,
+static bool read_part(struct redis_store *self, struct weir_call *call, enum what what,
                       const redisReply *reply, uint64_t sent_us, struct weir_decision *d)
 {
     struct part part = part_of(self, call, what);
@@ -165,7 +165,12 @@ static bool read_part(struct redis_store *self, const struct weir_call *call, en
     }
     bool kept =
         !d->allowed || redis_remember(self, part.subject, part.subjects, &call->amounts, d->at_us);
-    return kept && redis_over_granted_by(self, sent_us, now_us) != NULL;
+    const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
+    if (!kept || by == NULL) {
+        return false;
+    }
+    *(what == TAKE_OWN ? &call->reservation.primary : &call->reservation.shared_primary) = by->hash;
+    return true;
 }
 
 static void on_own(struct redis_store *self, struct weir_call *call, const redisReply *reply,
@@ -250,6 +255,7 @@ static struct weir_settle settle_of(const struct redis_store *self,
         part.subjects = (uint8_t)(settle->subjects - own);
         memcpy(part.subject, settle->subject + own, part.subjects * sizeof(part.subject[0]));
         part.reservation.at_us = settle->reservation.shared_at_us;
+        part.reservation.primary = settle->reservation.shared_primary;
         part.now_us = weir_clock_us();
     }
     return part;

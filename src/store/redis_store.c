@@ -60,12 +60,11 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
     if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
-        call->reservation = (struct weir_reservation){
-            .nonce = weir_rand_u64(&self->nonces) | 2, /* neither 0 nor 1 */
-            .epoch = epoch,
-            .at_us = call->decision.at_us,
-            .reserved = call->amounts,
-        };
+        struct weir_reservation *r = &call->reservation;
+        r->nonce = weir_rand_u64(&self->nonces) | 2; /* neither 0 nor 1 */
+        r->epoch = epoch;
+        r->at_us = call->decision.at_us;
+        r->reserved = call->amounts;
     }
 }
 
@@ -179,7 +178,8 @@ enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call
     redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
     bool kept =
         !d.allowed || redis_remember(self, call->subject, call->subjects, &call->amounts, d.at_us);
-    if (redis_over_granted_by(self, sent_us, now_us) == NULL) { /* only now: it is recorded */
+    const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
+    if (by == NULL) { /* looked at only now: it is recorded */
         return REDIS_TOLD_NOTHING;
     }
     if (!kept) {
@@ -187,6 +187,7 @@ enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call
         return REDIS_TOLD_NO_ROOM;
     }
     call->decision = d;
+    call->reservation.primary = by->hash;
     return REDIS_TOLD;
 }
 

@@ -29,6 +29,8 @@ struct weir_reservation {
     uint64_t at_us; /* the store's time of the charge */
     /* The same for what all share, where that is in another slot of a cluster; else 0. */
     uint64_t shared_at_us;
+    /* Which primaries of Redis granted it, hashes of their identities; as shared_at_us, 0: none. */
+    uint32_t primary, shared_primary;
     struct weir_amounts reserved;
 };
 

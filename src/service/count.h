@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* count.h - how many tokens a text is for a model: the one place where the service asks. Pure. */
+#ifndef WEIR_SERVICE_COUNT_H
+#define WEIR_SERVICE_COUNT_H
+
+#include <stdbool.h>
+
+#include "tokens/tokens.h"
+
+/* How one model counts. A value, to be copied; nothing of it is owned. */
+struct weir_counter {
+    bool estimates; /* there is no other way yet */
+};
+
+struct weir_counter weir_counter_of(struct weir_str model);
+
+/* Tokens of UTF-8 text; 0 only for an empty one. */
+uint64_t weir_count_text(const struct weir_counter *c, struct weir_str text);
+
+#endif
