@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* call.c - a call of the simulation: what it does at the store, and what its answer does at the
- * node, as redis_lease.c has it. */
+ * node, as redis_granted.c has it. */
 #include "base/mem.h"
 #include "sim/node.h"
 
@@ -102,7 +102,7 @@ static void serve_waiting(struct weir_sim_world *w, struct weir_holding *h)
     }
 }
 
-/* As redis_lease.c's. */
+/* As redis_granted.c's. */
 static void land(struct weir_sim_world *w, struct weir_sim_flight *f)
 {
     struct weir_holding *h = f->h;
