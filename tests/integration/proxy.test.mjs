@@ -166,6 +166,7 @@ describe("a request to an upstream", () => {
             body: JSON.stringify(ASK),
         });
         assert.equal(answer.status, 302);
+        assert.equal(await answer.text(), "{}");
         assert.equal(elsewhere.requests.length, 0);
     });
 
