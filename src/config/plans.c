@@ -15,6 +15,7 @@ struct plan_draft {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
     size_t limits;
     uint64_t default_output_tokens;
+    bool cut_on_overrun;
     enum weir_reserve reserve;
     uint32_t forecast_permille;
     uint64_t reserve_fixed;
@@ -85,6 +86,17 @@ static enum weir_err limit_field(struct parse *p, struct weir_str key, const str
     return add_rate(p, value, d);
 }
 
+static enum weir_err on_overrun(struct parse *p, const struct node *n, bool *ret_cut)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "finish or cut", &text));
+    *ret_cut = weir_str_eq(text, WEIR_STR("cut"));
+    if (!*ret_cut && !weir_str_eq(text, WEIR_STR("finish"))) {
+        return weir_parse_fail(p, n, "%s: expected finish or cut", n->name);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err fixed_field(struct parse *p, struct weir_str key, const struct node *value,
                                  void *ctx)
 {
@@ -136,6 +148,9 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
     }
+    if (weir_str_eq(key, WEIR_STR("on_overrun"))) {
+        return on_overrun(p, value, &d->cut_on_overrun);
+    }
     if (weir_str_eq(key, WEIR_STR("reserve"))) {
         return reserve(p, value, d);
     }
@@ -143,8 +158,8 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
         return quantile(p, value, d);
     }
     return weir_parse_unknown(p, value,
-                              "a plan; expected limits, default_output_tokens, reserve or "
-                              "forecast_quantile");
+                              "a plan; expected limits, default_output_tokens, reserve, "
+                              "forecast_quantile or on_overrun");
 }
 
 static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
@@ -174,6 +189,7 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     struct weir_plan *plan = &config->plan[config->plans];
     WEIR_TRY(compile(p, value, &d, plan));
     plan->default_output_tokens = d.default_output_tokens;
+    plan->cut_on_overrun = d.cut_on_overrun;
     plan->reserve = d.reserve;
     plan->forecast_permille = d.forecast_permille;
     plan->reserve_fixed = d.reserve_fixed;

@@ -92,15 +92,10 @@ uint64_t weir_output_ever(const struct weir_subject *const *subject, unsigned su
 uint64_t weir_reserve_output(const struct weir_plan *plan, uint64_t output_max, uint64_t forecast,
                              uint64_t ever)
 {
-    uint64_t tokens = plan->default_output_tokens;
     if (plan->reserve == WEIR_RESERVE_MAX) {
         return output_max;
     }
-    if (plan->reserve == WEIR_RESERVE_FIXED) {
-        tokens = plan->reserve_fixed;
-    } else if (forecast > 0) {
-        tokens = forecast;
-    }
+    uint64_t tokens = plan->reserve == WEIR_RESERVE_FIXED ? plan->reserve_fixed : forecast;
     tokens = smaller(smaller(tokens, output_max), ever);
     return tokens > 0 ? tokens : 1;
 }

@@ -4,9 +4,9 @@
  * docs/design/forecast.md has the figures.
  *
  * A forecast is a histogram of the outputs seen: below 16 tokens one bucket, from there four to
- * each power of two up to 65536, and one for what is larger. When 255 have been counted all counts
- * are halved, so that it follows a drift within some hundred requests and any quantile can be asked
- * of it. Adding is O(1) (the halving is one pass over 50 bytes each 128 times), asking is one pass.
+ * each power of two up to 65536, and one for what is larger. When 127 have been counted all counts
+ * are halved: it goes by about the last hundred outputs, and any quantile can be asked of it.
+ * Adding is O(1) (the halving is one pass over 50 bytes each 64 times), asking is one pass.
  */
 #ifndef WEIR_LIMIT_FORECAST_H
 #define WEIR_LIMIT_FORECAST_H
@@ -18,9 +18,10 @@
 
 enum {
     WEIR_FORECAST_BUCKETS = 50,
-    WEIR_FORECAST_COUNT_MAX = 255,
+    WEIR_FORECAST_COUNT_MAX = 127,
     WEIR_FORECAST_TOKENS_MAX = 131071, /* the largest forecast */
     WEIR_FORECAST_ENOUGH = 16,         /* observations from which a history counts */
+    WEIR_FORECAST_GROWN = 64,          /* and from which it is believed: halving leaves as many */
 };
 
 /* Zeroed: nothing was seen. */
@@ -35,14 +36,18 @@ void weir_forecast_add(struct weir_forecast *f, uint64_t output_tokens);
  * permille: 1 to 999. */
 uint64_t weir_forecast_quantile(const struct weir_forecast *f, unsigned permille);
 
+static inline bool weir_forecast_grown(const struct weir_forecast *f)
+{
+    return f->count >= WEIR_FORECAST_GROWN;
+}
+
 /* The largest output that the limits of all these subjects could ever admit beside this input;
  * UINT64_MAX: no limit counts output. */
 uint64_t weir_output_ever(const struct weir_subject *const *subject, unsigned subjects,
                           uint64_t input_tokens);
 
 /* The output tokens to reserve by the plan's rule. output_max: what the request allows, else the
- * plan's default_output_tokens. forecast: 0 where there is none; the default then counts. ever: of
- * weir_output_ever.
+ * plan's default_output_tokens. forecast: of weir_history_quantile. ever: of weir_output_ever.
  *   max       output_max, as it is
  *   forecast  the forecast, and fixed the plan's number: not above output_max nor above `ever`, and
  *             at least 1, for a meter that is asked for nothing is not checked. */

@@ -95,23 +95,29 @@ static struct place *find(struct set *set, uint64_t id)
     return NULL;
 }
 
-static uint64_t quantile_of(struct weir_history *h, uint64_t id, unsigned permille)
+/* What the history of this id says; 0: too little is there. True: it is grown. */
+static bool look(struct weir_history *h, uint64_t id, unsigned permille, uint64_t *ret_tokens)
 {
     struct set *set = enter(h, id);
     const struct place *p = find(set, id);
-    uint64_t tokens = 0;
-    if (p != NULL && p->forecast.count >= WEIR_FORECAST_ENOUGH) {
-        tokens = weir_forecast_quantile(&p->forecast, permille);
-    }
+    bool enough = p != NULL && p->forecast.count >= WEIR_FORECAST_ENOUGH;
+    bool grown = enough && weir_forecast_grown(&p->forecast);
+    *ret_tokens = enough ? weir_forecast_quantile(&p->forecast, permille) : 0;
     leave(h, set);
-    return tokens;
+    return grown;
 }
 
 uint64_t weir_history_quantile(struct weir_history *h, const struct weir_history_of *of,
-                               unsigned permille)
+                               unsigned permille, uint64_t default_tokens)
 {
-    uint64_t tokens = quantile_of(h, of->key, permille);
-    return tokens > 0 ? tokens : quantile_of(h, of->model, permille);
+    uint64_t own, model;
+    if (look(h, of->key, permille, &own)) {
+        return own;
+    }
+    if (!look(h, of->model, permille, &model) && model < default_tokens) {
+        model = default_tokens;
+    }
+    return own > model ? own : model;
 }
 
 /* A free place, else that of whoever has been idle longest. */

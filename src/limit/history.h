@@ -25,10 +25,12 @@ void weir_history_free(struct weir_history *history);
 /* model: its name, as the request writes it. Thread-safe. */
 struct weir_history_of weir_history_of(const struct weir_subject *key, struct weir_str model);
 
-/* The quantile of what the key's own history says for the model, else of what that of the model
- * says for all keys; 0: neither has WEIR_FORECAST_ENOUGH observations. Makes no entry. */
+/* What to expect of the next answer: the quantile of the key's own history for the model; before it
+ * has WEIR_FORECAST_ENOUGH observations that of the model's for all keys, and before that has them
+ * default_tokens. A history that is not grown is not believed where it says less than the one that
+ * it stands for: short answers are complete first, so it begins with them. Makes no entry. */
 uint64_t weir_history_quantile(struct weir_history *history, const struct weir_history_of *of,
-                               unsigned permille);
+                               unsigned permille, uint64_t default_tokens);
 /* An answer is complete: it had so many tokens. now_s: of any clock that does not step back. */
 void weir_history_add(struct weir_history *history, const struct weir_history_of *of,
                       uint64_t output_tokens, uint32_t now_s);

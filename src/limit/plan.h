@@ -68,6 +68,7 @@ struct weir_plan {
     uint64_t life_us;               /* of a lease; 0: none are taken */
     uint64_t least[WEIR_METERS];    /* of a meter's capacities; UINT64_MAX: it has none */
     uint64_t default_output_tokens; /* reserved when a request names no maximum */
+    bool cut_on_overrun;            /* a stream that outgrows what it may take ends */
     enum weir_reserve reserve;      /* how much of the maximum is reserved */
     uint32_t forecast_permille;     /* the quantile of WEIR_RESERVE_FORECAST */
     uint64_t reserve_fixed;         /* tokens of WEIR_RESERVE_FIXED */

@@ -10,7 +10,7 @@
 
 struct parse {
     struct weir_load_options *o;
-    bool has_count, has_prefix;
+    bool has_count, has_prefix, has_maximum, has_rate, has_prompt, has_speed;
 };
 
 static const char help_text[] =
@@ -22,14 +22,17 @@ static const char help_text[] =
     "  --target URL[,URL..]  http://HOST:PORT; more than one: at random per request\n"
     "  --clients N           each sends one request at a time (50)\n"
     "  --rate R              requests per second; 0: as fast as it goes (100)\n"
-    "  --duration S          seconds (10)\n"
+    "  --duration S          seconds (10; with --trace: as long as it is)\n"
+    "  --trace FILE          replay a CSV file with TIMESTAMP, ContextTokens, GeneratedTokens\n"
+    "  --speed X             so many times as fast as the trace (1)\n"
     "  --keys a,b,c          API keys, at random per request\n"
     "  --key-ids a,b,c       what --record calls the keys (1, 2, ...)\n"
     "  --key-count N         N keys: the prefix and a number from 1 to N\n"
     "  --key-prefix P        what these begin with (sk-load-)\n"
     "  --zipf S              the k-th key in proportion to k^-S; 0: all alike (0)\n"
     "  --prompt-tokens A-B   tokens of the prompt, about (50-150)\n"
-    "  --max-tokens A-B      max_tokens of the request (50-200)\n"
+    "  --max-tokens A-B      max_tokens of the request (50-200; with --trace: 1024-4096, one\n"
+    "                        for each key); none: no maximum; exact: the trace's output\n"
     "  --stream              ask for the answer as a stream\n"
     "  --model NAME          model of the request (weir-mock)\n"
     "  --seed N              the same seed gives the same requests (1)\n"
@@ -43,9 +46,14 @@ const char *weir_load_options_help(void)
     return help_text;
 }
 
+static struct parse *parse_of(const struct weir_flag_value *v)
+{
+    return v->into;
+}
+
 static struct weir_load_options *options(const struct weir_flag_value *v)
 {
-    return ((const struct parse *)v->into)->o;
+    return parse_of(v)->o;
 }
 
 static bool whole(struct weir_str text, uint64_t min, uint64_t max, uint64_t *ret)
@@ -162,6 +170,7 @@ static bool set_rate(const struct weir_flag_value *v)
 {
     double *rate = &options(v)->rate;
     /* below 0.001 a run of the longest duration would not hold 100 requests */
+    parse_of(v)->has_rate = true;
     return (weir_decimal(v->value, rate) && *rate <= WEIR_LOAD_RATE_MAX &&
             (*rate == 0 || *rate >= 0.001)) ||
            weir_flag_refuse(v, "requests per second from 0.001 to 10000000, or 0 for no limit");
@@ -170,9 +179,24 @@ static bool set_rate(const struct weir_flag_value *v)
 static bool set_duration(const struct weir_flag_value *v)
 {
     double *seconds = &options(v)->duration_s;
+    options(v)->duration_given = true;
     return (weir_decimal(v->value, seconds) && *seconds >= 0.1 &&
             *seconds <= WEIR_LOAD_DURATION_MAX_S) ||
            weir_flag_refuse(v, "seconds from 0.1 to 86400");
+}
+
+static bool set_trace(const struct weir_flag_value *v)
+{
+    options(v)->trace = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+}
+
+static bool set_speed(const struct weir_flag_value *v)
+{
+    double *speed = &options(v)->speed;
+    parse_of(v)->has_speed = true;
+    return (weir_decimal(v->value, speed) && *speed >= 0.001 && *speed <= WEIR_LOAD_SPEED_MAX) ||
+           weir_flag_refuse(v, "a factor from 0.001 to 1000000");
 }
 
 /* What may stand in a header field without ending it or being trimmed away. */
@@ -231,7 +255,7 @@ static bool set_key_count(const struct weir_flag_value *v)
         return weir_flag_refuse(v, "a number of keys from 1 to 10000000");
     }
     options(v)->keys = (uint32_t)n;
-    ((struct parse *)v->into)->has_count = true;
+    parse_of(v)->has_count = true;
     return true;
 }
 
@@ -244,7 +268,7 @@ static bool set_zipf(const struct weir_flag_value *v)
 static bool set_key_prefix(const struct weir_flag_value *v)
 {
     options(v)->key_prefix = weir_str_z(v->value);
-    ((struct parse *)v->into)->has_prefix = true;
+    parse_of(v)->has_prefix = true;
     return is_key(options(v)->key_prefix, WEIR_LOAD_KEY_BYTES_MAX) ||
            weir_flag_refuse(v, "1 to 512 visible ASCII characters");
 }
@@ -260,14 +284,22 @@ static bool read_range(const char *text, uint64_t max, struct weir_load_range *r
 
 static bool set_prompt_tokens(const struct weir_flag_value *v)
 {
+    parse_of(v)->has_prompt = true;
     return read_range(v->value, WEIR_LOAD_PROMPT_TOKENS_MAX, &options(v)->prompt_tokens) ||
            weir_flag_refuse(v, "A-B with 1 <= A <= B <= 1000000");
 }
 
 static bool set_max_tokens(const struct weir_flag_value *v)
 {
-    return read_range(v->value, WEIR_LOAD_MAX_TOKENS_MAX, &options(v)->max_tokens) ||
-           weir_flag_refuse(v, "A-B with 1 <= A <= B <= 10000000");
+    struct weir_load_options *o = options(v);
+    parse_of(v)->has_maximum = true;
+    if (strcmp(v->value, "none") == 0 || strcmp(v->value, "exact") == 0) {
+        o->asking = *v->value == 'n' ? WEIR_LOAD_ASK_NONE : WEIR_LOAD_ASK_EXACT;
+        return true;
+    }
+    o->asking = WEIR_LOAD_ASK_RANGE;
+    return read_range(v->value, WEIR_LOAD_MAX_TOKENS_MAX, &o->max_tokens) ||
+           weir_flag_refuse(v, "A-B with 1 <= A <= B <= 10000000, none or exact");
 }
 
 static bool set_seed(const struct weir_flag_value *v)
@@ -319,6 +351,8 @@ static const struct weir_flag table[] = {
     {"--clients", set_clients, NULL, false},
     {"--rate", set_rate, NULL, false},
     {"--duration", set_duration, NULL, false},
+    {"--trace", set_trace, NULL, false},
+    {"--speed", set_speed, NULL, false},
     {"--keys", set_keys, NULL, false},
     {"--key-ids", set_key_ids, NULL, false},
     {"--key-count", set_key_count, NULL, false},
@@ -349,6 +383,12 @@ static bool check_together(const struct parse *p, char *error)
         wrong = "--keys: expected either this or --key-count with --key-prefix, not both";
     } else if (p->o->key_ids != NULL && p->o->ids != p->o->keys) {
         wrong = "--key-ids: expected as many as there are keys";
+    } else if (p->o->trace != NULL && (p->has_rate || p->has_prompt)) {
+        wrong = "--trace: expected no --rate and no --prompt-tokens, which the trace says";
+    } else if (p->o->trace == NULL && p->has_speed) {
+        wrong = "--speed: expected a --trace";
+    } else if (p->o->trace == NULL && p->o->asking == WEIR_LOAD_ASK_EXACT) {
+        wrong = "--max-tokens: expected a --trace with exact";
     }
     if (wrong != NULL) {
         snprintf(error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
@@ -363,6 +403,7 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
         .clients = 50,
         .rate = 100,
         .duration_s = 10,
+        .speed = 1,
         .key_prefix = WEIR_STR("sk-load-"),
         .prompt_tokens = {50, 150},
         .max_tokens = {50, 200},
@@ -378,6 +419,9 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
         if (o->help) {
             return true;
         }
+    }
+    if (o->trace != NULL && !p.has_maximum) {
+        o->max_tokens = (struct weir_load_range){1024, 4096};
     }
     return check_together(&p, error);
 }

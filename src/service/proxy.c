@@ -23,9 +23,14 @@ void weir_proxied_end(struct weir_proxied *p)
 {
     if (p->reading) {
         weir_answer_reader_deinit(&p->reader);
+        p->reading = false;
     }
     weir_fetch_free(p->fetch);
-    release(p);
+    p->fetch = NULL;
+    p->ended = true;
+    if (!p->more_waiting) {
+        release(p);
+    }
 }
 
 void weir_proxied_free(struct weir_service *s)
@@ -45,7 +50,7 @@ void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t
     struct weir_settle settle = {
         .subjects = p->call.subjects,
         .reservation = p->call.reservation,
-        .used = weir_amounts(1, input_tokens, output_tokens),
+        .used = weir_amounts(1, input_tokens, weir_proxied_settle_more(p, output_tokens)),
         .now_us = p->now_ns / 1000,
     };
     memcpy(settle.subject, p->call.subject, sizeof(settle.subject));
@@ -89,6 +94,8 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
     p->fetch = NULL;
     p->status = 0;
     p->line_ends = 2;
+    p->more_from = p->more_taken = p->more_last = 0;
+    p->more_waiting = p->cut_due = p->ended = false;
     p->model_len = 0;
     weir_request_id(s, p->id);
     return p;
@@ -270,6 +277,14 @@ static void charge(struct weir_proxied *p, const struct weir_caller *caller,
     weir_call_subjects(&p->call, s->config, caller, &p->anonymous, model);
     uint64_t output =
         weir_output_reserved(request, p->call.subject[0]->plan->default_output_tokens);
+    p->reserving = (struct weir_reserving){0};
+    if (output > 0) {
+        weir_reserve(s, &p->call,
+                     caller->key != NULL ? &caller->key->subject : &p->anonymous.subject,
+                     weir_str(p->model, p->model_len), p->input_tokens, output, &p->reserving);
+        output = p->reserving.tokens;
+    }
+    p->more_from = output;
     p->call.amounts = weir_amounts(1, p->input_tokens, output);
     p->call.done = decided;
     p->call.ctx = p;

@@ -2,12 +2,14 @@
 /* proxy.h - a request on its way to an upstream and back. Private to service.
  *   proxy.c           its life: reading, charging, fetching, settling
  *   proxy_answer.c    the upstream's answer on its way to the client
+ *   proxy_more.c      its output metered while it comes
  *   proxy_error.c     what weir answers itself, as the request's API words it */
 #ifndef WEIR_SERVICE_PROXY_H
 #define WEIR_SERVICE_PROXY_H
 
 #include "gateway/fetch.h"
 #include "service/answer_reader.h"
+#include "service/reserve.h"
 #include "service/service.h"
 
 enum {
@@ -32,12 +34,19 @@ struct weir_proxied {
     /* the answer */
     int status;         /* 0: none yet */
     bool begun;         /* the client is being streamed to */
-    bool stopped;       /* it takes no more: nothing is passed on */
     uint32_t line_ends; /* at the end of what was passed on: 2 behind a whole event */
     bool reading;       /* reader is set */
     bool events;
     struct weir_answer_reader reader;
     struct weir_buf headers, type, body; /* of an answer that leaves whole */
+    struct weir_reserving reserving;
+    /* output beyond the reservation */
+    struct weir_call more;
+    uint64_t more_from;             /* above this output more is asked for */
+    uint64_t more_taken, more_last; /* in all, and with the last piece */
+    bool more_waiting;              /* for the store */
+    bool cut_due;                   /* the stream ends when an event does */
+    bool ended;                     /* only `more` is waited for */
     struct weir_anonymous anonymous;
     struct weir_call call;
     char id[WEIR_REQUEST_ID_BYTES];
@@ -51,11 +60,19 @@ void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t
 /* It is answered, or its client is gone: not ours any more. */
 void weir_proxied_end(struct weir_proxied *p);
 
+/* proxy_more.c */
+/* Something was produced in a stream: takes more when it outgrew what was taken. */
+void weir_proxied_meter(struct weir_proxied *p);
+/* Settles what was taken beside the reservation; returns what is left of the output for that. */
+uint64_t weir_proxied_settle_more(struct weir_proxied *p, uint64_t output_tokens);
+/* Ends a stream that was settled, because its output fits no more. */
+void weir_proxied_cut_off(struct weir_proxied *p);
+
 /* proxy_answer.c */
 extern const struct weir_fetch_handler weir_proxy_fetch_handler;
 /* What the client takes; called when it has read enough of it. */
 void weir_proxied_drained(struct weir_pending *pending);
-/* The client went away while its answer was under way. */
+/* The client went away while its answer was under way: settles it. */
 void weir_proxied_cut(struct weir_proxied *p);
 
 /* proxy_error.c */

@@ -5,6 +5,31 @@
 #include "base/clock.h"
 #include "service/proxy.h"
 
+/* ---- settling ---- */
+
+/* What the answer told, or showed. Where an answer that was not refused told nothing of its output,
+ * and there is no stream of which something was counted, what was reserved stands. */
+static void settle(struct weir_proxied *p, bool complete)
+{
+    uint64_t input = p->input_tokens;
+    uint64_t output = p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
+    if (p->status >= 300) {
+        input = output = 0; /* the model did not run */
+    } else if (p->reading) {
+        const struct weir_progress *progress = &p->reader.progress;
+        if (progress->used.input_known) {
+            input = progress->used.input_tokens;
+        }
+        if (progress->used.output_known || p->events || !complete) {
+            output = weir_progress_output(progress);
+        }
+        if (progress->used.output_known && complete) {
+            weir_reserve_used(p->service, &p->reserving, output, p->now_ns);
+        }
+    }
+    weir_proxied_settle(p, input, output);
+}
+
 /* ---- bytes ---- */
 
 /* Two line ends behind each other end an event. */
@@ -53,6 +78,15 @@ static void on_body(void *ctx, struct weir_str bytes)
     } else {
         pass(p, bytes);
     }
+    if (p->begun && p->events && p->reading) {
+        weir_proxied_meter(p);
+        if (p->cut_due && p->line_ends >= 2) {
+            p->now_ns = weir_clock_ns();
+            settle(p, false);
+            weir_proxied_cut_off(p);
+            return;
+        }
+    }
     hold_back(p);
 }
 
@@ -94,26 +128,6 @@ static void on_head(void *ctx, const struct weir_answer_head *head, struct weir_
 }
 
 /* ---- the end ---- */
-
-/* What the answer told, or showed. Where an answer that was not refused told nothing of its output,
- * and there is no stream of which something was counted, what was reserved stands. */
-static void settle(struct weir_proxied *p, bool complete)
-{
-    const struct weir_amounts *reserved = &p->call.reservation.reserved;
-    uint64_t input = p->input_tokens, output = reserved->of[WEIR_METER_OUTPUT_TOKENS];
-    if (p->status >= 300) {
-        input = output = 0; /* the model did not run */
-    } else if (p->reading) {
-        const struct weir_progress *progress = &p->reader.progress;
-        if (progress->used.input_known) {
-            input = progress->used.input_tokens;
-        }
-        if (progress->used.output_known || p->events || !complete) {
-            output = weir_progress_output(progress);
-        }
-    }
-    weir_proxied_settle(p, input, output);
-}
 
 static void answer_whole(struct weir_proxied *p)
 {

@@ -30,7 +30,8 @@ void weir_reserve(struct weir_service *s, const struct weir_call *call,
     uint64_t forecast = 0, ever = UINT64_MAX;
     if (plan->reserve == WEIR_RESERVE_FORECAST) {
         r.of = weir_history_of(key, model);
-        forecast = weir_history_quantile(s->group->history, &r.of, plan->forecast_permille);
+        forecast = weir_history_quantile(s->group->history, &r.of, plan->forecast_permille,
+                                         plan->default_output_tokens);
     }
     if (plan->reserve != WEIR_RESERVE_MAX) {
         ever = weir_output_ever(call->subject, call->subjects, input_tokens);

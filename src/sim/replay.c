@@ -55,7 +55,8 @@ static uint64_t reservation(struct replay *w, const struct weir_trace_row *row, 
     }
     if (w->rule == WEIR_RESERVE_FORECAST) {
         const struct weir_history_of of = whose(w, key);
-        forecast = weir_history_quantile(w->history, &of, w->plan.forecast_permille);
+        forecast = weir_history_quantile(w->history, &of, w->plan.forecast_permille,
+                                         w->plan.default_output_tokens);
     }
     return weir_reserve_output(&w->plan, most, forecast,
                                weir_output_ever(&subject, 1, row->input_tokens));

@@ -11,6 +11,7 @@ import { describe, it } from "node:test";
 import OpenAI from "openai";
 import { temporaryFolder } from "./support/process.mjs";
 import { Upstream, chunk, event, fixed, model, usage } from "./support/upstream.mjs";
+import { onEachStore } from "./support/stores.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
 import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
@@ -204,6 +205,31 @@ describe("a request to an upstream", () => {
         assert.equal(answer.status, 200);
         assert.deepEqual(JSON.parse(u.requests[0].body), json);
         assert.equal((await node.chat(SECRETS.a)).status, 200);
+    });
+});
+
+describe("what is reserved for an upstream's answer", () => {
+    it("follows what its answers were like, where the plan says so", async (t) => {
+        const u = await upstream(t, model({ input: 7, words: 30 }));
+        const limits = { output_tokens: "100k/min" };
+        const node = await gateway(
+            t,
+            { u },
+            {
+                plans: { p: { limits, reserve: "forecast" } },
+                keys: [{ id: "a", secret: SECRETS.a, plan: "p" }],
+            },
+        );
+        const remaining = async () => {
+            const { headers } = await node.chat(SECRETS.a, { max_tokens: 1000 });
+            return Number(headers.get("x-ratelimit-remaining-output-tokens"));
+        };
+        assert.equal(await remaining(), 100000 - 256, "the default, at first");
+        for (let i = 1; i < 40; i++) {
+            await remaining();
+        }
+        const reserved = 100000 - 40 * 30 - (await remaining());
+        assert.ok(reserved >= 30 && reserved < 60, `${reserved} reserved`);
     });
 });
 
@@ -753,6 +779,99 @@ describe("other dialects", () => {
         const answer = await ask(node, "/v1/messages/count_tokens", json);
         assert.deepEqual(answer.body, { input_tokens: 2095 });
         assert.deepEqual(await used(node), { requests: 1, input: 0, output: 0 });
+    });
+});
+
+onEachStore("a stream that outgrows what was reserved", (start) => {
+    const WORDS = 400;
+    const ask = { model: "m", messages: ASK.messages, stream: true }; // names no maximum
+
+    let tests = 0; // each with a key of its own: nodes share a Redis
+
+    async function begun(t, plan) {
+        const u = await upstream(t, model({ input: 9, words: WORDS, delayMs: 2 }));
+        tests++;
+        const node = await start(
+            configuration({
+                upstreams: [{ name: "u", base_url: u.url }],
+                plans: { p: { default_output_tokens: 20, ...plan } },
+                keys: [{ id: `a${tests}`, secret: SECRETS.a, plan: "p" }],
+            }),
+        );
+        return { u, node };
+    }
+
+    /** How many words came, and what ended them. */
+    async function read(node) {
+        let words = 0;
+        let error;
+        try {
+            for await (const part of await client(node).chat.completions.create(ask)) {
+                words += part.choices[0].delta.content ? 1 : 0;
+            }
+        } catch (e) {
+            error = e;
+        }
+        return { words, error };
+    }
+
+    const output = async (node) => (await node.limits(`a${tests}`))["output_tokens/60"].used;
+
+    // what streams is seen by the limits while it streams: envoyproxy/ai-gateway#680
+    it("takes more while it streams, and gives back the rest", async (t) => {
+        const { node } = await begun(t, { limits: { output_tokens: "10k/min" } });
+        const reading = read(node);
+        await eventually(async () => {
+            const now = await output(node);
+            return now > 100 && now < WORDS;
+        }, "more to be taken");
+        const { words, error } = await reading;
+        assert.equal(error, undefined);
+        assert.equal(words, WORDS);
+        await eventually(async () => (await output(node)) === WORDS, "the settlement");
+    });
+
+    it("goes on in debt when nothing is left", async (t) => {
+        const { node } = await begun(t, { limits: { output_tokens: "100/min" } });
+        const { words, error } = await read(node);
+        assert.equal(error, undefined);
+        assert.equal(words, WORDS);
+        await eventually(async () => (await output(node)) === WORDS, "the settlement");
+    });
+
+    it("is cut off when nothing is left, where the plan says so", async (t) => {
+        const limits = { output_tokens: "100/min" };
+        const { u, node } = await begun(t, { limits, on_overrun: "cut" });
+        const { words, error } = await read(node);
+        assert.ok(error instanceof OpenAI.APIError, String(error));
+        assert.equal(error.code, "rate_limit_exceeded");
+        assert.ok(words >= 80 && words < 200, `${words} words`);
+        await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
+        await eventually(async () => (await output(node)) === words, "the settlement");
+    });
+
+    it("that ends or is given up meanwhile is settled all the same", async (t) => {
+        const { node } = await begun(t, { limits: { output_tokens: "1M/min" } });
+        const ends = Array.from({ length: 10 }, async (_, i) => {
+            let left = 15 + i * 20;
+            const stream = await client(node).chat.completions.create(ask);
+            for await (const part of stream) {
+                left -= part.choices[0].delta.content ? 1 : 0;
+                if (left === 0) {
+                    break;
+                }
+            }
+        });
+        await Promise.all(ends);
+        const least = Array.from({ length: 10 }, (_, i) => 15 + i * 20).reduce((a, b) => a + b);
+        let now;
+        await eventually(async () => {
+            const before = now;
+            now = await output(node);
+            await sleep(300); // until nothing changes any more
+            return now === before;
+        }, "the settlements");
+        assert.ok(now >= least && now < least + 10 * 60, `${now} for ${least}`);
     });
 });
 

@@ -7,7 +7,7 @@ import { eventually } from "./support/wait.mjs";
 import { configuration } from "./support/weir.mjs";
 
 const CAPACITY = 100_000;
-const ENOUGH = 16; // answers from which a history counts
+const GROWN = 64; // answers from which a history is believed in all it says
 
 const secret = (id) => `sk-test-secret-${id}`;
 
@@ -67,7 +67,7 @@ onEachStore("reserve", (start) => {
 
     it("max is the request's maximum, whatever was used before", async () => {
         const node = await start(rule("max", ["max"]));
-        await teach(node, "max", ENOUGH + 1);
+        await teach(node, "max", GROWN + 1);
         assert.equal((await ask(node, "max")).reserved, 4096);
         assert.equal((await ask(node, "max", { max_tokens: undefined })).reserved, 300);
         assert.equal(await metric(node, "weir_forecast_histories"), 0);
@@ -83,20 +83,20 @@ onEachStore("reserve", (start) => {
     it("forecast is the default, then the model's history, then the key's own", async () => {
         const node = await start(rule("forecast", ["a", "b"]));
         assert.equal((await ask(node, "a")).reserved, 300);
-        const all = await teach(node, "a", ENOUGH - 1, { stream: true, stream_options: { include_usage: true } });
-        assert.ok(Math.max(...all) > 10);
+        const stream = { stream: true, stream_options: { include_usage: true } };
+        const all = await teach(node, "a", GROWN - 1, stream);
+        assert.ok(Math.max(...all) > 15);
         const learnt = (await ask(node, "b")).reserved;
         assert.ok(learnt >= 16 && learnt <= 80, `${learnt}`);
         assert.equal((await ask(node, "b", { max_tokens: 7 })).reserved, 7);
         assert.equal((await ask(node, "b", { model: "another" })).reserved, 300);
-        await teach(node, "b", ENOUGH - 2, { max_tokens: 1 }); // after 2 of its own, longer ones
-        await teach(node, "b", 60, { max_tokens: 1 });
+        await teach(node, "b", GROWN, { max_tokens: 1 }); // after two longer ones
         assert.equal((await ask(node, "b")).reserved, 15); // short ones share a bucket
         assert.ok((await ask(node, "a")).reserved > 15);
         assert.equal(await metric(node, "weir_forecast_histories"), 5);
         const count = await metric(node, 'weir_output_used_ratio_count{reserve="forecast"}');
         const bucket = 'weir_output_used_ratio_bucket{reserve="forecast",le="';
-        assert.ok((await metric(node, `${bucket}0.25"}`)) >= ENOUGH);
+        assert.ok((await metric(node, `${bucket}0.25"}`)) >= GROWN);
         assert.equal(await metric(node, `${bucket}+Inf"}`), count);
     });
 

@@ -34,8 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(r.output_asked <= 1000000 || r.output_asked == WEIR_MOCK_NOT_ASKED);
         check(r.input_tokens <= 6 + 800 * size); /* an image's constant for a few bytes */
         check(r.inputs >= 1);
-        check(api != WEIR_MOCK_EMBEDDING || (r.inputs <= WEIR_MOCK_INPUTS_MAX && r.dimensions >= 1 &&
-                                             r.dimensions <= WEIR_MOCK_DIMENSIONS_MAX));
+        check(api != WEIR_MOCK_EMBEDDING ||
+              (r.inputs <= WEIR_MOCK_INPUTS_MAX && r.dimensions >= 1 &&
+               r.dimensions <= WEIR_MOCK_DIMENSIONS_MAX));
     } else {
         check(strlen(why.text) > 0 && strlen(why.param) < sizeof(why.param));
     }

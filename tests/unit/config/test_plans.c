@@ -138,6 +138,13 @@ static void test_wrong_plans(void **state)
     refused("plans: {p: {default_output_tokens: 2147483648}}\n", 1, 36,
             "default_output_tokens: expected a whole number from 0 to 2147483647");
     weir_config_free(taken("plans: {p: {default_output_tokens: 2147483647}}\n"));
+    struct weir_config *c =
+        taken("plans: {a: {}, b: {on_overrun: finish}, c: {on_overrun: cut}}\n");
+    assert_false(c->plan[0].cut_on_overrun);
+    assert_false(c->plan[1].cut_on_overrun);
+    assert_true(c->plan[2].cut_on_overrun);
+    weir_config_free(c);
+    refused("plans: {p: {on_overrun: stop}}\n", 1, 25, "on_overrun: expected finish or cut");
     refused("plans: {reject: {}}\n", 1, 9, "plans: expected a name of 1 to 63 characters");
     refused("plans: {\"\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
     refused("plans: {\"a\\tb\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");

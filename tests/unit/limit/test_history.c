@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Histories: a key's own before its model's, each apart, as many as there are places. */
+/* Histories: a key's own before its model's, young ones not below what they stand for, each apart,
+ * as many as there are places. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include "base/mem.h"
 #include "limit/history.h"
 
-enum { P95 = 950, KEYS = 300 };
+enum { P95 = 950, KEYS = 300, DEFAULT = 500 };
 
 static struct weir_history *history_of(uint64_t places)
 {
@@ -40,7 +41,7 @@ static void observe(struct weir_history *h, unsigned key, const char *model, uin
 static uint64_t forecast(struct weir_history *h, unsigned key, const char *model)
 {
     struct weir_history_of whose = of(key, model);
-    return weir_history_quantile(h, &whose, P95);
+    return weir_history_quantile(h, &whose, P95, DEFAULT);
 }
 
 /* Whether it is what just this value is forecast as. */
@@ -51,24 +52,34 @@ static void is_about(uint64_t got, uint64_t tokens)
     }
 }
 
-/* First nobody knows anything, then the model's history counts, then the key's own. */
+/* The default, the model's history, the key's own: what says more is believed from 16 observations
+ * on, what says less from 64. */
 static void test_own_before_model(void **state)
 {
     (void)state;
     struct weir_history *h = history_of(64);
-    assert_int_equal(forecast(h, 1, "m"), 0);
+    assert_int_equal(forecast(h, 1, "m"), DEFAULT);
     assert_int_equal(weir_history_count(h), 0); /* asking makes no entry */
-    observe(h, 1, "m", 1000, WEIR_FORECAST_ENOUGH - 1, 0);
-    assert_int_equal(forecast(h, 1, "m"), 0);
-    observe(h, 2, "m", 1000, 1, 0); /* the model's 16th, the second key's first */
-    is_about(forecast(h, 1, "m"), 1000);
-    is_about(forecast(h, 2, "m"), 1000);
-    is_about(forecast(h, 3, "m"), 1000);
-    observe(h, 2, "m", 100, WEIR_FORECAST_ENOUGH - 2, 0);
-    is_about(forecast(h, 2, "m"), 1000);
-    observe(h, 2, "m", 100, 40, 0);
-    is_about(forecast(h, 2, "m"), 100); /* its own; p95 of 56 leaves out the one of 1000 */
-    assert_int_equal(weir_history_count(h), 3);
+    observe(h, 1, "m", 100, WEIR_FORECAST_GROWN - 1, 0);
+    assert_int_equal(forecast(h, 1, "m"), DEFAULT);
+    observe(h, 2, "m", 100, 1, 0); /* the model's 64th */
+    is_about(forecast(h, 1, "m"), 100);
+    is_about(forecast(h, 2, "m"), 100);
+    is_about(forecast(h, 3, "m"), 100);
+    observe(h, 3, "m", 20, WEIR_FORECAST_GROWN - 1, 0);
+    is_about(forecast(h, 3, "m"), 100);
+    observe(h, 3, "m", 20, 1, 0);
+    is_about(forecast(h, 3, "m"), 20);
+    observe(h, 4, "m", 1000, WEIR_FORECAST_ENOUGH - 1, 0);
+    observe(h, 3, "m", 20, 200, 0); /* the model's forget them */
+    assert_true(forecast(h, 4, "m") < 1000);
+    observe(h, 4, "m", 1000, 1, 0);
+    is_about(forecast(h, 4, "m"), 1000);
+    assert_int_equal(weir_history_count(h), 5);
+    observe(h, 5, "n", 2000, WEIR_FORECAST_ENOUGH - 1, 0);
+    assert_int_equal(forecast(h, 6, "n"), DEFAULT);
+    observe(h, 5, "n", 2000, 1, 0);
+    is_about(forecast(h, 6, "n"), 2000);
     weir_history_free(h);
 }
 
@@ -77,14 +88,14 @@ static void test_apart(void **state)
 {
     (void)state;
     struct weir_history *h = history_of(1024);
-    observe(h, 1, "m", 100, 20, 0);
-    observe(h, 1, "n", 2000, 20, 0);
-    observe(h, 2, "m", 30, 20, 0);
+    observe(h, 1, "m", 100, 70, 0);
+    observe(h, 1, "n", 2000, 70, 0);
+    observe(h, 2, "m", 30, 70, 0);
     is_about(forecast(h, 1, "m"), 100);
     is_about(forecast(h, 1, "n"), 2000);
     is_about(forecast(h, 2, "m"), 30);
     is_about(forecast(h, 2, "n"), 2000);
-    assert_int_equal(forecast(h, 1, ""), 0);
+    assert_int_equal(forecast(h, 1, ""), DEFAULT);
     assert_int_equal(weir_history_count(h), 5);
     weir_history_free(h);
 }
@@ -96,11 +107,11 @@ static void test_bound(void **state)
     (void)state;
     struct weir_history *h = history_of(8);
     for (unsigned key = 0; key < 7; key++) {
-        observe(h, key, "m", 100 << key, 20, 10 + key);
+        observe(h, key, "m", 100 << key, 70, 10 + key);
     }
     assert_int_equal(weir_history_count(h), 8);
     observe(h, 0, "m", 100, 1, 20); /* now key 1 is the idlest */
-    observe(h, 7, "m", 5000, 20, 21);
+    observe(h, 7, "m", 5000, 70, 21);
     assert_int_equal(weir_history_count(h), 8);
     is_about(forecast(h, 0, "m"), 100);
     is_about(forecast(h, 7, "m"), 5000);
@@ -108,7 +119,7 @@ static void test_bound(void **state)
         is_about(forecast(h, key, "m"), 100 << key);
     }
     uint64_t model = forecast(h, 99, "m");
-    assert_true(model > 0);
+    assert_true(model != DEFAULT);
     assert_int_equal(forecast(h, 1, "m"), model); /* it has gone */
     weir_history_free(h);
 }
@@ -150,7 +161,7 @@ static void *hammer(void *arg)
         unsigned key = (a->first + i) % KEYS;
         observe(a->history, key, "m", 200, 1, i);
         uint64_t got = forecast(a->history, key, "m");
-        WEIR_ASSERT(got == 0 || (got >= 200 && got <= 250));
+        WEIR_ASSERT(got == DEFAULT || (got >= 200 && got <= 250));
     }
     return NULL;
 }

@@ -70,14 +70,27 @@ static void test_three_requests(void **state)
 static void test_under_way(void **state)
 {
     (void)state;
-    struct weir_trace_row row[] = {{0, 10, 400}, {899999, 10, 300}, {900000, 10, 300}};
+    struct weir_trace_row row[] = {{0, 10, 400}, {899999, 10, 200}, {900000, 10, 300}};
     const struct weir_trace trace = {3, row};
     struct weir_replay_result r[WEIR_REPLAY_RULES];
     struct weir_replay_options o = options_of(&trace, "output_tokens: 1000/min");
     o.first_token_us = 500000;
     assert_int_equal(weir_replay_run(&o, r), WEIR_OK);
     is_result(&r[WEIR_RESERVE_MAX], 2, 700, 1200, 0, 2, 0, 0.7); /* the third one is let in */
-    assert_int_equal(r[WEIR_RESERVE_MAX].denied, 1);
+}
+
+/* A window is half-open: what was charged just W ago is not in it. */
+static void test_edge_of_a_window(void **state)
+{
+    (void)state;
+    struct weir_trace_row row[] = {
+        {0, 10, 400}, {3600 * UINT64_C(1000000), 10, 400}, {7200 * UINT64_C(1000000), 10, 300}};
+    const struct weir_trace trace = {3, row};
+    struct weir_replay_result r[WEIR_REPLAY_RULES];
+    struct weir_replay_options o = options_of(&trace, "output_tokens: 1000/min");
+    o.first_token_us = 59600000; /* 400 tokens are there after a minute, 300 are 0.1 s earlier */
+    assert_int_equal(weir_replay_run(&o, r), WEIR_OK);
+    is_result(&r[WEIR_RESERVE_FIXED], 3, 1100, 3 * 256, 1100 - 3 * 256, 6, 0, 0.3);
 }
 
 static void holds_of_many(const struct weir_replay_result *r, uint64_t rows)
@@ -95,6 +108,8 @@ static void holds_of_many(const struct weir_replay_result *r, uint64_t rows)
     }
     assert_true(r[WEIR_RESERVE_MAX].output_tokens < r[WEIR_RESERVE_FORECAST].output_tokens);
     assert_true(r[WEIR_RESERVE_FIXED].worst > 1);
+    assert_true(r[WEIR_RESERVE_FORECAST].beyond < r[WEIR_RESERVE_FORECAST].admitted / 10);
+    assert_true(r[WEIR_RESERVE_FORECAST].beyond > r[WEIR_RESERVE_FORECAST].admitted / 50);
     assert_true(r[WEIR_RESERVE_FORECAST].windows_in_debt < r[WEIR_RESERVE_FIXED].windows_in_debt);
 }
 
@@ -229,9 +244,9 @@ static void test_wrong_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_three_requests), cmocka_unit_test(test_under_way),
-        cmocka_unit_test(test_many),           cmocka_unit_test(test_all_options),
-        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_three_requests),   cmocka_unit_test(test_under_way),
+        cmocka_unit_test(test_edge_of_a_window), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_all_options),      cmocka_unit_test(test_wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
