@@ -171,21 +171,39 @@ bool weir_read_messages(struct weir_reading *g, const struct weir_json_node *mes
 
 /* ---- the fields ---- */
 
+/* Which of the names it is; `fields`: none. Most are told apart by their lengths. */
+static unsigned field_of(const struct weir_json *j, const struct weir_json_node *name,
+                         const struct weir_str *names, unsigned fields)
+{
+    unsigned i = 0;
+    if (WEIR_UNLIKELY(name->escaped)) {
+        while (i < fields && !weir_json_escaped_is(j, name, names[i])) {
+            i++;
+        }
+        return i;
+    }
+    const char *p = j->text.p + name->at;
+    size_t len = name->len;
+    while (i < fields && (names[i].len != len || memcmp(names[i].p, p, len) != 0)) {
+        i++;
+    }
+    return i;
+}
+
 bool weir_find_fields(struct weir_reading *g, const struct weir_str *names, unsigned fields,
                       const struct weir_json_node **item)
 {
     const struct weir_json_node *root = weir_json_root(g->j);
     for (const struct weir_json_node *name = weir_json_first(g->j, root); name != NULL;
          name = weir_json_next(g->j, root, name + 1)) {
-        for (unsigned i = 0; i < fields; i++) {
-            if (!weir_json_string_is(g->j, name, names[i])) {
-                continue;
-            }
-            if (item[i] != NULL) {
-                return weir_refuse_field(g, names[i].p, "it once");
-            }
-            item[i] = name + 1;
+        unsigned i = field_of(g->j, name, names, fields);
+        if (i == fields) {
+            continue;
         }
+        if (item[i] != NULL) {
+            return weir_refuse_field(g, names[i].p, "it once");
+        }
+        item[i] = name + 1;
     }
     return true;
 }

@@ -185,6 +185,7 @@ static void test_fields_given_twice(void **state)
                  fields[i][1], fields[i][0], fields[i][1]);
         refused(body, fields[i][0]);
     }
+    refused("{\"model\":\"m\",\"messages\":[" MESSAGE "],\"mod\\u0065l\":\"n\"}", "model");
     refused("{\"model\":\"m\",\"messages\":[{\"role\":\"a\",\"role\":\"b\"}]}", "messages[0].role");
     refused("{\"model\":\"m\",\"messages\":[" MESSAGE
             "],\"stream_options\":{\"include_usage\":false,\"include_usage\":true}}",
