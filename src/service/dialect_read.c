@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include "tokens/tools.h"
+
 bool weir_refuse_field(struct weir_reading *g, const char *param, const char *expected)
 {
     snprintf(g->refusal->param, sizeof(g->refusal->param), "%s", param);
@@ -47,6 +49,16 @@ void weir_read_value(struct weir_reading *g, const struct weir_json_node *value)
             g->r.input_tokens += n->kind == WEIR_JSON_NULL ? 0 : 1;
             g->r.prompt_hash = XXH3_64bits_withSeed(raw.p, raw.len, g->r.prompt_hash + n->kind);
         }
+    }
+}
+
+void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools)
+{
+    uint64_t before = g->r.input_tokens, tokens;
+    weir_read_value(g, tools);
+    if (g->counter.encoding != NULL &&
+        weir_tools_tokens(g->counter.encoding, g->j, tools, &tokens)) {
+        g->r.input_tokens = before + tokens;
     }
 }
 
