@@ -206,13 +206,15 @@ const struct weir_fetch_handler weir_proxy_fetch_handler = {
 void weir_proxied_cut(struct weir_proxied *p)
 {
     p->now_ns = weir_clock_ns();
-    if (p->status > 0) {
+    if (p->status >= 300 || p->events) {
         settle(p, false);
     } else {
-        /* nobody knows how far the model came with an answer that is told at its end: a reset is no
-         * way to free tokens, so that what was reserved stands */
+        /* nobody knows how far the model came with an answer that is told at its end, of which the
+         * client may have most: a reset is no way to free tokens, so that what was reserved stands
+         */
+        bool nothing = p->stream && p->status == 0;
         weir_proxied_settle(p, p->input_tokens,
-                            p->stream ? 0
-                                      : p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS]);
+                            nothing ? 0
+                                    : p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS]);
     }
 }

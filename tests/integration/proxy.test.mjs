@@ -995,7 +995,7 @@ describe("what weir does not know", () => {
     });
 });
 
-describe("a client that leaves before an answer has begun", () => {
+describe("a client that leaves before it has its answer", () => {
     it("cancels the request; what was reserved for a plain answer stands", async (t) => {
         const u = await upstream(t, () => {});
         const node = await gateway(t, { u });
@@ -1007,6 +1007,30 @@ describe("a client that leaves before an answer has begun", () => {
         );
         await eventually(() => u.requests.length === 1, "the request");
         socket.resetAndDestroy();
+        await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
+        assert.equal((await used(node)).output, 100);
+    });
+
+    // who has most of an answer and leaves before its usage would have it for nothing
+    it("pays what was reserved, also with a part of a plain answer", async (t) => {
+        const u = await upstream(t, (request, response) => {
+            response.writeHead(200, { "content-type": "application/json" });
+            response.write('{"choices":[{"message":{"content":"all of it"}}],');
+        });
+        const node = await gateway(t, { u });
+        const abort = new AbortController();
+        const answer = await fetch(`${node.url}/v1/chat/completions`, {
+            method: "POST",
+            headers: {
+                authorization: `Bearer ${SECRETS.a}`,
+                "content-type": "application/json",
+            },
+            body: JSON.stringify(ASK),
+            signal: abort.signal,
+        });
+        const { value } = await answer.body.getReader().read();
+        assert.match(new TextDecoder().decode(value), /all of it/);
+        abort.abort();
         await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
         assert.equal((await used(node)).output, 100);
     });
