@@ -72,19 +72,19 @@ static bool report_write(struct report *r, const struct weir_load_tally *t)
     return good || cannot_write(r->path);
 }
 
-static bool run(const struct weir_load_options *o, struct weir_load_tally *t,
-                struct weir_load_record *record)
+static bool run(const struct weir_load_options *o, struct weir_load_trace *trace,
+                struct weir_load_tally *t, struct weir_load_record *record)
 {
     char error[WEIR_LOAD_RUN_ERROR_BYTES];
-    if (!weir_load_run(o, t, record, isatty(STDERR_FILENO) == 1, error)) {
+    if (!weir_load_run(o, trace, t, record, isatty(STDERR_FILENO) == 1, error)) {
         fprintf(stderr, "weir load: %s\n", error);
         return false;
     }
     return true;
 }
 
-static bool run_and_record(const struct weir_load_options *o, struct weir_load_tally *t,
-                           bool *ret_ran)
+static bool run_and_record(const struct weir_load_options *o, struct weir_load_trace *trace,
+                           struct weir_load_tally *t, bool *ret_ran)
 {
     enum { BUFFER_BYTES = 1 << 20 };
     struct weir_load_record record;
@@ -95,7 +95,7 @@ static bool run_and_record(const struct weir_load_options *o, struct weir_load_t
     setvbuf(file, NULL, _IOFBF, BUFFER_BYTES);
     bool good = truncate_file(file) || cannot_write(o->record);
     weir_load_record_init(&record, o, file);
-    *ret_ran = good && run(o, t, &record);
+    *ret_ran = good && run(o, trace, t, &record);
     if (fflush(file) != 0 || ferror(file) != 0) {
         good = cannot_write(o->record);
     }
@@ -109,7 +109,8 @@ static bool run_and_record(const struct weir_load_options *o, struct weir_load_t
     return good;
 }
 
-static int run_and_report(const struct weir_load_options *o, struct weir_load_tally *t)
+static int run_and_report(const struct weir_load_options *o, struct weir_load_trace *trace,
+                          struct weir_load_tally *t)
 {
     enum { REPORTS = 3 };
     struct report report[REPORTS] = {
@@ -123,9 +124,9 @@ static int run_and_report(const struct weir_load_options *o, struct weir_load_ta
     }
     bool ran = false;
     if (good && o->record != NULL) {
-        good = run_and_record(o, t, &ran);
+        good = run_and_record(o, trace, t, &ran);
     } else if (good) {
-        ran = run(o, t, NULL);
+        ran = run(o, trace, t, NULL);
     }
     for (int i = 0; ran && i < REPORTS; i++) {
         good = report_write(&report[i], t) && good;
@@ -139,17 +140,49 @@ static int run_and_report(const struct weir_load_options *o, struct weir_load_ta
     return good ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
 }
 
-static int load(const struct weir_load_options *o)
+/* What the trace says of the run. False: said what is wrong. */
+static bool open_trace(struct weir_load_options *o, struct weir_load_trace *trace)
+{
+    char error[WEIR_LOAD_TRACE_ERROR_BYTES];
+    double within_s = o->duration_s * o->speed;
+    bool all = !o->duration_given || within_s > 1e10; /* longer than any trace */
+    uint64_t within_ns = all ? UINT64_MAX : (uint64_t)(within_s * 1e9);
+    if (!weir_load_trace_open(trace, o->trace, within_ns, error)) {
+        fprintf(stderr, "weir load: %s\n", error);
+        return false;
+    }
+    double span_s = (double)trace->span_ns / 1e9 / o->speed;
+    if (span_s > WEIR_LOAD_DURATION_MAX_S) {
+        fprintf(stderr,
+                "weir load: --speed: expected at least %.3g for a trace of %.0f s, or --duration\n",
+                span_s * o->speed / WEIR_LOAD_DURATION_MAX_S, span_s * o->speed);
+        return false;
+    }
+    if (!o->duration_given) {
+        o->duration_s = span_s > 0.1 ? span_s : 0.1;
+    }
+    o->rate = (double)trace->rows / o->duration_s;
+    o->prompt_tokens = (struct weir_load_range){1, trace->input_max > 0 ? trace->input_max : 1};
+    return true;
+}
+
+static int load(struct weir_load_options *o)
 {
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     int code = WEIR_EXIT_FAILED;
+    struct weir_load_trace trace = {0};
+    if (o->trace != NULL && !open_trace(o, &trace)) {
+        weir_load_trace_close(&trace);
+        return WEIR_EXIT_FAILED;
+    }
     struct weir_load_tally *t = weir_zalloc(sizeof(*t));
     if (t == NULL || weir_load_tally_init(t, o) != WEIR_OK) {
         fprintf(stderr, "weir load: out of memory\n");
     } else {
-        code = run_and_report(o, t);
+        code = run_and_report(o, o->trace != NULL ? &trace : NULL, t);
     }
+    weir_load_trace_close(&trace);
     if (t != NULL) {
         weir_load_tally_deinit(t);
     }

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/token_data.h"
 #include "config/config.h"
 #include "service/reserve.h"
 #include "store/open.h"
+#include "tokens/tokens.h"
 
 struct worker {
     struct node *node;
@@ -26,6 +28,7 @@ struct worker {
 struct node {
     struct weir_config *config;
     struct weir_store_shared *shared;
+    struct weir_vocabulary *vocabulary; /* NULL: tokens are estimated */
     struct worker *worker;
     uint32_t workers; /* how many are set up */
     struct weir_service_group group;
@@ -270,7 +273,27 @@ static void node_close(struct node *node, bool ran)
     weir_free(node->group.service);
     weir_history_free(node->group.history);
     weir_store_shared_free(node->shared);
+    weir_tokens_use(NULL);
+    weir_vocabulary_free(node->vocabulary);
     weir_config_free(node->config);
+}
+
+/* Without the data tokens are estimated, unless the configuration names it. False: said what is
+ * wrong. */
+static bool open_token_data(struct node *node)
+{
+    char why[WEIR_TOKEN_DATA_ERROR_BYTES];
+    const char *path = node->config->token_data;
+    if (weir_token_data_open(path, &node->vocabulary, why) == WEIR_OK) {
+        weir_tokens_use(node->vocabulary);
+        return true;
+    }
+    if (path[0] != '\0') {
+        fprintf(stderr, "weir serve: token_data: %s\n", why);
+        return false;
+    }
+    weir_log(WEIR_LOG_WARN, "tokens are estimated: %s", why);
+    return true;
 }
 
 /* An exit code; said what is wrong. */
@@ -282,6 +305,9 @@ static int node_prepare(struct node *node, const struct arguments *a)
         weir_config_error_say(&error, a->config, why, sizeof(why));
         fprintf(stderr, "weir serve: %s\n", why);
         return error.in_flag ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
+    }
+    if (!open_token_data(node)) {
+        return WEIR_EXIT_FAILED;
     }
     if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
         fprintf(stderr, "weir serve: %s\n", why);

@@ -36,6 +36,7 @@ enum {
     WEIR_REDIS_HOSTS_MAX = 16, /* that one URL names */
     WEIR_REDIS_SERVICE_MAX = 127,
     WEIR_TLS_PATH_MAX = 1023,
+    WEIR_TOKEN_DATA_MAX = 1023,
     WEIR_CONFIG_UPSTREAMS_MAX = 64,
     WEIR_URL_MAX = 1000, /* of an upstream or its proxy */
 };
@@ -150,6 +151,7 @@ struct weir_config {
     uint32_t nodes;
     uint64_t max_subjects;
     uint32_t reservation_ttl_s;
+    char token_data[WEIR_TOKEN_DATA_MAX + 1]; /* a path; empty: beside the program */
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
     uint64_t histories_max;    /* forecasts kept: limit/history.h */
     bool has_service_token;

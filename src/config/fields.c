@@ -174,7 +174,8 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         return weir_parse_keys(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("listen")) || weir_str_eq(key, WEIR_STR("store")) ||
-        weir_str_eq(key, WEIR_STR("mode")) || weir_str_eq(key, WEIR_STR("on_store_failure"))) {
+        weir_str_eq(key, WEIR_STR("mode")) || weir_str_eq(key, WEIR_STR("on_store_failure")) ||
+        weir_str_eq(key, WEIR_STR("token_data"))) {
         return text_field(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("store_tls"))) {

@@ -3,10 +3,11 @@
 
 #define OTHER_NAME UINT32_MAX
 
-void weir_member_init(struct weir_member *m, struct weir_str name)
+void weir_member_init(struct weir_member *m, struct weir_member_path path)
 {
-    *m = (struct weir_member){._name = name};
+    *m = (struct weir_member){._path = path};
     weir_buf_init(&m->_value, WEIR_MEMBER_MAX);
+    weir_member_reset(m);
 }
 
 void weir_member_deinit(struct weir_member *m)
@@ -14,10 +15,24 @@ void weir_member_deinit(struct weir_member *m)
     weir_buf_deinit(&m->_value);
 }
 
+void weir_member_reset(struct weir_member *m)
+{
+    struct weir_buf value = m->_value;
+    weir_buf_reset(&value);
+    *m = (struct weir_member){._path = m->_path, ._value = value, ._level = 1};
+}
+
+/* The name that is looked for in the object of the present level. */
+static struct weir_str wanted(const struct weir_member *m)
+{
+    return m->_level == 1 && m->_path.in.len > 0 ? m->_path.in : m->_path.name;
+}
+
 /* The next byte of a name. */
 static void match(struct weir_member *m, char c)
 {
-    if (m->_matched < m->_name.len && m->_name.p[m->_matched] == c) {
+    struct weir_str name = wanted(m);
+    if (m->_matched < name.len && name.p[m->_matched] == c) {
         m->_matched++;
     } else {
         m->_matched = OTHER_NAME;
@@ -40,21 +55,48 @@ static void string_byte(struct weir_member *m, char c)
     }
 }
 
-/* What is between the values of the outermost object. */
-static void outer_byte(struct weir_member *m, char c)
+/* Behind the name: its value begins. */
+static void value_begins(struct weir_member *m)
+{
+    bool found = m->_matched == wanted(m).len && m->_matched > 0;
+    m->_naming = false;
+    if (found && m->_level == 1 && m->_path.in.len > 0) {
+        m->_entering = true;
+    } else if (found) { /* of two the last */
+        weir_buf_reset(&m->_value);
+        m->_whole = false;
+        m->_taking = true;
+    }
+}
+
+/* What is between the values of the object whose names count. */
+static void level_byte(struct weir_member *m, char c)
 {
     if (c == ':' && m->_naming) {
-        m->_naming = false;
-        m->_taking = m->_matched == m->_name.len;
-        if (m->_taking) { /* of two the last */
-            weir_buf_reset(&m->_value);
-            m->_whole = false;
-        }
+        value_begins(m);
     } else if (c == ',' || c == '}') {
         m->_whole |= m->_taking;
-        m->_taking = false;
+        m->_taking = m->_entering = false;
         m->_naming = c == ',';
         m->_matched = 0;
+    }
+}
+
+static void open_brace(struct weir_member *m, char c)
+{
+    if (c == '{' && (m->_depth == 0 || (m->_entering && m->_depth == 1))) {
+        m->_level = m->_depth + 1;
+        m->_naming = true;
+        m->_matched = 0;
+    }
+    m->_depth += m->_depth < UINT32_MAX;
+}
+
+static void close_brace(struct weir_member *m)
+{
+    m->_depth -= m->_depth > 0;
+    if (m->_depth == 1) {
+        m->_level = 1;
     }
 }
 
@@ -64,16 +106,15 @@ static void byte(struct weir_member *m, char c)
         string_byte(m, c);
         return;
     }
-    if (m->_depth == 1) {
-        outer_byte(m, c);
+    if (m->_depth == m->_level) {
+        level_byte(m, c);
     }
     if (c == '"') {
-        m->_string = true;
+        m->_string = m->_depth > 0;
     } else if (c == '{' || c == '[') {
-        m->_naming = m->_depth == 0 && c == '{';
-        m->_depth += m->_depth < UINT32_MAX;
+        open_brace(m, c);
     } else if (c == '}' || c == ']') {
-        m->_depth -= m->_depth > 0;
+        close_brace(m);
     }
 }
 

@@ -45,6 +45,12 @@ struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, ui
     return a;
 }
 
+void weir_mock_answer_resize(struct weir_mock_answer *a, uint64_t length, uint64_t output_max)
+{
+    a->cut = length > output_max;
+    a->output_tokens = (uint32_t)(a->cut ? output_max : length);
+}
+
 struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i)
 {
     uint64_t bits = weir_mix64(a->seed + i / 8) >> (i % 8 * 8);

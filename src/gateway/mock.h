@@ -24,6 +24,9 @@ struct weir_mock_answer {
 struct weir_mock_answer weir_mock_answer(const struct weir_mock_config *mock, uint64_t prompt_hash,
                                          uint64_t output_max);
 
+/* Gives an answer the length that its request asked for, instead of the drawn one. */
+void weir_mock_answer_resize(struct weir_mock_answer *a, uint64_t length, uint64_t output_max);
+
 /* The i-th token's text, i < output_tokens, with its leading space when i > 0; needs no escaping in
  * JSON. Constant memory. */
 struct weir_str weir_mock_word(const struct weir_mock_answer *a, uint32_t i);

@@ -175,12 +175,10 @@ static struct weir_mock_answer answer_to(const struct mock_ask *a,
     struct weir_mock_config model = a->s->o->model;
     uint64_t most = r->output_max > 0 ? r->output_max : model.output_max;
     uint64_t asked = r->output_asked;
-    mock_header_number(a, WEIR_STR("x-mock-output-tokens"), 1000000, &asked);
+    mock_header_number(a, WEIR_STR("x-mock-output-tokens"), WEIR_MOCK_ASKED_MAX, &asked);
     struct weir_mock_answer drawn = weir_mock_answer(&model, r->prompt_hash, most);
     if (asked != WEIR_MOCK_NOT_ASKED) {
-        most = r->output_max > 0 ? r->output_max : UINT64_MAX;
-        drawn.cut = asked > most;
-        drawn.output_tokens = (uint32_t)(drawn.cut ? most : asked);
+        weir_mock_answer_resize(&drawn, asked, r->output_max > 0 ? r->output_max : UINT64_MAX);
     }
     return drawn;
 }

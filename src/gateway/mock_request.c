@@ -6,7 +6,7 @@
 
 #include "tokens/tokens.h"
 
-enum { SPACE_KEEP_BYTES = 64 * 1024, OUTPUT_ASKED_MAX = 1000000, DIMENSIONS = 1536 };
+enum { SPACE_KEEP_BYTES = 64 * 1024, DIMENSIONS = 1536 };
 
 struct reading {
     struct weir_json *j;
@@ -196,20 +196,28 @@ static bool is_true(const struct weir_json_node *n)
     return n != NULL && n->kind == WEIR_JSON_TRUE;
 }
 
-/* metadata.mock_...; a number may be written as a text, for OpenAI's metadata has only those. */
+/* A number may be written as a text, for OpenAI's metadata has only those. */
+enum weir_err weir_mock_asked(const struct weir_json *j, struct weir_buf *space,
+                              uint64_t *ret_tokens)
+{
+    const struct weir_json_node *metadata = member(j, weir_json_root(j), "metadata");
+    const struct weir_json_node *n = member(j, metadata, "mock_output_tokens");
+    if (n == NULL) {
+        return WEIR_ERR_NOT_FOUND;
+    }
+    weir_buf_reset(space);
+    enum weir_err err =
+        n->kind == WEIR_JSON_STRING
+            ? weir_str_u64(weir_json_string(j, n, space), WEIR_MOCK_ASKED_MAX, ret_tokens)
+            : weir_json_u64(j, n, WEIR_MOCK_ASKED_MAX, ret_tokens);
+    return err == WEIR_OK ? WEIR_OK : WEIR_ERR_INVALID;
+}
+
 static bool read_wishes(struct reading *g)
 {
     const struct weir_json_node *metadata = member(g->j, g->root, "metadata");
-    const struct weir_json_node *n = member(g->j, metadata, "mock_output_tokens");
-    uint64_t value;
-    if (n != NULL) {
-        bool good = n->kind == WEIR_JSON_STRING
-                        ? weir_str_u64(text_of(g, n), OUTPUT_ASKED_MAX, &value) == WEIR_OK
-                        : weir_json_u64(g->j, n, OUTPUT_ASKED_MAX, &value) == WEIR_OK;
-        if (!good) {
-            return refuse(g, "metadata.mock_output_tokens", "a whole number from 0 to 1000000");
-        }
-        g->r.output_asked = value;
+    if (weir_mock_asked(g->j, g->space, &g->r.output_asked) == WEIR_ERR_INVALID) {
+        return refuse(g, "metadata.mock_output_tokens", "a whole number from 0 to 1000000");
     }
     return read_name(g, member(g->j, metadata, "mock_trace"), &g->r.trace) ||
            refuse(g, "metadata.mock_trace", "a text of at most 128 bytes");

@@ -24,6 +24,7 @@ enum {
     WEIR_MOCK_NAME_MAX = 128, /* bytes of a model, a tool, a trace */
     WEIR_MOCK_INPUTS_MAX = 2048,
     WEIR_MOCK_DIMENSIONS_MAX = 4096,
+    WEIR_MOCK_ASKED_MAX = 1000000,
 };
 
 #define WEIR_MOCK_NOT_ASKED UINT64_MAX
@@ -58,6 +59,11 @@ WEIR_MUSTCHECK enum weir_err weir_mock_request_read(enum weir_mock_api api, stru
                                                     struct weir_buf *space, struct weir_str body,
                                                     struct weir_mock_request *ret_request,
                                                     struct weir_mock_refusal *ret_refusal);
+
+/* metadata.mock_output_tokens of a body that was read: WEIR_OK and *ret_tokens, WEIR_ERR_NOT_FOUND,
+ * or WEIR_ERR_INVALID: it is no number up to WEIR_MOCK_ASKED_MAX. */
+WEIR_MUSTCHECK enum weir_err weir_mock_asked(const struct weir_json *j, struct weir_buf *space,
+                                             uint64_t *ret_tokens);
 
 static inline struct weir_str weir_mock_name_view(const struct weir_mock_name *name)
 {

@@ -102,7 +102,8 @@ static void read_fields(struct weir_sse *s, struct weir_str raw, struct weir_sse
     static const struct weir_str mark = {"\xef\xbb\xbf", 3}; /* U+FEFF */
     const char *p = raw.p, *end = raw.p + raw.len;
     unsigned values = 0;
-    *event = (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX, .kept = s->_given};
+    *event =
+        (struct weir_sse_event){.raw = raw, .data_at = SIZE_MAX, .last = true, .kept = s->_given};
     weir_buf_recycle(&s->_joined, 0);
     if (!s->_begun && weir_str_starts(raw, mark)) {
         p += mark.len;
@@ -178,7 +179,9 @@ enum weir_sse_step weir_sse_next(struct weir_sse *s, struct weir_str *bytes,
     }
     if (s->_passing) {
         s->_passing = end == NULL;
-        return pass(s, take(bytes, len), ret_event);
+        enum weir_sse_step step = pass(s, take(bytes, len), ret_event);
+        ret_event->last = end != NULL;
+        return step;
     }
     if (here) {
         read_fields(s, take(bytes, len), ret_event);

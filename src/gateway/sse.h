@@ -29,6 +29,7 @@ struct weir_sse_event {
     struct weir_str name; /* of its last `event` field; empty: none */
     struct weir_str data; /* of all its `data` fields, joined by LF */
     size_t data_at;       /* where data is in raw; SIZE_MAX: nowhere, it was joined */
+    bool last;            /* the event ends here */
     bool kept;            /* raw is not in the bytes that were given: some of them came before */
 };
 

@@ -42,6 +42,7 @@ static void answered(struct weir_load_client *client, struct weir_load_answer *a
     answer->target = client->_busy->_target;
     answer->key = client->_key;
     answer->due_ns = client->_due_ns;
+    answer->row = client->_row;
     client->_busy->_wanted = false;
     client->_busy = NULL;
     all->on_answer(all->ctx, answer);
@@ -288,7 +289,8 @@ static void write_request(struct weir_load_conn *conn)
 {
     struct weir_load_client *client = conn->_client;
     struct weir_str data =
-        weir_load_request_make(&client->_all->_request, conn->_target, client->_key);
+        weir_load_request_make(&client->_all->_request, conn->_target, client->_key,
+                               client->_has_row ? &client->_row : NULL);
     client->_sent_ns = weir_clock_ns();
     /* uv_buf_t has no const; libuv only reads from it */
     uv_buf_t buf = {.base = client->_all->_request._out.data, .len = data.len};
@@ -400,13 +402,16 @@ enum weir_err weir_load_clients_open(struct weir_load_clients *c)
     return WEIR_OK;
 }
 
-void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns)
+void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns,
+                           const struct weir_load_row *row)
 {
     struct weir_load_clients *all = client->_all;
     const struct weir_load_options *o = all->options;
     uint64_t target = o->targets > 1 ? weir_rand_below(&all->_rand, o->targets) : 0;
     client->_key = o->keys > 1 ? (uint32_t)weir_zipf_draw(&all->_zipf, &all->_rand) : 0;
     client->_due_ns = due_ns;
+    client->_has_row = row != NULL;
+    client->_row = row != NULL ? *row : (struct weir_load_row){0};
     client->_active_ms = uv_now(all->loop);
     struct weir_load_conn *conn = &client->_conns[target];
     client->_busy = conn;

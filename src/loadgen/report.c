@@ -111,6 +111,14 @@ void weir_load_report_text(const struct weir_load_tally *t, FILE *out)
     fprintf(out, "errors    %12" PRIu64 "  %6.2f %%\n", all->errors,
             percent(all->errors, requests));
     text_failures(t, out);
+    if (t->options->trace != NULL) {
+        fprintf(out,
+                "trace     %12" PRIu64 "  of %" PRIu64 " input tokens allowed, %.2f %%\n"
+                "          %12" PRIu64 "  of %" PRIu64 " output tokens allowed, %.2f %%\n",
+                t->admitted.input, t->offered.input, percent(t->admitted.input, t->offered.input),
+                t->admitted.output, t->offered.output,
+                percent(t->admitted.output, t->offered.output));
+    }
     fprintf(out, "latency   mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  max %.3f ms\n",
             weir_hist_mean_ns(&t->latency) / 1e6, ms(weir_hist_quantile_ns(&t->latency, 0.5)),
             ms(weir_hist_quantile_ns(&t->latency, 0.95)),
@@ -167,6 +175,14 @@ void weir_load_report_json(const struct weir_load_tally *t, FILE *out)
         }
     }
     fputs("},\n  ", out);
+    if (t->options->trace != NULL) {
+        fprintf(out,
+                "\"trace\": {\"speed\": %g, \"offered\": {\"input_tokens\": %" PRIu64
+                ", \"output_tokens\": %" PRIu64 "}, \"allowed\": {\"input_tokens\": %" PRIu64
+                ", \"output_tokens\": %" PRIu64 "}},\n  ",
+                t->options->speed, t->offered.input, t->offered.output, t->admitted.input,
+                t->admitted.output);
+    }
     json_keys(t, out);
     fputs("}\n", out);
 }

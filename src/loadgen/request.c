@@ -7,21 +7,25 @@
 enum {
     TEXT_EXTRA_BYTES = 65536, /* so that slices of the longest prompt differ too */
     FRAME_BYTES = 4096,       /* a request without its prompt is shorter than this */
+    TAIL_BYTES = 256,
+    CHAT_TOKENS = 6, /* that one message costs beside its text */
 };
 
+/* One token each in OpenAI's encodings, with the space before it, and three letters on average: so
+ * an exact count and an estimate by bytes come to the same. */
 static const char *const words[] = {
-    "the",     "of",    "and",   "water",  "people", "about",   "before",  "number", "in",
-    "is",      "that",  "house", "market", "city",   "explain", "letter",  "paper",  "small",
-    "great",   "to",    "for",   "with",   "they",   "from",    "because", "time",   "year",
-    "through", "where", "much",  "good",   "new",    "work",    "school",  "system", "question",
-    "river",   "under", "order", "light",  "on",     "at",      "by",      "this",   "have",
+    "the",  "of",    "and",   "to",   "in",   "is",   "it",  "for", "on",  "with",
+    "as",   "at",    "by",    "from", "that", "have", "not", "are", "was", "river",
+    "time", "year",  "water", "good", "new",  "work", "all", "one", "out", "so",
+    "up",   "who",   "if",    "more", "when", "can",  "you", "day", "way", "old",
+    "see",  "under", "light", "an",   "or",   "we",   "be",  "no",  "my",
 };
 
 enum { WORDS = sizeof(words) / sizeof(words[0]) };
 
 size_t weir_load_text_bytes(uint64_t tokens)
 {
-    return (size_t)((tokens * 42 + 9) / 10);
+    return (size_t)(tokens * 4);
 }
 
 static void fill_text(struct weir_load_request *r)
@@ -45,10 +49,12 @@ enum weir_err weir_load_request_init(struct weir_load_request *r, const struct w
     weir_rand_init(&r->_rand, o->seed);
     size_t longest = weir_load_text_bytes(o->prompt_tokens.high);
     weir_buf_init(&r->_head, FRAME_BYTES);
+    weir_buf_init(&r->_tail, TAIL_BYTES);
     weir_buf_init(&r->_out, longest + FRAME_BYTES);
     r->_text_len = longest + TEXT_EXTRA_BYTES;
     r->_text = weir_zalloc(r->_text_len);
-    if (r->_text == NULL || !weir_buf_reserve(&r->_out, longest + FRAME_BYTES)) {
+    if (r->_text == NULL || !weir_buf_reserve(&r->_tail, TAIL_BYTES) ||
+        !weir_buf_reserve(&r->_out, longest + FRAME_BYTES)) {
         return WEIR_ERR_NOMEM;
     }
     fill_text(r);
@@ -63,6 +69,7 @@ void weir_load_request_deinit(struct weir_load_request *r)
     weir_free(r->_text);
     r->_text = NULL;
     weir_buf_deinit(&r->_head);
+    weir_buf_deinit(&r->_tail);
     weir_buf_deinit(&r->_out);
 }
 
@@ -72,35 +79,65 @@ static uint64_t pick(struct weir_load_request *r, struct weir_load_range range)
     return choices == 1 ? range.low : range.low + weir_rand_below(&r->_rand, choices);
 }
 
-static size_t digits(uint64_t n)
+/* The maximum of an application is written into it: its requests all ask for the same. */
+static uint64_t maximum_of_key(const struct weir_load_options *o, uint32_t key)
 {
-    size_t count = 1;
-    for (; n >= 10; n /= 10) {
-        count++;
-    }
-    return count;
+    struct weir_load_range range = o->max_tokens;
+    return range.low + weir_mix64(weir_mix64(o->seed) ^ key) % (range.high - range.low + 1);
 }
 
-/* What follows max_tokens. A record needs the usage of streams, too. */
-static struct weir_str end_of(const struct weir_load_options *o)
+static uint64_t maximum(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row)
 {
-    if (!o->stream) {
-        return WEIR_STR("}");
+    if (row == NULL) {
+        return pick(r, r->_o->max_tokens);
     }
-    return o->record == NULL
-               ? WEIR_STR(",\"stream\":true}")
-               : WEIR_STR(",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    if (r->_o->asking == WEIR_LOAD_ASK_EXACT) {
+        return row->output_tokens > 0 ? row->output_tokens : 1; /* 0 is no maximum */
+    }
+    return maximum_of_key(r->_o, key);
 }
 
-struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key)
+/* What follows the prompt. A record needs the usage of streams, too. */
+static void make_tail(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row)
+{
+    const struct weir_load_options *o = r->_o;
+    struct weir_buf *b = &r->_tail;
+    weir_buf_reset(b);
+    WEIR_BUF_LIT(b, "\"}]");
+    if (o->asking != WEIR_LOAD_ASK_NONE) {
+        WEIR_BUF_LIT(b, ",\"max_tokens\":");
+        weir_buf_u64(b, maximum(r, key, row));
+    }
+    if (row != NULL) { /* read by mock models */
+        WEIR_BUF_LIT(b, ",\"metadata\":{\"mock_output_tokens\":\"");
+        weir_buf_u64(b, row->output_tokens);
+        WEIR_BUF_LIT(b, "\"}");
+    }
+    if (o->stream) {
+        WEIR_BUF_LIT(b, ",\"stream\":true");
+    }
+    if (o->stream && o->record != NULL) {
+        WEIR_BUF_LIT(b, ",\"stream_options\":{\"include_usage\":true}");
+    }
+    WEIR_BUF_LIT(b, "}");
+}
+
+static uint64_t text_tokens(struct weir_load_request *r, const struct weir_load_row *row)
+{
+    if (row == NULL) {
+        return pick(r, r->_o->prompt_tokens);
+    }
+    return row->input_tokens > CHAT_TOKENS ? row->input_tokens - CHAT_TOKENS : 1;
+}
+
+struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key,
+                                       const struct weir_load_row *row)
 {
     const struct weir_load_options *o = r->_o;
     struct weir_buf *out = &r->_out;
-    size_t text_len = weir_load_text_bytes(pick(r, o->prompt_tokens));
+    size_t text_len = weir_load_text_bytes(text_tokens(r, row));
     const char *text = r->_text + weir_rand_below(&r->_rand, r->_text_len - text_len + 1);
-    uint64_t max_tokens = pick(r, o->max_tokens);
-    const struct weir_str after_text = WEIR_STR("\"}],\"max_tokens\":");
-    const struct weir_str end = end_of(o);
+    make_tail(r, key, row);
 
     weir_buf_reset(out);
     WEIR_BUF_LIT(out, "POST /v1/chat/completions HTTP/1.1\r\nHost: ");
@@ -108,13 +145,11 @@ struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t tar
     WEIR_BUF_LIT(out, "\r\nAuthorization: Bearer ");
     weir_load_key(o, key, out);
     WEIR_BUF_LIT(out, "\r\nContent-Type: application/json\r\nContent-Length: ");
-    weir_buf_u64(out, r->_head.len + text_len + after_text.len + digits(max_tokens) + end.len);
+    weir_buf_u64(out, r->_head.len + text_len + r->_tail.len);
     WEIR_BUF_LIT(out, "\r\n\r\n");
     weir_buf_str(out, weir_buf_view(&r->_head));
     weir_buf_append(out, text, text_len);
-    weir_buf_str(out, after_text);
-    weir_buf_u64(out, max_tokens);
-    weir_buf_str(out, end);
-    WEIR_ASSERT(!out->failed); /* its full size was reserved at the start */
+    weir_buf_str(out, weir_buf_view(&r->_tail));
+    WEIR_ASSERT(!out->failed && !r->_tail.failed); /* their full sizes were reserved at the start */
     return weir_buf_view(out);
 }

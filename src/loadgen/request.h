@@ -5,6 +5,7 @@
 
 #include "base/rand.h"
 #include "loadgen/options.h"
+#include "loadgen/trace.h"
 
 struct weir_load_request {
     const struct weir_load_options *_o;
@@ -12,6 +13,7 @@ struct weir_load_request {
     char *_text; /* plain words; a prompt is a slice of it */
     size_t _text_len;
     struct weir_buf _head; /* of the body, up to the prompt */
+    struct weir_buf _tail; /* and what follows it */
     struct weir_buf _out;
 };
 
@@ -19,9 +21,10 @@ struct weir_load_request {
 WEIR_MUSTCHECK enum weir_err weir_load_request_init(struct weir_load_request *r,
                                                     const struct weir_load_options *o);
 void weir_load_request_deinit(struct weir_load_request *r);
-/* Head and body for a target and a key; the slice is valid until the next call. Allocates nothing
- * once the buffer has its size. */
-struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key);
+/* Head and body for a target and a key; `row`: the trace's, NULL: none. The slice is valid until
+ * the next call. Allocates nothing once the buffers have their size. */
+struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key,
+                                       const struct weir_load_row *row);
 /* How many bytes of text make about this many tokens. */
 size_t weir_load_text_bytes(uint64_t tokens);
 

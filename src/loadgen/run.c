@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c - the schedule is an open loop: request i is due at i / rate after the start, whatever the
- * answers do. A free client takes the next request that is due; when none is free, the request
- * waits, and its latency counts from when it was due. */
+/* run.c - the schedule is an open loop: request i is due at i / rate after the start, or when its
+ * row of the trace came, whatever the answers do. A free client takes the next request that is due;
+ * when none is free, the request waits, and its latency counts from when it was due. */
 #include "loadgen/run.h"
 
 #include <errno.h>
@@ -24,6 +24,8 @@ enum {
 
 struct run {
     const struct weir_load_options *o;
+    struct weir_load_trace *trace; /* NULL: none */
+    struct weir_load_row row;      /* of the next request */
     struct weir_load_tally *tally;
     struct weir_load_record *record; /* NULL: none */
     struct weir_load_clients clients;
@@ -43,6 +45,7 @@ struct run {
     int due_fd;
     uv_signal_t interrupt, terminate;
     bool began;
+    bool failed; /* `error` says why */
     bool over;
     char *error;
 };
@@ -59,9 +62,23 @@ static void stop(struct run *r)
     uv_close((uv_handle_t *)&r->terminate, NULL);
 }
 
-static uint64_t due_ns(const struct run *r, uint64_t request)
+static uint64_t next_due_ns(const struct run *r)
 {
-    return r->tally->start_ns + (uint64_t)((double)request / r->o->rate * 1e9);
+    double after_ns =
+        r->trace != NULL ? (double)r->row.at_ns / r->o->speed : (double)r->next / r->o->rate * 1e9;
+    return r->tally->start_ns + (uint64_t)after_ns;
+}
+
+/* The row of the request that is next. Only the file's own fault, for all of it was read before. */
+static void read_row(struct run *r)
+{
+    if (r->trace != NULL && r->next < r->total &&
+        weir_load_trace_next(r->trace, &r->row) != WEIR_OK) {
+        snprintf(r->error, WEIR_LOAD_RUN_ERROR_BYTES, "%.200s changed while it was replayed",
+                 r->o->trace);
+        r->failed = true;
+        stop(r);
+    }
 }
 
 /* Whether a request is due by now, and since when. */
@@ -71,7 +88,7 @@ static bool is_due(const struct run *r, uint64_t now_ns, uint64_t *ret_due_ns)
         *ret_due_ns = now_ns;
         return now_ns < r->end_ns;
     }
-    *ret_due_ns = due_ns(r, r->next);
+    *ret_due_ns = next_due_ns(r);
     return r->next < r->total && *ret_due_ns <= now_ns;
 }
 
@@ -84,7 +101,7 @@ static void await_next(struct run *r)
         uv_idle_stop(&r->poll);
         return;
     }
-    uint64_t at_ns = due_ns(r, r->next);
+    uint64_t at_ns = next_due_ns(r);
     if (at_ns <= weir_clock_ns() + r->early_ns) {
         uv_idle_start(&r->poll, on_poll);
         return;
@@ -108,7 +125,10 @@ static void send_due(struct run *r)
         r->free_at = (r->free_at + 1) % r->o->clients;
         r->free_count--;
         r->next++;
-        weir_load_client_send(client, due);
+        weir_load_client_send(client, due, r->trace != NULL ? &r->row : NULL);
+        if (!r->over) {
+            read_row(r);
+        }
     }
     if (r->free_count > 0) {
         await_next(r);
@@ -219,6 +239,7 @@ static void on_open(void *ctx, uint32_t target, int err)
     uint64_t now_ns = weir_clock_ns();
     r->end_ns = now_ns + (uint64_t)(r->o->duration_s * 1e9);
     weir_load_tally_start(r->tally, now_ns);
+    read_row(r);
 }
 
 /* How many requests become due before the end. */
@@ -268,16 +289,17 @@ static bool start(struct run *r)
     return false;
 }
 
-bool weir_load_run(const struct weir_load_options *o, struct weir_load_tally *t,
-                   struct weir_load_record *record, bool progress,
+bool weir_load_run(const struct weir_load_options *o, struct weir_load_trace *trace,
+                   struct weir_load_tally *t, struct weir_load_record *record, bool progress,
                    char error[WEIR_LOAD_RUN_ERROR_BYTES])
 {
     struct run r = {
         .o = o,
+        .trace = trace,
         .tally = t,
         .record = record,
         .progress = progress,
-        .total = count_due(o),
+        .total = trace != NULL ? trace->rows : count_due(o),
         .early_ns = o->rate <= EARLY_RATE_MAX ? EARLY_NS : 0,
         .end_ns = weir_clock_ns() + WEIR_LOAD_TIMEOUT_S * 1000000000ULL, /* to connect */
         .error = error,
@@ -303,5 +325,5 @@ bool weir_load_run(const struct weir_load_options *o, struct weir_load_tally *t,
     }
     weir_load_clients_deinit(&r.clients);
     weir_free(r.free);
-    return started && r.began;
+    return started && r.began && !r.failed;
 }

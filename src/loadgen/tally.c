@@ -48,6 +48,12 @@ void weir_load_tally_add(struct weir_load_tally *t, const struct weir_load_answe
     count(&t->all, answer->outcome);
     count(&t->key[answer->key], answer->outcome);
     count(&t->slot[slot_of(t, now_ns)], answer->outcome);
+    t->offered.input += answer->row.input_tokens;
+    t->offered.output += answer->row.output_tokens;
+    if (answer->outcome == WEIR_LOAD_ALLOWED) {
+        t->admitted.input += answer->row.input_tokens;
+        t->admitted.output += answer->row.output_tokens;
+    }
     if (answer->outcome == WEIR_LOAD_ERROR) {
         struct weir_load_failure *f = &t->failure[answer->error];
         if (f->count++ == 0) {

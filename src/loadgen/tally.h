@@ -29,6 +29,11 @@ struct weir_load_failure {
     const char *reason;
 };
 
+/* Tokens as the trace has them. */
+struct weir_load_tokens {
+    uint64_t input, output;
+};
+
 struct weir_load_tally {
     const struct weir_load_options *options;
     struct weir_hist latency; /* of allowed and denied requests, since they were due */
@@ -36,6 +41,7 @@ struct weir_load_tally {
     struct weir_load_count *key; /* options->keys of them */
     uint64_t denied_by[WEIR_LOAD_METERS];
     struct weir_load_failure failure[WEIR_LOAD_ERRORS];
+    struct weir_load_tokens offered, admitted; /* with a trace: of all that ended, of the allowed */
     uint64_t unfinished; /* errors too: due, but given up 10 s after the end; of no key */
     uint64_t start_ns;
     uint64_t last_ns; /* the latest answer */

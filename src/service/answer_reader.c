@@ -19,7 +19,7 @@ enum weir_answer_form weir_answer_form_of(struct weir_str content_type)
 void weir_answer_reader_init(struct weir_answer_reader *a, const struct weir_dialect *d,
                              enum weir_answer_form form, struct weir_str model, bool hide_usage)
 {
-    bool nothing = form == WEIR_ANSWER_EVENTS ? d->on_event == NULL : d->usage_member.len == 0;
+    bool nothing = form == WEIR_ANSWER_EVENTS ? d->on_event == NULL : d->usage.name.len == 0;
     *a = (struct weir_answer_reader){
         ._dialect = d,
         ._counter = weir_counter_of(model),
@@ -27,7 +27,7 @@ void weir_answer_reader_init(struct weir_answer_reader *a, const struct weir_dia
         ._hide_usage = hide_usage,
     };
     weir_sse_init(&a->_sse, WEIR_EVENT_MAX);
-    weir_member_init(&a->_member, d->usage_member);
+    weir_member_init(&a->_member, form == WEIR_ANSWER_EVENTS ? d->end_usage : d->usage);
 }
 
 void weir_answer_reader_deinit(struct weir_answer_reader *a)
@@ -85,6 +85,27 @@ static struct weir_verdict judge(struct weir_answer_reader *a, const struct weir
     return a->_dialect->on_event(&e, &a->progress);
 }
 
+/* What was found in an answer that is whole, or in an event that is too large to be read. */
+static void read_found(struct weir_answer_reader *a, struct weir_json *j)
+{
+    struct weir_str value = weir_member_value(&a->_member);
+    if (value.len > 0 && weir_json_parse(j, value) == WEIR_OK) {
+        weir_progress_read(&a->progress, j, weir_json_root(j));
+        a->progress.ended = weir_json_root(j)->kind == WEIR_JSON_OBJECT;
+    }
+}
+
+/* A piece of an event that is too large. */
+static void skim(struct weir_answer_reader *a, const struct weir_sse_event *piece,
+                 struct weir_json *j)
+{
+    weir_member_feed(&a->_member, piece->raw);
+    if (piece->last) {
+        read_found(a, j);
+        weir_member_reset(&a->_member);
+    }
+}
+
 /* Passes what the verdict leaves of an event. */
 static void pass_event(struct passing *g, const struct weir_sse_event *event,
                        struct weir_verdict verdict)
@@ -115,6 +136,8 @@ static void feed_events(struct weir_answer_reader *a, struct weir_str bytes, str
         struct weir_verdict verdict = {0};
         if (step == WEIR_SSE_EVENT) {
             verdict = judge(a, &event, j, space);
+        } else {
+            skim(a, &event, j);
         }
         if (a->_hide_usage) {
             pass_event(g, &event, verdict);
@@ -151,10 +174,8 @@ void weir_answer_reader_end(struct weir_answer_reader *a, struct weir_json *j,
 {
     struct passing g = {.pass = pass_fn, .ctx = ctx};
     struct weir_sse_event event;
-    struct weir_str value = weir_member_value(&a->_member);
-    if (a->_form == WEIR_ANSWER_JSON && value.len > 0 && weir_json_parse(j, value) == WEIR_OK) {
-        weir_progress_read(&a->progress, j, weir_json_root(j));
-        a->progress.ended = true;
+    if (a->_form == WEIR_ANSWER_JSON) {
+        read_found(a, j);
     }
     if (a->_form == WEIR_ANSWER_EVENTS && weir_sse_end(&a->_sse, &event)) {
         struct weir_verdict verdict = judge(a, &event, j, space);

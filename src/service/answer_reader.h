@@ -13,7 +13,7 @@
 #include "gateway/sse.h"
 #include "service/dialect.h"
 
-enum { WEIR_EVENT_MAX = 256 * 1024 }; /* bytes; a larger event goes by unread */
+enum { WEIR_EVENT_MAX = 256 * 1024 }; /* bytes; of a larger event only the usage is read, if any */
 
 enum weir_answer_form {
     WEIR_ANSWER_OPAQUE, /* nothing of it is read */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* count.h - how many tokens a text is for a model: the one place where the service asks. Pure. */
+/* count.h - how many tokens a text is for a model: the one place where the service asks. Pure, but
+ * for the vocabulary that the process uses (weir_tokens_use). */
 #ifndef WEIR_SERVICE_COUNT_H
 #define WEIR_SERVICE_COUNT_H
 
@@ -9,7 +10,7 @@
 
 /* How one model counts. A value, to be copied; nothing of it is owned. */
 struct weir_counter {
-    bool estimates; /* there is no other way yet */
+    const struct weir_encoding *encoding; /* NULL: it is not known, and counts are estimates */
 };
 
 struct weir_counter weir_counter_of(struct weir_str model);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "gateway/member.h"
 #include "limit/decision.h"
 #include "service/count.h"
 
@@ -130,8 +131,9 @@ struct weir_dialect {
     bool any_method; /* also without a body, and of any content-type; else POST of JSON */
     /* Reads the body: sets g->r, or refuses. */
     bool (*read)(struct weir_reading *g);
-    /* Where a whole answer's usage is: a member of the outermost object; empty: nowhere. */
-    struct weir_str usage_member;
+    /* Where a whole answer's usage is, and that in the event that ends a stream, where that one may
+     * be too large to be read; no name: nowhere. */
+    struct weir_member_path usage, end_usage;
     /* One event of a stream; NULL: it has none. */
     struct weir_verdict (*on_event)(const struct weir_dialect_event *e, struct weir_progress *p);
 };

@@ -103,6 +103,6 @@ const struct weir_dialect weir_dialect_chat = {
     .path = WEIR_FIELD("/v1/chat/completions"),
     .api = &weir_api_openai,
     .read = read_chat,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
     .on_event = on_event,
 };

@@ -58,6 +58,6 @@ const struct weir_dialect weir_dialect_completions = {
     .path = WEIR_FIELD("/v1/completions"),
     .api = &weir_api_openai,
     .read = read_completions,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
     .on_event = on_event,
 };

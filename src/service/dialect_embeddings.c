@@ -23,5 +23,5 @@ const struct weir_dialect weir_dialect_embeddings = {
     .path = WEIR_FIELD("/v1/embeddings"),
     .api = &weir_api_openai,
     .read = read_embeddings,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
 };

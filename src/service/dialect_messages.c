@@ -106,7 +106,7 @@ const struct weir_dialect weir_dialect_messages = {
     .path = WEIR_FIELD("/v1/messages"),
     .api = &weir_api_anthropic,
     .read = read_messages,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
     .on_event = on_event,
 };
 

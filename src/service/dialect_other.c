@@ -40,7 +40,7 @@ const struct weir_dialect weir_dialect_other = {
     .api = &weir_api_openai,
     .any_method = true,
     .read = read_other,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
     .on_event = on_event,
 };
 
@@ -49,6 +49,6 @@ const struct weir_dialect weir_dialect_other_anthropic = {
     .api = &weir_api_anthropic,
     .any_method = true,
     .read = read_other,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
     .on_event = on_event,
 };

@@ -125,6 +125,7 @@ static bool read_message(struct weir_reading *g, const struct weir_json_node *me
     const struct weir_json_node *role = NULL;
     const struct weir_json_node *name =
         message->kind == WEIR_JSON_OBJECT ? weir_json_first(g->j, message) : NULL;
+    const bool exact = g->counter.encoding != NULL; /* an estimate has the role in it */
     g->r.input_tokens += WEIR_TOKENS_PER_MESSAGE;
     for (const struct weir_json_node *value; name != NULL;
          name = weir_json_next(g->j, message, value)) {
@@ -136,12 +137,20 @@ static bool read_message(struct weir_reading *g, const struct weir_json_node *me
             role = value;
         } else if (!weir_json_string_is(g->j, name, WEIR_STR("content"))) {
             weir_read_value(g, value); /* name, tool_calls, what else there may come to be */
+            g->r.input_tokens += exact && weir_json_string_is(g->j, name, WEIR_STR("name"))
+                                     ? WEIR_TOKENS_PER_NAME
+                                     : 0;
         } else if (!weir_read_content(g, value)) {
             return weir_refuse_element(g, "messages", i, "content", "a text or a list of parts");
         }
     }
-    return (role != NULL && role->kind == WEIR_JSON_STRING) ||
-           weir_refuse_element(g, "messages", i, "role", "a message with a role");
+    if (role == NULL || role->kind != WEIR_JSON_STRING) {
+        return weir_refuse_element(g, "messages", i, "role", "a message with a role");
+    }
+    if (exact) {
+        g->r.input_tokens += weir_count_text(&g->counter, text_of(g, role));
+    }
+    return true;
 }
 
 bool weir_read_messages(struct weir_reading *g, const struct weir_json_node *messages)

@@ -153,6 +153,7 @@ const struct weir_dialect weir_dialect_responses = {
     .path = WEIR_FIELD("/v1/responses"),
     .api = &weir_api_openai,
     .read = read_responses,
-    .usage_member = WEIR_FIELD("usage"),
+    .usage.name = WEIR_FIELD("usage"),
+    .end_usage = {WEIR_FIELD("response"), WEIR_FIELD("usage")}, /* beside all that was said */
     .on_event = on_event,
 };

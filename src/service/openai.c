@@ -4,7 +4,7 @@
  * what was used. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gateway/mock.h"
+#include "gateway/mock_request.h"
 #include "gateway/shape.h"
 #include "service/dialect.h"
 #include "service/reserve.h"
@@ -25,6 +25,7 @@ struct weir_chat {
     uint64_t input_tokens, output_max;
     struct weir_reserving reserving;
     uint64_t prompt_hash;
+    uint64_t asked_tokens; /* that the mock model shall make, or WEIR_MOCK_NOT_ASKED */
     bool stream, include_usage, timer_open, waiting, begun;
     struct weir_mock_answer answer;
     uint32_t sent; /* tokens of a stream that left */
@@ -83,6 +84,9 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
     chat->prompt_hash = request.prompt_hash;
     chat->stream = request.stream;
     chat->include_usage = request.include_usage;
+    if (weir_mock_asked(&s->json, &s->text, &chat->asked_tokens) != WEIR_OK) {
+        chat->asked_tokens = WEIR_MOCK_NOT_ASKED; /* what is no number is no wish */
+    }
     return true;
 }
 
@@ -385,6 +389,9 @@ void weir_chat_completions(struct weir_request *r)
     }
     weir_request_id(s, chat->id);
     chat->answer = weir_mock_answer(&s->config->mock, chat->prompt_hash, chat->output_max);
+    if (chat->asked_tokens != WEIR_MOCK_NOT_ASKED) {
+        weir_mock_answer_resize(&chat->answer, chat->asked_tokens, chat->output_max);
+    }
     weir_reserve(s, &chat->call,
                  caller.key != NULL ? &caller.key->subject : &chat->anonymous.subject,
                  weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max,

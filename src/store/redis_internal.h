@@ -181,12 +181,11 @@ void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
 /* ---- redis_spread.c ---- */
 
 /* How many subjects, from the first on, are in the slot of the first: all, but for a cluster. */
-unsigned redis_own_subjects(const struct redis_store *self,
-                            const struct weir_subject *const *subject, unsigned subjects);
-/* Those behind the `own` first are in another slot. */
-enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call, unsigned own);
-enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle,
-                                  unsigned own);
+uint8_t redis_own_subjects(const struct redis_store *self,
+                           const struct weir_subject *const *subject, uint8_t subjects);
+/* Those behind own_subjects, which is set, are in another slot. */
+enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call);
+enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle);
 void redis_spread_answered(struct redis_store *self, enum what what, void *ptr,
                            const redisReply *reply, uint64_t sent_us);
 void redis_spread_lost(struct redis_store *self, enum what what, void *ptr);

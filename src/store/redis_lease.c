@@ -18,6 +18,28 @@ static struct redis_store *self_of_turn(struct weir_turn_end *turn)
     return (struct redis_store *)((char *)turn - offsetof(struct redis_store, turn));
 }
 
+/* ---- holdings ---- */
+
+/* NULL: no place, or no memory. */
+static struct weir_holding *holding_of(struct redis_store *self,
+                                       const struct weir_subject *const *subject, unsigned subjects,
+                                       uint64_t now_us)
+{
+    struct weir_holding *h = weir_holdings_get(&self->holdings, subject, subjects, now_us);
+    char key[WEIR_REDIS_KEY_MAX];
+    if (h != NULL && !h->has_slot) {
+        h->slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject[0], key));
+        h->has_slot = true;
+    }
+    return h;
+}
+
+/* As redis_clock_of its first subject. */
+static struct weir_clock_rule *clock_of(struct redis_store *self, const struct weir_holding *h)
+{
+    return weir_redis_shards_clock(self->shards, h->slot);
+}
+
 /* ---- those who wait ---- */
 
 /* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
@@ -136,7 +158,7 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
     const struct weir_redis_charge charge = {
         .subject = h->named,
         .subjects = h->subjects,
-        .clock = weir_clock_rule_bounds(redis_clock_of(self, h->named[0]), now_us),
+        .clock = weir_clock_rule_bounds(clock_of(self, h), now_us),
         .amounts = h->debt,
         .lease = &lease,
     };
@@ -242,14 +264,12 @@ static void decide_held(struct redis_store *self, const struct weir_holding *h,
 
 enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
 {
-    struct weir_holding *h =
-        weir_holdings_get(&self->holdings, call->subject, call->subjects, call->now_us);
-    if (h == NULL) { /* no place, or no memory */
+    struct weir_holding *h = holding_of(self, call->subject, call->subjects, call->now_us);
+    if (h == NULL) {
         return redis_take_alone(self, call);
     }
     drop_if_left(h);
-    uint64_t store_us =
-        weir_clock_rule_store_us(redis_clock_of(self, call->subject[0]), call->now_us);
+    uint64_t store_us = weir_clock_rule_store_us(clock_of(self, h), call->now_us);
     if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
         WEIR_HELD_ASK_STORE) {
         decide_held(self, h, call);
@@ -346,9 +366,8 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
 static bool serve_waiting(struct redis_store *self, struct weir_holding *h)
 {
     uint64_t now_us = weir_clock_us();
-    struct weir_clock_rule *clock = redis_clock_of(self, h->named[0]);
     struct weir_call *first =
-        weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock, now_us));
+        weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock_of(self, h), now_us));
     for (struct weir_call *call = first; call != NULL; call = call->next) {
         decide_held(self, h, call);
     }
@@ -435,8 +454,7 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
         settle->done != NULL) {
         return false;
     }
-    struct weir_holding *h =
-        weir_holdings_get(&self->holdings, settle->subject, settle->subjects, settle->now_us);
+    struct weir_holding *h = holding_of(self, settle->subject, settle->subjects, settle->now_us);
     weir_amounts_settle(&r->reserved, &settle->used, &less, &more);
     if (h == NULL || !has_primary(self, h) || !weir_holding_give_back(h, r->at_us, &less)) {
         return false;

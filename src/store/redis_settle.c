@@ -167,9 +167,9 @@ enum weir_err redis_settle(struct weir_store *s, struct weir_settle *settle)
         settle->result = WEIR_SETTLE_EXPIRED;
         return WEIR_OK;
     }
-    unsigned own = redis_own_subjects(self, settle->subject, settle->subjects);
-    if (own < settle->subjects) {
-        return redis_spread_settle(self, settle, own);
+    settle->own_subjects = redis_own_subjects(self, settle->subject, settle->subjects);
+    if (settle->own_subjects < settle->subjects) {
+        return redis_spread_settle(self, settle);
     }
     if (!settle->claim && redis_lease_settle(self, settle)) {
         return WEIR_OK;

@@ -23,7 +23,8 @@ static struct redis_store *self_of(struct weir_store *s)
 struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
 {
     char key[WEIR_REDIS_KEY_MAX];
-    return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
+    uint16_t slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject, key));
+    return weir_redis_shards_clock(self->shards, slot);
 }
 
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
@@ -117,9 +118,9 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
-    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
-    if (own < call->subjects) {
-        return redis_spread_take(self, call, own);
+    call->own_subjects = redis_own_subjects(self, call->subject, call->subjects);
+    if (call->own_subjects < call->subjects) {
+        return redis_spread_take(self, call);
     }
     if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);

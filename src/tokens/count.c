@@ -49,8 +49,8 @@ static inline uint64_t load_word(bytes *p, size_t len, bytes *end)
 
 /* ---- a piece that is merged ---- */
 
-/* The longest token at p, which begins with a byte that is one. */
-static uint32_t longest(const struct weir_encoding *e, bytes *p, bytes *end)
+/* The longest token at p, which begins with a byte that is one; *ret_past: where it ends. */
+static uint32_t longest(const struct weir_encoding *e, bytes *p, bytes *end, bytes **ret_past)
 {
     uint32_t at = 0, found = 0;
     uint32_t base = e->state[0].base & ~WEIR_STATE_TOKEN;
@@ -61,7 +61,10 @@ static uint32_t longest(const struct weir_encoding *e, bytes *p, bytes *end)
             break;
         }
         at = next;
-        found = (s.base & WEIR_STATE_TOKEN) != 0 ? next : found;
+        if ((s.base & WEIR_STATE_TOKEN) != 0) {
+            found = next;
+            *ret_past = p;
+        }
         base = s.base & ~WEIR_STATE_TOKEN;
     }
     return e->state_token[found];
@@ -70,8 +73,12 @@ static uint32_t longest(const struct weir_encoding *e, bytes *p, bytes *end)
 /* What these two are merged to; WEIR_TOKEN_NONE: they are not. */
 static uint32_t merged(const struct weir_encoding *e, uint32_t left, uint32_t right)
 {
-    uint64_t key = weir_pair_key(left, right);
-    for (uint32_t i = weir_place(weir_hash_word(key), e->pairs); e->pair[i] != 0;) {
+    uint64_t key = weir_pair_key(left, right), hash = weir_hash_word(key);
+    uint64_t bits = weir_filter_bits(hash);
+    if ((e->filter[weir_filter_place(hash, e->filters)] & bits) != bits) {
+        return WEIR_TOKEN_NONE;
+    }
+    for (uint32_t i = weir_place(hash, e->pairs); e->pair[i] != 0;) {
         if (e->pair[i] >> 20 == key) {
             return (uint32_t)(e->pair[i] & WEIR_VOCABULARY_TOKENS_MAX);
         }
@@ -119,22 +126,26 @@ static inline bool is_dead(const struct merging *m, size_t place)
 
 static size_t merge_in(const struct weir_encoding *e, bytes *p, size_t len, struct merging *m)
 {
-    size_t at = 0, count = 0;
-    uint32_t next = longest(e, p, p + len);
+    size_t count = 0;
+    bytes *at = p, *end = p + len, *past = end;
+    uint32_t next = longest(e, at, end, &past);
     for (;;) {
-        size_t past = at + weir_token_len(e, next);
-        if (!is_dead(m, past) && (count == 0 || weir_tokens_fit(e, m->token[count - 1], next))) {
+        if (!is_dead(m, (size_t)(past - p)) &&
+            (count == 0 || weir_tokens_fit(e, m->token[count - 1], next))) {
             m->token[count++] = next;
-            if (past == len) {
+            if (past == end) {
                 return count;
             }
             at = past;
-            next = longest(e, p + at, p + len);
+            next = longest(e, at, end, &past);
         } else if (e->shorter[next] != WEIR_TOKEN_NONE) {
             next = e->shorter[next];
+            past = at + weir_token_len(e, next);
         } else if (count > 0) {
-            m->dead[at / 8] |= (unsigned char)(1u << at % 8);
+            size_t place = (size_t)(at - p);
+            m->dead[place / 8] |= (unsigned char)(1u << place % 8);
             next = m->token[--count];
+            past = at;
             at -= weir_token_len(e, next);
         } else {
             return len; /* no vocabulary that was trained; a token per byte is not too few */

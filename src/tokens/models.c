@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* models.c - which encoding a model counts with (openai/tiktoken, tiktoken/model.py). */
-#include "tokens/vocabulary.h"
+#include "tokens/tokens.h"
 
 /* The first prefix that fits decides: the longer ones of a family stand first. */
 static const struct {
@@ -21,6 +21,8 @@ static const struct {
     {"text-embedding-3-", "cl100k_base"},
     {"text-embedding-ada-002", "cl100k_base"},
 };
+
+static const struct weir_vocabulary *used;
 
 /* What a fine-tuned model is called after its base: "ft:gpt-4o:org::id". */
 static const struct weir_str tuned = {"ft:", 3};
@@ -65,4 +67,14 @@ const struct weir_encoding *weir_vocabulary_for_model(const struct weir_vocabula
                                                       struct weir_str model)
 {
     return weir_vocabulary_encoding(v, weir_encoding_of_model(model));
+}
+
+void weir_tokens_use(const struct weir_vocabulary *v)
+{
+    used = v;
+}
+
+const struct weir_encoding *weir_tokens_encoding(struct weir_str model)
+{
+    return weir_vocabulary_for_model(used, model);
 }

@@ -135,6 +135,13 @@ static void pack_shorter(struct packing *p)
     }
 }
 
+static void put_pair(struct packing *p, uint32_t left, uint32_t right, uint32_t token)
+{
+    uint64_t key = weir_pair_key(left, right), hash = weir_hash_word(key);
+    put(p->pair, p->pairs, hash, key << 20 | token);
+    p->filter[weir_filter_place(hash, p->filters)] |= weir_filter_bits(hash);
+}
+
 /* Merging, in the order of ranks, makes a token of just the two halves that it leaves beside each
  * other when it knows only the tokens before. False: it makes no such two, so that tokens that fit
  * beside each other need not be what merging finds. */
@@ -147,8 +154,7 @@ static bool split(struct packing *p, const struct weir_encoding *e, uint32_t t)
         uint32_t right = find(p, at + left_len, len - left_len);
         if (left < t && right < t && weir_tokens_fit(e, left, right)) {
             p->halves[t] = (struct weir_halves){left, right};
-            uint64_t key = weir_pair_key(left, right);
-            put(p->pair, p->pairs, weir_hash_word(key), key << 20 | t);
+            put_pair(p, left, right, t);
             return true;
         }
     }
@@ -160,13 +166,22 @@ static enum weir_err pack_merges(struct packing *p)
     const uint32_t tokens = (uint32_t)p->source->tokens;
     p->pairs = places_for(tokens);
     p->pair = weir_zalloc_array(p->pairs, sizeof(*p->pair));
+    p->filters = 1;
+    while (p->filters < tokens / 8) {
+        p->filters *= 2;
+    }
+    p->filter = weir_zalloc_array(p->filters, sizeof(*p->filter));
     p->halves = weir_zalloc_array(tokens, sizeof(*p->halves));
     p->shorter = weir_zalloc_array(tokens, sizeof(*p->shorter));
-    if (p->pair == NULL || p->halves == NULL || p->shorter == NULL) {
+    if (p->pair == NULL || p->filter == NULL || p->halves == NULL || p->shorter == NULL) {
         return WEIR_ERR_NOMEM;
     }
     pack_shorter(p);
-    const struct weir_encoding e = {.pair = p->pair, .pairs = p->pairs, .halves = p->halves};
+    const struct weir_encoding e = {.pair = p->pair,
+                                    .pairs = p->pairs,
+                                    .filter = p->filter,
+                                    .filters = p->filters,
+                                    .halves = p->halves};
     for (uint32_t t = 0; t < tokens; t++) {
         p->halves[t] = (struct weir_halves){t, t};
         if (!split(p, &e, t)) {
@@ -191,6 +206,7 @@ static void append_part(const struct packing *p, int part, struct weir_vocabular
         [WEIR_PART_STATE] = {p->state, p->states},
         [WEIR_PART_STATE_TOKEN] = {p->state_token, p->states},
         [WEIR_PART_PAIR] = {p->pair, p->pairs},
+        [WEIR_PART_FILTER] = {p->filter, p->filters},
         [WEIR_PART_HALVES] = {p->halves, tokens},
         [WEIR_PART_SHORTER] = {p->shorter, tokens},
         [WEIR_PART_START] = {p->start, tokens + 1},
@@ -227,8 +243,8 @@ static enum weir_err pack_one(struct packing *p, struct weir_vocabulary_entry *e
 
 static void packing_deinit(struct packing *p)
 {
-    void *const blocks[] = {p->order, p->start, p->bytes,       p->word,   p->longer,
-                            p->pair,  p->state, p->state_token, p->halves, p->shorter};
+    void *const blocks[] = {p->order, p->start,       p->bytes,  p->word,   p->longer, p->pair,
+                            p->state, p->state_token, p->filter, p->halves, p->shorter};
     for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
         weir_free(blocks[i]);
     }

@@ -10,8 +10,8 @@ struct packing {
     uint32_t *order; /* the tokens by their bytes */
     uint32_t *start;
     unsigned char *bytes;
-    uint64_t *word, *longer, *pair;
-    uint32_t words, longs, pairs;
+    uint64_t *word, *longer, *pair, *filter;
+    uint32_t words, longs, pairs, filters;
     struct weir_state *state;
     uint32_t *state_token;
     size_t states;

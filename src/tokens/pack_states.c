@@ -16,7 +16,39 @@ struct range {
     uint32_t first, past;
     uint32_t depth;
     uint32_t state;
+    uint32_t rank; /* the lowest of theirs */
 };
+
+/* Ranges that are to be laid out, a heap: the lowest rank first, so that the states of frequent
+ * tokens lie together. */
+struct heap {
+    struct range *range;
+    size_t n;
+};
+
+static void push(struct heap *h, struct range r)
+{
+    size_t i = h->n++;
+    for (; i > 0 && h->range[(i - 1) / 2].rank > r.rank; i = (i - 1) / 2) {
+        h->range[i] = h->range[(i - 1) / 2];
+    }
+    h->range[i] = r;
+}
+
+static struct range pop(struct heap *h)
+{
+    struct range top = h->range[0], last = h->range[--h->n];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < h->n; i = child) {
+        child += child + 1 < h->n && h->range[child + 1].rank < h->range[child].rank ? 1 : 0;
+        if (h->range[child].rank >= last.rank) {
+            break;
+        }
+        h->range[i] = h->range[child];
+    }
+    h->range[i] = last;
+    return top;
+}
 
 struct layout {
     struct packing *p;
@@ -107,13 +139,21 @@ static unsigned next_bytes(const struct packing *p, const struct range *r,
     return n;
 }
 
-static bool lay_out(struct layout *l, struct range *queue)
+static uint32_t lowest_rank(const struct packing *p, uint32_t first, uint32_t past)
+{
+    uint32_t lowest = p->order[first];
+    for (uint32_t i = first + 1; i < past; i++) {
+        lowest = p->order[i] < lowest ? p->order[i] : lowest;
+    }
+    return lowest;
+}
+
+static bool lay_out(struct layout *l, struct heap *h)
 {
     struct packing *p = l->p;
-    size_t head = 0, tail = 0;
-    queue[tail++] = (struct range){0, (uint32_t)p->source->tokens, 0, 0};
-    while (head < tail) {
-        struct range r = queue[head++];
+    push(h, (struct range){0, (uint32_t)p->source->tokens, 0, 0, 0});
+    while (h->n > 0) {
+        struct range r = pop(h);
         unsigned char byte[BYTES];
         uint32_t first[BYTES + 1];
         unsigned n = next_bytes(p, &r, byte, first);
@@ -129,7 +169,8 @@ static bool lay_out(struct layout *l, struct range *queue)
         }
         for (unsigned i = 0; i < n; i++) {
             p->state[base + byte[i]].from = r.state;
-            queue[tail++] = (struct range){first[i], first[i + 1], r.depth + 1, base + byte[i]};
+            push(h, (struct range){first[i], first[i + 1], r.depth + 1, base + byte[i],
+                                   lowest_rank(p, first[i], first[i + 1])});
         }
     }
     return true;
@@ -138,13 +179,13 @@ static bool lay_out(struct layout *l, struct range *queue)
 enum weir_err weir_pack_states(struct packing *p)
 {
     struct layout l = {.p = p, .lowest = BYTES, .search = BYTES}; /* each base is above 0 */
-    struct range *queue = weir_zalloc_array(p->start[p->source->tokens] + 1, sizeof(*queue));
-    bool good = queue != NULL && grow(&l, BYTES);
+    struct heap h = {.range = weir_zalloc_array(p->source->tokens + 1, sizeof(*h.range))};
+    bool good = h.range != NULL && grow(&l, BYTES);
     if (good) {
         p->state[0].from = 0; /* taken; its base is above 0, so that no byte leads from it to it */
-        good = lay_out(&l, queue);
+        good = lay_out(&l, &h);
         p->states = l.highest + BYTES;
     }
-    weir_free(queue);
+    weir_free(h.range);
     return good ? WEIR_OK : WEIR_ERR_NOMEM;
 }

@@ -20,13 +20,19 @@ uint64_t weir_tokens_estimate(struct weir_str text);
  * counted; where there is none, it counts a token per byte. */
 uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text);
 
+/* The vocabulary of this process, which outlives all counting; NULL: estimates. Set once, before
+ * threads start. */
+void weir_tokens_use(const struct weir_vocabulary *v);
+/* What the model counts with; NULL: an estimate. */
+const struct weir_encoding *weir_tokens_encoding(struct weir_str model);
+
 enum {
     /* What the chat format adds (OpenAI cookbook): per message, and once for the reply's priming.
      */
     WEIR_TOKENS_PER_MESSAGE = 3,
     WEIR_TOKENS_PER_REPLY = 3,
-    /* 1024 x 1024 at high detail (OpenAI's vision guide): 85, and 170 for each of four tiles. Its
-     * real size is not looked at. */
+    WEIR_TOKENS_PER_NAME = 1, /* a message's name, beside its text */
+    /* Of an image whose size is not known: 1024 x 1024 at high detail (image.h). */
     WEIR_TOKENS_PER_IMAGE = 765,
 };
 

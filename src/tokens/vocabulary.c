@@ -109,6 +109,11 @@ static bool tables_valid(const struct weir_encoding *e)
            has_hole(e->pair, e->pairs);
 }
 
+static bool is_power(uint64_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
 static bool counts_valid(const struct weir_vocabulary_entry *entry)
 {
     const uint64_t tokens = entry->tokens;
@@ -117,7 +122,8 @@ static bool counts_valid(const struct weir_vocabulary_entry *entry)
            entry->rule < WEIR_SPLIT_RULES &&
            memchr(entry->name, '\0', sizeof(entry->name)) != NULL &&
            part[WEIR_PART_HALVES].count == tokens && part[WEIR_PART_SHORTER].count == tokens &&
-           part[WEIR_PART_START].count == tokens + 1 && part[WEIR_PART_STATE].count > 256 &&
+           part[WEIR_PART_START].count == tokens + 1 && is_power(part[WEIR_PART_FILTER].count) &&
+           part[WEIR_PART_STATE].count > 256 &&
            part[WEIR_PART_STATE].count == part[WEIR_PART_STATE_TOKEN].count;
 }
 
@@ -143,11 +149,13 @@ static bool view_encoding(struct weir_str file, const struct weir_vocabulary_ent
         .longs = (uint32_t)entry->part[WEIR_PART_LONGER].count,
         .states = (uint32_t)entry->part[WEIR_PART_STATE].count,
         .pairs = (uint32_t)entry->part[WEIR_PART_PAIR].count,
+        .filters = (uint32_t)entry->part[WEIR_PART_FILTER].count,
         .word = array[WEIR_PART_WORD],
         .longer = array[WEIR_PART_LONGER],
         .state = array[WEIR_PART_STATE],
         .state_token = array[WEIR_PART_STATE_TOKEN],
         .pair = array[WEIR_PART_PAIR],
+        .filter = array[WEIR_PART_FILTER],
         .halves = array[WEIR_PART_HALVES],
         .shorter = array[WEIR_PART_SHORTER],
         .start = array[WEIR_PART_START],

@@ -44,11 +44,13 @@ struct weir_encoding {
     enum weir_split_rule rule;
     uint32_t tokens;
     uint32_t words, longs, states, pairs; /* how many there are in the arrays */
+    uint32_t filters;                     /* a power of two */
     const uint64_t *word;   /* tokens of up to 8 bytes, padded with NULs; none ends with one */
     const uint64_t *longer; /* tag << 32 | token + 1, of those with more */
     const struct weir_state *state;
     const uint32_t *state_token;
-    const uint64_t *pair; /* left << 40 | right << 20 | merged */
+    const uint64_t *pair;   /* left << 40 | right << 20 | merged */
+    const uint64_t *filter; /* two bits for each pair: most others are told by it */
     const struct weir_halves *halves;
     const uint32_t *shorter; /* the longest other token that it begins with */
     const uint32_t *start;   /* of its bytes; one more than there are tokens */
@@ -119,6 +121,17 @@ static inline uint64_t weir_hash_long(const unsigned char *p, size_t len)
 static inline uint64_t weir_pair_key(uint32_t left, uint32_t right)
 {
     return (uint64_t)left << 20 | right;
+}
+
+/* Where a pair's two bits are in the filter, and which. */
+static inline uint32_t weir_filter_place(uint64_t hash, uint32_t filters)
+{
+    return (uint32_t)(hash >> 32) & (filters - 1);
+}
+
+static inline uint64_t weir_filter_bits(uint64_t hash)
+{
+    return UINT64_C(1) << (hash & 63) | UINT64_C(1) << (hash >> 6 & 63);
 }
 
 #endif

@@ -17,6 +17,7 @@ enum weir_vocabulary_part {
     WEIR_PART_STATE,
     WEIR_PART_STATE_TOKEN,
     WEIR_PART_PAIR,
+    WEIR_PART_FILTER,
     WEIR_PART_HALVES,
     WEIR_PART_SHORTER,
     WEIR_PART_START,
@@ -25,7 +26,7 @@ enum weir_vocabulary_part {
 };
 
 /* Bytes of one item, by part. */
-static const unsigned char weir_part_width[WEIR_PARTS] = {8, 8, 8, 4, 8, 8, 4, 4, 1};
+static const unsigned char weir_part_width[WEIR_PARTS] = {8, 8, 8, 4, 8, 8, 8, 4, 4, 1};
 
 struct weir_vocabulary_part_place {
     uint64_t at; /* from the start of the file */

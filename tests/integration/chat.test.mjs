@@ -60,6 +60,21 @@ onEachStore("chat completions", (start) => {
         }
     });
 
+    it("has the mock make the length that is asked for", async () => {
+        const make = (mock_output_tokens, max_tokens) =>
+            client(node, SECRETS.a).chat.completions.create({
+                ...{ model: "weir-mock", messages: MESSAGES, max_tokens },
+                metadata: { mock_output_tokens },
+            });
+        const answer = await make("77", 200);
+        assert.equal(answer.usage.completion_tokens, 77);
+        assert.equal(answer.choices[0].finish_reason, "stop");
+        const cut = await make("77", 7);
+        assert.equal(cut.usage.completion_tokens, 7);
+        assert.equal(cut.choices[0].finish_reason, "length");
+        assert.ok((await make("many", 64)).usage.completion_tokens > 0);
+    });
+
     it("gives the same answer to the same request", async () => {
         const ask = { model: "weir-mock", messages: MESSAGES, max_tokens: 30 };
         const [one, two] = await Promise.all([

@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { Mock } from "./support/mock.mjs";
 import { Program, run, temporaryFolder } from "./support/process.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
 import { Node, WEIR, configuration } from "./support/weir.mjs";
@@ -351,5 +352,99 @@ describe("weir load and a server in trouble", () => {
         assert.equal(report.keys.length, 100000);
         assert.equal(output.match(/^sk-many-/gm).length, 20);
         assert.match(output, /and 99980 more keys/);
+    });
+});
+
+describe("weir load --trace", () => {
+    const HEAD = "TIMESTAMP,ContextTokens,GeneratedTokens";
+    const write = (name, lines) => {
+        const path = join(folder.path, name);
+        writeFileSync(path, [HEAD, ...lines].join("\r\n"));
+        return path;
+    };
+    /** 60 rows in 3 s, of 100 to 159 tokens in and 1 to 60 out. */
+    const rows = Array.from({ length: 60 }, (_, i) => {
+        const seconds = (15 + i * 0.05).toFixed(7).padStart(10, "0");
+        return `2023-11-16 18:15:${seconds},${100 + i},${1 + i}`;
+    });
+    const sum = (column) => rows.reduce((total, row) => total + Number(row.split(",")[column]), 0);
+    const flags = { rate: undefined, duration: undefined, keys: "a,b,c" };
+
+    it("sends the trace's tokens at the trace's times", async () => {
+        const mock = await Mock.start();
+        const record = join(folder.path, "trace.jsonl");
+        const trace = write("good.csv", rows);
+        const { code, report } = await load(mock.url, { ...flags, trace, speed: 2, record });
+        assert.equal(code, 0);
+        assert.equal(report.allowed, 60);
+        assert.ok(Math.abs(report.duration_s - 2.95 / 2) < 0.2, `${report.duration_s} s`);
+        assert.equal(report.trace.offered.output_tokens, sum(2));
+        assert.deepEqual(report.trace.offered, report.trace.allowed);
+        const { total } = await mock.usage();
+        assert.equal(total.output_tokens, sum(2));
+        assert.ok(Math.abs(total.input_tokens - sum(1)) < 60, `${total.input_tokens} input tokens`);
+        const lines = readFileSync(record, "utf8").trim().split("\n").map(JSON.parse);
+        assert.equal(lines.reduce((all, line) => all + line.output_tokens, 0), sum(2));
+        // the times between requests, halved
+        const sent = lines.map((line) => line.sent_us).sort((a, b) => a - b);
+        const late = sent.map((at, i) => at - sent[0] - i * 25000);
+        assert.ok(late.filter((us) => Math.abs(us) < 20000).length > 50, `${late}`);
+        await mock.stop();
+    });
+
+    it("cuts what a key's maximum cuts; exact asks for what comes", async () => {
+        const mock = await Mock.start();
+        const trace = write("cut.csv", rows);
+        await load(mock.url, { ...flags, trace, speed: 20, "max-tokens": 10 });
+        const cut = rows.reduce((all, row) => all + Math.min(10, Number(row.split(",")[2])), 0);
+        assert.equal((await mock.usage()).total.output_tokens, cut);
+        await load(mock.url, { ...flags, trace, speed: 20, "max-tokens": "exact" });
+        assert.equal((await mock.usage()).total.output_tokens, cut + sum(2));
+        await mock.stop();
+    });
+
+    it("replays a part, and against a node's own mock", async () => {
+        const node = await Node.start(
+            configuration({
+                keys: ["a", "b", "c"].map((id) => ({ id, secret: id, plan: "roomy" })),
+            }),
+        );
+        const trace = write("part.csv", rows);
+        const { code, report } = await load(node.url, {
+            ...{ ...flags, trace, duration: 0.5, speed: 2, "max-tokens": "100-200" },
+        });
+        assert.equal(code, 0);
+        assert.equal(report.requests, 21); // at 0, 25, ... 500 ms
+        const keys = await Promise.all(
+            ["a", "b", "c"].map((key) => node.ask("GET", "/v1/usage", { key })),
+        );
+        const used = keys
+            .flatMap(({ body }) => body.limits)
+            .filter((limit) => limit.meter === "output_tokens" && limit.window_s === 60)
+            .reduce((all, limit) => all + limit.used, 0);
+        assert.equal(used, report.trace.allowed.output_tokens);
+        await node.stop();
+    });
+
+    it("sends nothing when a line is wrong, and names it", async () => {
+        for (const [lines, said] of [
+            [[...rows.slice(0, 7), "2023-11-16 18:20:00,1,many"], /:9: GeneratedTokens: expected a/],
+            [[...rows.slice(0, 3), "2023-11-16 18:00:00,1,1"], /:5: TIMESTAMP: expected a time that/],
+            [[...rows.slice(0, 3), "2023-11-31 18:00:00,1,1"], /:5: TIMESTAMP: expected a time as/],
+            [[rows[0], "1,2"], /:3: expected 3 fields, as the header has, got 2/],
+            [[], /:1: expected at least one row/],
+        ]) {
+            const trace = write("wrong.csv", lines);
+            const { code, output } = await run(WEIR, [
+                ...["load", "--target=http://127.0.0.1:9", "--keys=k", `--trace=${trace}`],
+            ]);
+            assert.equal(code, 1);
+            assert.match(output, said);
+        }
+        const { code, output } = await run(WEIR, [
+            ...["load", "--target=http://127.0.0.1:9", "--keys=k", "--trace=t", "--rate=5"],
+        ]);
+        assert.equal(code, 2);
+        assert.match(output, /--trace: expected no --rate/);
     });
 });

@@ -475,7 +475,7 @@ static const struct weir_redis_owner shard_owner = {
 
 /* ---- the owner's side ---- */
 
-static unsigned slot_of(const struct weir_redis_shards *s, struct weir_str key)
+uint16_t weir_redis_shards_slot(const struct weir_redis_shards *s, struct weir_str key)
 {
     return is_cluster(s) ? weir_redis_slot(key) : 0;
 }
@@ -483,7 +483,7 @@ static unsigned slot_of(const struct weir_redis_shards *s, struct weir_str key)
 struct weir_redis_shard *weir_redis_shards_at(const struct weir_redis_shards *s,
                                               struct weir_str key)
 {
-    return shard_of_slot(s, slot_of(s, key));
+    return shard_of_slot(s, weir_redis_shards_slot(s, key));
 }
 
 bool weir_redis_shards_map_is_fresh(const struct weir_redis_shards *s)
@@ -546,16 +546,16 @@ unsigned weir_redis_shard_slot(const struct weir_redis_shard *shard)
     return slot;
 }
 
-struct weir_clock_rule *weir_redis_shards_clock(struct weir_redis_shards *s, struct weir_str key)
+struct weir_clock_rule *weir_redis_shards_clock(struct weir_redis_shards *s, uint16_t slot)
 {
-    struct weir_redis_shard *shard = shard_of_slot(s, slot_of(s, key));
+    struct weir_redis_shard *shard = shard_of_slot(s, slot);
     return shard == NULL ? &s->clock : &shard->clock;
 }
 
 bool weir_redis_shards_apart(const struct weir_redis_shards *s, struct weir_str a,
                              struct weir_str b)
 {
-    return slot_of(s, a) != slot_of(s, b);
+    return weir_redis_shards_slot(s, a) != weir_redis_shards_slot(s, b);
 }
 
 static void timer_init(struct weir_redis_shards *s, uv_timer_t *timer)

@@ -8,12 +8,12 @@
 
 #include "gateway/member.h"
 
-/* The value of "usage", wherever the text is cut. */
-static void expect(struct weir_str text, struct weir_str value)
+/* What is found, wherever the text is cut. */
+static void expect_at(struct weir_member_path path, struct weir_str text, struct weir_str value)
 {
     for (size_t cut = 0; cut <= text.len; cut++) {
         struct weir_member m;
-        weir_member_init(&m, WEIR_STR("usage"));
+        weir_member_init(&m, path);
         weir_member_feed(&m, weir_str(text.p, cut));
         weir_member_feed(&m, weir_str(text.p + cut, text.len - cut));
         if (!weir_str_eq(weir_member_value(&m), value)) {
@@ -23,7 +23,11 @@ static void expect(struct weir_str text, struct weir_str value)
     }
 }
 
-#define EXPECT(text, value) expect(WEIR_STR(text), WEIR_STR(value))
+static const struct weir_member_path outermost = {.name = {"usage", 5}};
+static const struct weir_member_path inner = {{"response", 8}, {"usage", 5}};
+
+#define EXPECT(text, value)       expect_at(outermost, WEIR_STR(text), WEIR_STR(value))
+#define EXPECT_INNER(text, value) expect_at(inner, WEIR_STR(text), WEIR_STR(value))
 
 static void test_found(void **state)
 {
@@ -56,6 +60,34 @@ static void test_not_there(void **state)
     EXPECT("}}]]{\"usage\":1", "");
 }
 
+static void test_in_an_object(void **state)
+{
+    (void)state;
+    EXPECT_INNER(
+        "event: \"x\ndata: {\"type\":\"a\",\"response\":{\"usage\":{\"a\":1},\"b\":2}}\n\n",
+        "{\"a\":1}");
+    EXPECT_INNER("{\"response\":{\"a\":{\"usage\":1},\"usage\":2,\"b\":[{}]},\"usage\":3}", "2");
+    EXPECT_INNER("{\"a\":{\"usage\":1},\"response\":{\"usage\":2}}", "2");
+    EXPECT_INNER("{\"response\":{\"usage\":1},\"a\":{\"b\":0,\"usage\":2}}", "1");
+    EXPECT_INNER("{\"response\":1,\"a\":{\"usage\":1}}", "");
+    EXPECT_INNER("{\"response\":[{\"usage\":1}]}", "");
+    EXPECT_INNER("{\"usage\":1}", "");
+    EXPECT_INNER("{\"a\":{\"response\":{\"usage\":1}}}", "");
+}
+
+static void test_another_text(void **state)
+{
+    (void)state;
+    struct weir_member m;
+    weir_member_init(&m, outermost);
+    weir_member_feed(&m, WEIR_STR("{\"usage\":1}"));
+    weir_member_reset(&m);
+    assert_int_equal(weir_member_value(&m).len, 0);
+    weir_member_feed(&m, WEIR_STR("{\"usage\":2}"));
+    assert_true(weir_str_eq(weir_member_value(&m), WEIR_STR("2")));
+    weir_member_deinit(&m);
+}
+
 static void test_too_large(void **state)
 {
     (void)state;
@@ -69,7 +101,7 @@ static void test_too_large(void **state)
         }
         WEIR_BUF_LIT(&text, "\"}");
         struct weir_member m;
-        weir_member_init(&m, WEIR_STR("usage"));
+        weir_member_init(&m, outermost);
         weir_member_feed(&m, weir_buf_view(&text));
         assert_int_equal(weir_member_value(&m).len, more > 0 ? 0 : WEIR_MEMBER_MAX);
         weir_member_deinit(&m);
@@ -80,10 +112,9 @@ static void test_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_found),
-        cmocka_unit_test(test_of_two_the_last),
-        cmocka_unit_test(test_not_there),
-        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_found),        cmocka_unit_test(test_of_two_the_last),
+        cmocka_unit_test(test_not_there),    cmocka_unit_test(test_in_an_object),
+        cmocka_unit_test(test_another_text), cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,13 +221,43 @@ static void test_key_names(void **state)
     weir_buf_deinit(&name);
 }
 
+static void test_trace(void **state)
+{
+    (void)state;
+    struct weir_load_options o;
+    char error[WEIR_LOAD_ERROR_BYTES];
+    assert_true(PARSE(&o, error, TARGET, "--keys", "a", "--trace", "t.csv", "--speed=2.5"));
+    assert_string_equal(o.trace, "t.csv");
+    assert_true(o.speed == 2.5);
+    assert_int_equal(o.max_tokens.low, 1024);
+    assert_int_equal(o.max_tokens.high, 4096);
+    assert_int_equal(o.asking, WEIR_LOAD_ASK_RANGE);
+    assert_false(o.duration_given);
+    weir_load_options_deinit(&o);
+    assert_true(PARSE(&o, error, TARGET, "--keys", "a", "--trace=t", "--max-tokens", "exact"));
+    assert_int_equal(o.asking, WEIR_LOAD_ASK_EXACT);
+    weir_load_options_deinit(&o);
+    accepts("--max-tokens", "none", &o);
+    assert_int_equal(o.asking, WEIR_LOAD_ASK_NONE);
+    refuses("--max-tokens", "exact", "--trace");
+    refuses("--speed", "2", "--trace");
+    refuses("--trace", "", "the name of a file");
+    static const char *const speeds[] = {"0", "1000001", "fast"};
+    for (size_t i = 0; i < 3; i++) {
+        refuses("--speed", speeds[i], "a factor from 0.001 to 1000000");
+    }
+    assert_false(PARSE(&o, error, TARGET, "--keys", "a", "--trace=t", "--rate=1"));
+    assert_non_null(strstr(error, "--rate"));
+    weir_load_options_deinit(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_forms),    cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_keys),     cmocka_unit_test(test_key_names),
-        cmocka_unit_test(test_key_ids),
+        cmocka_unit_test(test_trace),     cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_ranges),    cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_targets),   cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_key_names), cmocka_unit_test(test_key_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,16 +71,17 @@ static void test_bytes(void **state)
     struct weir_load_request r;
     assert_int_equal(weir_load_request_init(&r, &o), WEIR_OK);
     for (unsigned i = 0; i < 1000; i++) {
-        check_request(weir_load_request_make(&r, 0, 1), "127.0.0.1:80", "sk-bb", "}");
+        check_request(weir_load_request_make(&r, 0, 1, NULL), "127.0.0.1:80", "sk-bb", "}");
     }
-    check_request(weir_load_request_make(&r, 1, 0), "[::1]:81", "sk-a", "}");
+    check_request(weir_load_request_make(&r, 1, 0, NULL), "[::1]:81", "sk-a", "}");
     o.stream = true;
-    check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a", ",\"stream\":true}");
+    check_request(weir_load_request_make(&r, 0, 0, NULL), "127.0.0.1:80", "sk-a",
+                  ",\"stream\":true}");
     o.record = "file";
-    check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a",
+    check_request(weir_load_request_make(&r, 0, 0, NULL), "127.0.0.1:80", "sk-a",
                   ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
     o.stream = false;
-    check_request(weir_load_request_make(&r, 0, 0), "127.0.0.1:80", "sk-a", "}");
+    check_request(weir_load_request_make(&r, 0, 0, NULL), "127.0.0.1:80", "sk-a", "}");
     weir_load_request_deinit(&r);
 }
 
@@ -102,7 +103,7 @@ static void test_largest(void **state)
     assert_int_equal(weir_load_request_init(&r, &o), WEIR_OK);
     /* nothing is allocated, and nothing is cut off, for the largest request that options allow */
     weir_mem_fail_after(0);
-    struct weir_str request = weir_load_request_make(&r, 0, WEIR_LOAD_KEYS_MAX - 1);
+    struct weir_str request = weir_load_request_make(&r, 0, WEIR_LOAD_KEYS_MAX - 1, NULL);
     weir_mem_fail_after(UINT64_MAX);
     assert_true(request.len > weir_load_text_bytes(WEIR_LOAD_PROMPT_TOKENS_MAX));
     assert_memory_equal(request.p + request.len - 15, ",\"stream\":true}", 15);
@@ -120,9 +121,9 @@ static void test_seed(void **state)
     assert_int_equal(weir_load_request_init(&c, &other), WEIR_OK);
     bool differs = false;
     for (unsigned i = 0; i < 20; i++) {
-        struct weir_str first = weir_load_request_make(&a, 0, 0);
-        assert_true(weir_str_eq(first, weir_load_request_make(&b, 0, 0)));
-        differs = differs || !weir_str_eq(first, weir_load_request_make(&c, 0, 0));
+        struct weir_str first = weir_load_request_make(&a, 0, 0, NULL);
+        assert_true(weir_str_eq(first, weir_load_request_make(&b, 0, 0, NULL)));
+        differs = differs || !weir_str_eq(first, weir_load_request_make(&c, 0, 0, NULL));
     }
     assert_true(differs);
     weir_load_request_deinit(&a);
@@ -145,12 +146,58 @@ static void test_no_memory(void **state)
     }
 }
 
+static struct weir_str body_of(struct weir_str request)
+{
+    cut(&request, "\r\n\r\n");
+    return request;
+}
+
+static void body_ends(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row,
+                      const char *end)
+{
+    struct weir_str body = body_of(weir_load_request_make(r, 0, key, row));
+    assert_true(body.len > strlen(end));
+    assert_memory_equal(body.p + body.len - strlen(end), end, strlen(end));
+}
+
+/* The trace's tokens in and out; what a key asks for stays the same. */
+static void test_row(void **state)
+{
+    (void)state;
+    struct weir_load_options o = options();
+    struct weir_load_request r;
+    struct weir_load_row row = {.input_tokens = 106, .output_tokens = 44};
+    char ends[2][80];
+    o.trace = "file";
+    o.prompt_tokens = (struct weir_load_range){1, 106};
+    o.max_tokens = (struct weir_load_range){1000, 9999};
+    assert_int_equal(weir_load_request_init(&r, &o), WEIR_OK);
+    for (uint32_t key = 0; key < 2; key++) {
+        struct weir_str body = body_of(weir_load_request_make(&r, 0, key, &row));
+        cut(&body, "\"content\":\"");
+        assert_int_equal(cut(&body, "\"}]").len, weir_load_text_bytes(100));
+        snprintf(ends[key], sizeof(ends[key]), "\"}]%.*s", (int)body.len, body.p);
+        assert_non_null(strstr(ends[key], ",\"metadata\":{\"mock_output_tokens\":\"44\"}}"));
+        for (unsigned i = 0; i < 20; i++) {
+            body_ends(&r, key, &row, ends[key]);
+        }
+    }
+    assert_string_not_equal(ends[0], ends[1]);
+    o.asking = WEIR_LOAD_ASK_EXACT;
+    body_ends(&r, 0, &row, ",\"max_tokens\":44,\"metadata\":{\"mock_output_tokens\":\"44\"}}");
+    o.asking = WEIR_LOAD_ASK_NONE;
+    body_ends(&r, 0, &row, "\"}],\"metadata\":{\"mock_output_tokens\":\"44\"}}");
+    row = (struct weir_load_row){0};
+    o.asking = WEIR_LOAD_ASK_EXACT;
+    body_ends(&r, 0, &row, ",\"max_tokens\":1,\"metadata\":{\"mock_output_tokens\":\"0\"}}");
+    weir_load_request_deinit(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_row),       cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_largest),   cmocka_unit_test(test_seed),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,8 +91,7 @@ static void test_all_that_is_produced_counts(void **state)
         "\"content\":\"12345678\"",
         "\"refusal\":\"12345678\"",
         "\"reasoning_content\":\"12345678\"",
-        "\"tool_calls\":[{\"id\":\"call_1\",\"function\":{\"name\":\"1234\",\"arguments\":\"1234\"}"
-        "}]",
+        "\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"1234\",\"arguments\":\"1234\"}}]",
         "\"tool_calls\":[{\"custom\":{\"input\":\"12345678\"}}]",
         "\"function_call\":{\"arguments\":\"12345678\"}",
         "\"content\":\"1234\\u0035678\"",
@@ -115,8 +114,8 @@ static void test_strange_streams(void **state)
         "data: {\n\n",
         "data: []\n\ndata: 7\n\ndata\n\n",
         "data: {\"choices\":7,\"usage\":[],\"error\":false}\n\n",
-        "data: "
-        "{\"choices\":[7,{},{\"delta\":7},{\"delta\":{\"content\":7,\"tool_calls\":[7]}}]}\n\n",
+        "data: {\"choices\":[7,{},{\"delta\":7},{\"delta\":{\"content\":7}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"tool_calls\":[7]}},{\"delta\":{\"tool_calls\":7}}]}\n\n",
         "data: {\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":1e99}}\n\n",
         "<html>",
     };
@@ -145,6 +144,28 @@ static void test_large_event(void **state)
                                              weir_buf_view(&b), piece, weir_buf_view(&b));
         assert_int_equal(p.produced_tokens, 2);
         assert_false(p.used.output_known);
+    }
+    weir_buf_deinit(&b);
+}
+
+/* The last event of a response repeats all of it: its usage is read all the same. */
+static void test_large_last_event(void **state)
+{
+    (void)state;
+    struct weir_buf b;
+    weir_buf_init(&b, WEIR_EVENT_MAX * 2);
+    WEIR_BUF_LIT(&b, "event: response.completed\ndata: {\"type\":\"response.completed\","
+                     "\"response\":{\"output\":[{\"text\":\"");
+    while (b.len < WEIR_EVENT_MAX + 100) {
+        weir_buf_char(&b, 'x');
+    }
+    WEIR_BUF_LIT(&b, "\"}],\"usage\":{\"input_tokens\":9,\"input_tokens_details\":{},"
+                     "\"output_tokens\":30}}}\n\n");
+    for (size_t piece = 100; piece < b.len; piece += 10007) {
+        struct weir_progress p = read_pieces(&weir_dialect_responses, WEIR_ANSWER_EVENTS, false,
+                                             weir_buf_view(&b), piece, weir_buf_view(&b));
+        expect_used(&p, 9, 0, 0, 30);
+        assert_true(p.ended);
     }
     weir_buf_deinit(&b);
 }
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_all_that_is_produced_counts),
         cmocka_unit_test(test_strange_streams),
         cmocka_unit_test(test_large_event),
+        cmocka_unit_test(test_large_last_event),
         cmocka_unit_test(test_whole_answers),
         cmocka_unit_test(test_edit),
         cmocka_unit_test(test_completions),
