@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes that claim to be a trace: rows come out in order, from 0 on, within their bounds, or a
- * reason. Seeds: fuzz_trace/. */
+ * reason. Seeds: fuzz_base_trace/. */
 #include <stdlib.h>
 
 #include "base/trace.h"
