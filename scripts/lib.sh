@@ -15,7 +15,8 @@ die() {
     exit 1
 }
 
-# build_preset PRESET [TARGET]: configures and builds; quiet unless something is built or fails.
+# build_preset PRESET [TARGET]: configures and builds; quiet unless something is built or fails. The
+# target token_data is weir and its token data.
 build_preset() {
     cmake --preset "$1" >/dev/null
     cmake --build --preset "$1" --target "${2:-all}" >&2

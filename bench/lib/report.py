@@ -165,7 +165,7 @@ def where_and_when(record):
 
 def table(folder):
     """The Markdown for whatever results of bench/run the folder holds."""
-    files = [p for p in sorted(folder.glob("*.json")) if p.stem != "scale"]
+    files = [p for p in sorted(folder.glob("*.json")) if p.stem not in ("scale", "replay")]
     records = {p.stem: json.loads(p.read_text()) for p in files}
     parts = {name: record["result"] for name, record in records.items()}
     lines = http_table(parts["http"]) if "http" in parts else []

@@ -13,6 +13,8 @@ int weir_cmd_mock(int argc, char **argv);
 int weir_cmd_load(int argc, char **argv);
 int weir_cmd_verify(int argc, char **argv);
 int weir_cmd_sim(int argc, char **argv);
+int weir_cmd_tokens(int argc, char **argv);
+int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
 
 #endif

@@ -14,6 +14,8 @@ static const struct command {
     {"load", weir_cmd_load, "send requests at a rate and report what came back"},
     {"verify", weir_cmd_verify, "find the worst windows in records of admitted charges"},
     {"sim", weir_cmd_sim, "play many nodes, keys and requests in virtual time"},
+    {"tokens", weir_cmd_tokens, "count the tokens of texts as OpenAI's models do"},
+    {"replay", weir_cmd_replay, "play a workload trace by each rule of what is reserved"},
     {"check-config", weir_cmd_check_config, "say whether a configuration file is right"},
     {"help", cmd_help, "list the commands"},
     {"version", cmd_version, "print the version"},
@@ -29,8 +31,8 @@ static int cmd_help(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++) {
         printf("  %-14s %s\n", commands[i].name, commands[i].help);
     }
-    printf(
-        "\nweir COMMAND --help says how to use serve, mock, load, verify, sim and check-config.\n");
+    printf("\nweir COMMAND --help says how to use serve, mock, load, verify, sim, tokens, "
+           "replay and check-config.\n");
     return WEIR_EXIT_OK;
 }
 

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/token_data.h"
 #include "config/config.h"
-#include "service/service.h"
+#include "service/reserve.h"
 #include "store/open.h"
+#include "tokens/tokens.h"
 
 struct worker {
     struct node *node;
@@ -26,6 +28,7 @@ struct worker {
 struct node {
     struct weir_config *config;
     struct weir_store_shared *shared;
+    struct weir_vocabulary *vocabulary; /* NULL: tokens are estimated */
     struct worker *worker;
     uint32_t workers; /* how many are set up */
     struct weir_service_group group;
@@ -124,6 +127,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
 static void on_drained(void *ctx)
 {
     struct worker *w = ctx;
+    weir_service_close(w->service);
     weir_store_close(w->store); /* the last answers are given */
     w->store = NULL;
 }
@@ -267,8 +271,29 @@ static void node_close(struct node *node, bool ran)
     }
     weir_free(node->worker);
     weir_free(node->group.service);
+    weir_history_free(node->group.history);
     weir_store_shared_free(node->shared);
+    weir_tokens_use(NULL);
+    weir_vocabulary_free(node->vocabulary);
     weir_config_free(node->config);
+}
+
+/* Without the data tokens are estimated, unless the configuration names it. False: said what is
+ * wrong. */
+static bool open_token_data(struct node *node)
+{
+    char why[WEIR_TOKEN_DATA_ERROR_BYTES];
+    const char *path = node->config->token_data;
+    if (weir_token_data_open(path, &node->vocabulary, why) == WEIR_OK) {
+        weir_tokens_use(node->vocabulary);
+        return true;
+    }
+    if (path[0] != '\0') {
+        fprintf(stderr, "weir serve: token_data: %s\n", why);
+        return false;
+    }
+    weir_log(WEIR_LOG_WARN, "tokens are estimated: %s", why);
+    return true;
 }
 
 /* An exit code; said what is wrong. */
@@ -281,11 +306,15 @@ static int node_prepare(struct node *node, const struct arguments *a)
         fprintf(stderr, "weir serve: %s\n", why);
         return error.in_flag ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
     }
+    if (!open_token_data(node)) {
+        return WEIR_EXIT_FAILED;
+    }
     if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
         fprintf(stderr, "weir serve: %s\n", why);
         return WEIR_EXIT_FAILED;
     }
-    if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK) {
+    if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
+        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
         return WEIR_EXIT_FAILED;
     }

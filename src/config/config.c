@@ -27,6 +27,7 @@ static struct weir_config defaults(void)
         .max_subjects = 1000000,
         .reservation_ttl_s = 600,
         .reservations_max = 1000000,
+        .histories_max = 65536,
         .head_bytes_max = 32768,
         .target_bytes_max = 8192,
         .body_bytes_max = 4 << 20,
@@ -217,6 +218,7 @@ void weir_config_free(struct weir_config *config)
     weir_free(config->team);
     weir_free(config->key);
     weir_free(config->model);
+    weir_upstreams_config_free(config);
     weir_wipe(config, sizeof(*config));
     weir_free(config);
 }

@@ -36,6 +36,9 @@ enum {
     WEIR_REDIS_HOSTS_MAX = 16, /* that one URL names */
     WEIR_REDIS_SERVICE_MAX = 127,
     WEIR_TLS_PATH_MAX = 1023,
+    WEIR_TOKEN_DATA_MAX = 1023,
+    WEIR_CONFIG_UPSTREAMS_MAX = 64,
+    WEIR_URL_MAX = 1000, /* of an upstream or its proxy */
 };
 
 struct weir_listen {
@@ -121,6 +124,21 @@ struct weir_mock_config {
     uint32_t tokens_per_s;   /* 0: as fast as it goes */
 };
 
+/* A model server behind the gateway. Strings are empty when not given. */
+struct weir_upstream_config {
+    char name[WEIR_NAME_MAX + 1];
+    bool mock;                       /* the built-in model: the rest of this is unused */
+    char base_url[WEIR_URL_MAX + 8]; /* what stands for the "/v1" of a request's path */
+    char api_key[WEIR_SECRET_MAX + 1];
+    size_t globs; /* names or globs of the models that it serves; 0: all */
+    char (*glob)[WEIR_NAME_MAX + 1];
+    uint32_t weight; /* at least 1 */
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_ms; /* silence that means failure */
+    char proxy[WEIR_URL_MAX + 1];
+    char ca[WEIR_TLS_PATH_MAX + 1]; /* certificates of authorities; else the system's */
+};
+
 struct weir_config {
     struct weir_listen listen;
     uint32_t workers; /* resolved: at least 1 */
@@ -133,7 +151,9 @@ struct weir_config {
     uint32_t nodes;
     uint64_t max_subjects;
     uint32_t reservation_ttl_s;
+    char token_data[WEIR_TOKEN_DATA_MAX + 1]; /* a path; empty: beside the program */
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
+    uint64_t histories_max;    /* forecasts kept: limit/history.h */
     bool has_service_token;
     uint8_t service_token_sha256[32];
 
@@ -151,6 +171,8 @@ struct weir_config {
     size_t models;
     struct weir_model *model; /* default: one, "weir-mock", without limits */
     struct weir_mock_config mock;
+    size_t upstreams; /* 0: the mock model answers */
+    struct weir_upstream_config *upstream;
 
     struct weir_config_index *_index; /* from texts to all of these */
 };
@@ -212,8 +234,12 @@ typedef enum weir_err weir_subject_fn(void *ctx, const struct weir_subject *subj
 WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *config,
                                                       weir_subject_fn *each, void *ctx);
 
-/* "1.5k" and the like; "10min", "7s", "day". */
+/* Whether one of its globs matches; a request that names no model has the empty one. */
+bool weir_upstream_serves(const struct weir_upstream_config *u, struct weir_str model);
+
+/* "1.5k" and the like; "0.95" as thousandths, at most three places; "10min", "7s", "day". */
 bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount);
+bool weir_parse_permille(struct weir_str text, uint64_t *ret_permille);
 bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds);
 
 /* One rate as the file writes it ("100/min", "20k/min", "1M/day", "5/7s") for this meter. */

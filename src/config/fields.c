@@ -18,6 +18,7 @@ static const struct weir_option options[] = {
     OPTION("", "max_subjects", max_subjects, 1, UINT64_C(1) << 31),
     DURATION("", "reservation_ttl", reservation_ttl_s, 1, 86400),
     OPTION("", "reservations_max", reservations_max, 1, 100000000),
+    OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24),
     OPTION("", "store_timeout_ms", redis.timeout_ms, 1, 60000),
     OPTION("", "store_connect_timeout_ms", redis.connect_timeout_ms, 1, 60000),
     OPTION("http", "max_head_bytes", head_bytes_max, 1024, 1 << 20),
@@ -173,7 +174,8 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
         return weir_parse_keys(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("listen")) || weir_str_eq(key, WEIR_STR("store")) ||
-        weir_str_eq(key, WEIR_STR("mode")) || weir_str_eq(key, WEIR_STR("on_store_failure"))) {
+        weir_str_eq(key, WEIR_STR("mode")) || weir_str_eq(key, WEIR_STR("on_store_failure")) ||
+        weir_str_eq(key, WEIR_STR("token_data"))) {
         return text_field(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("store_tls"))) {
@@ -187,6 +189,9 @@ static enum weir_err top_field(struct parse *p, struct weir_str key, const struc
     }
     if (weir_str_eq(key, WEIR_STR("models"))) {
         return weir_parse_models(p, value);
+    }
+    if (weir_str_eq(key, WEIR_STR("upstreams"))) {
+        return weir_parse_upstreams(p, value);
     }
     if (weir_str_eq(key, WEIR_STR("http"))) {
         return weir_parse_mapping(p, value, http_field, NULL);

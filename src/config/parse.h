@@ -94,7 +94,7 @@ enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
 enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *field,
                               const char *text);
-/* listen, store, mode or on_store_failure. */
+/* listen, store, mode, on_store_failure or token_data. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
 /* store_url.c: the store's kind, and how to reach it. */
@@ -108,6 +108,9 @@ enum weir_err weir_parse_orgs(struct parse *p, const struct node *n);
 enum weir_err weir_parse_teams(struct parse *p, const struct node *n);
 enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
 enum weir_err weir_parse_models(struct parse *p, const struct node *n);
+/* upstreams.c */
+enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n);
+void weir_upstreams_config_free(struct weir_config *config);
 /* Without that section: the one model "weir-mock". */
 enum weir_err weir_models_default(struct weir_config *config);
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);

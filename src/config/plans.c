@@ -4,12 +4,24 @@
 #include "base/mem.h"
 #include "config/parse.h"
 
-enum { DEFAULT_OUTPUT_TOKENS = 256 };
+enum {
+    DEFAULT_OUTPUT_TOKENS = 256,
+    DEFAULT_QUANTILE_PERMILLE = 950,
+    QUANTILE_PERMILLE_MIN = 500,
+    QUANTILE_PERMILLE_MAX = 999,
+    WHOLE_PERMILLE = 1000,
+};
 
 struct plan_draft {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
     size_t limits;
     uint64_t default_output_tokens;
+    bool cut_on_overrun;
+    enum weir_reserve reserve;
+    uint32_t forecast_permille;
+    uint64_t reserve_fixed;
+    uint32_t cached_permille;
+    bool charge_failed;
     enum weir_meter meter; /* of the rates being read */
 };
 
@@ -77,6 +89,70 @@ static enum weir_err limit_field(struct parse *p, struct weir_str key, const str
     return add_rate(p, value, d);
 }
 
+static enum weir_err on_overrun(struct parse *p, const struct node *n, bool *ret_cut)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "finish or cut", &text));
+    *ret_cut = weir_str_eq(text, WEIR_STR("cut"));
+    if (!*ret_cut && !weir_str_eq(text, WEIR_STR("finish"))) {
+        return weir_parse_fail(p, n, "%s: expected finish or cut", n->name);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_err fixed_field(struct parse *p, struct weir_str key, const struct node *value,
+                                 void *ctx)
+{
+    struct plan_draft *d = ctx;
+    if (!weir_str_eq(key, WEIR_STR("fixed"))) {
+        return weir_parse_unknown(p, value, "reserve; expected fixed");
+    }
+    d->reserve = WEIR_RESERVE_FIXED;
+    return weir_parse_number(p, value, 1, INT32_MAX, &d->reserve_fixed);
+}
+
+/* max, forecast or {fixed: N}. */
+static enum weir_err reserve(struct parse *p, const struct node *n, struct plan_draft *d)
+{
+    static const char expected[] = "max, forecast or {fixed: 300}";
+    struct weir_str text;
+    if (n->at->kind == WEIR_YAML_MAPPING && n->at->len > 0) {
+        return weir_parse_mapping(p, n, fixed_field, d);
+    }
+    WEIR_TRY(weir_parse_scalar(p, n, expected, &text));
+    if (!weir_str_eq(text, WEIR_STR("max")) && !weir_str_eq(text, WEIR_STR("forecast"))) {
+        return weir_parse_fail(p, n, "%s: expected %s", n->name, expected);
+    }
+    d->reserve = weir_str_eq(text, WEIR_STR("max")) ? WEIR_RESERVE_MAX : WEIR_RESERVE_FORECAST;
+    return WEIR_OK;
+}
+
+/* Thousandths of a number with at most three places. */
+static enum weir_err permille(struct parse *p, const struct node *n, uint64_t min, uint64_t max,
+                              uint32_t *ret_permille)
+{
+    struct weir_str text;
+    uint64_t value;
+    WEIR_TRY(weir_parse_scalar(p, n, "a number such as 0.5", &text));
+    if (!weir_parse_permille(text, &value) || value < min || value > max) {
+        return weir_parse_fail(p, n, "%s: expected a number from %g to %g, of at most three places",
+                               n->name, (double)min / WHOLE_PERMILLE, (double)max / WHOLE_PERMILLE);
+    }
+    *ret_permille = (uint32_t)value;
+    return WEIR_OK;
+}
+
+static enum weir_err yes_or_no(struct parse *p, const struct node *n, bool *ret)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "true or false", &text));
+    *ret = weir_str_eq(text, WEIR_STR("true"));
+    if (!*ret && !weir_str_eq(text, WEIR_STR("false"))) {
+        return weir_parse_fail(p, n, "%s: expected true or false", n->name);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err plan_field(struct parse *p, struct weir_str key, const struct node *value,
                                 void *ctx)
 {
@@ -87,7 +163,26 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
     }
-    return weir_parse_unknown(p, value, "a plan; expected limits or default_output_tokens");
+    if (weir_str_eq(key, WEIR_STR("on_overrun"))) {
+        return on_overrun(p, value, &d->cut_on_overrun);
+    }
+    if (weir_str_eq(key, WEIR_STR("reserve"))) {
+        return reserve(p, value, d);
+    }
+    if (weir_str_eq(key, WEIR_STR("forecast_quantile"))) {
+        return permille(p, value, QUANTILE_PERMILLE_MIN, QUANTILE_PERMILLE_MAX,
+                        &d->forecast_permille);
+    }
+    if (weir_str_eq(key, WEIR_STR("cached_input_weight"))) {
+        return permille(p, value, 0, WHOLE_PERMILLE, &d->cached_permille);
+    }
+    if (weir_str_eq(key, WEIR_STR("charge_failed"))) {
+        return yes_or_no(p, value, &d->charge_failed);
+    }
+    return weir_parse_unknown(
+        p, value,
+        "a plan; expected limits, default_output_tokens, reserve, "
+        "forecast_quantile, on_overrun, cached_input_weight or charge_failed");
 }
 
 static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
@@ -104,7 +199,10 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
                                 void *ctx)
 {
     struct weir_config *config = p->config;
-    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS};
+    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS,
+                           .forecast_permille = DEFAULT_QUANTILE_PERMILLE,
+                           .cached_permille = WHOLE_PERMILLE,
+                           .charge_failed = true};
     (void)ctx;
     if (!weir_parse_name_valid(key) || weir_str_eq(key, WEIR_STR("reject"))) {
         const struct node name = {.at = value->key};
@@ -116,6 +214,12 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     struct weir_plan *plan = &config->plan[config->plans];
     WEIR_TRY(compile(p, value, &d, plan));
     plan->default_output_tokens = d.default_output_tokens;
+    plan->cut_on_overrun = d.cut_on_overrun;
+    plan->reserve = d.reserve;
+    plan->forecast_permille = d.forecast_permille;
+    plan->reserve_fixed = d.reserve_fixed;
+    plan->cached_permille = d.cached_permille;
+    plan->charge_failed = d.charge_failed;
     memcpy(plan->name, key.p, key.len);
     config->plans++;
     return WEIR_OK;

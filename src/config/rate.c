@@ -82,6 +82,23 @@ bool weir_parse_amount(struct weir_str text, uint64_t *ret_amount)
     return true;
 }
 
+bool weir_parse_permille(struct weir_str text, uint64_t *ret_permille)
+{
+    enum { PLACES = 3 };
+    uint64_t value;
+    unsigned places;
+    if (!take_decimal(&text, &value, &places) || text.len != 0 || places > PLACES) {
+        return false;
+    }
+    for (; places < PLACES; places++) {
+        if (__builtin_mul_overflow(value, UINT64_C(10), &value)) {
+            return false;
+        }
+    }
+    *ret_permille = value;
+    return true;
+}
+
 bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds)
 {
     static const struct {

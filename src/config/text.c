@@ -74,6 +74,16 @@ static bool parse_mode(struct weir_str text, enum weir_store_mode *ret_mode)
     return i < 2;
 }
 
+static bool parse_token_data(struct weir_str text, char ret_path[static WEIR_TOKEN_DATA_MAX + 1])
+{
+    if (text.len == 0 || text.len > WEIR_TOKEN_DATA_MAX || memchr(text.p, '\0', text.len) != NULL) {
+        return false;
+    }
+    memcpy(ret_path, text.p, text.len);
+    ret_path[text.len] = '\0';
+    return true;
+}
+
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text)
 {
@@ -91,6 +101,9 @@ enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char 
     } else if (strcmp(field, "mode") == 0) {
         ok = parse_mode(text, &config->mode);
         expected = "lease or exact";
+    } else if (strcmp(field, "token_data") == 0) {
+        ok = parse_token_data(text, config->token_data);
+        expected = "the path of a file, of 1 to 1023 bytes";
     } else {
         WEIR_ASSERT(strcmp(field, "on_store_failure") == 0);
         ok = parse_failure_policy(text, &config->on_store_failure);

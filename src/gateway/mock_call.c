@@ -120,7 +120,7 @@ static void stream_piece(struct mock_call *c)
         c->ops->end(&c->shape, b);
     }
     if (b->failed) { /* no memory */
-        weir_http_stream_cut(c->x);
+        weir_http_stream_abort(c->x);
         call_end(c, WEIR_MOCK_ABORTED, c->sent);
         return;
     }
@@ -158,7 +158,7 @@ static void go_on(struct mock_call *c)
             answer_whole(c);
         }
     } else if (c->said_all && weir_http_stream_unsent(c->x) == 0) { /* all that it says has left */
-        weir_http_stream_cut(c->x);
+        weir_http_stream_abort(c->x);
         call_end(c, WEIR_MOCK_ABORTED, c->sent);
     } else if (c->said_all || (c->begun && weir_http_stream_unsent(c->x) > UNSENT_MAX)) {
         wait_until(c, model_ms(c) + WAIT_MS);

@@ -81,6 +81,13 @@ enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
             weir_layout_of_mask(w->mask, c, &w->layout[c], meter, &meters);
         }
     }
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        plan.least[m] = UINT64_MAX;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *least = &plan.least[limits[i].meter];
+        *least = limits[i].capacity < *least ? limits[i].capacity : *least;
+    }
     plan.limits = (uint8_t)count;
     if (plan.windows > 0) {
         plan.longest_us = plan.window[plan.windows - 1].window_us;
@@ -109,5 +116,8 @@ void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_p
         for (unsigned m = 0; m < plan->window[i].meters; m++) {
             ret_share->window[i].capacity[m] /= nodes;
         }
+    }
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        ret_share->least[m] = plan->least[m] == UINT64_MAX ? UINT64_MAX : plan->least[m] / nodes;
     }
 }

@@ -4,6 +4,7 @@
 #ifndef WEIR_LIMIT_PLAN_H
 #define WEIR_LIMIT_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,20 +56,32 @@ struct weir_window_spec {
     uint64_t capacity[WEIR_METERS]; /* of meter[i] */
 };
 
+/* What is reserved for an output whose length is not known yet (limit/forecast.h). */
+enum weir_reserve { WEIR_RESERVE_MAX, WEIR_RESERVE_FORECAST, WEIR_RESERVE_FIXED };
+
+enum { WEIR_RESERVES = 3 };
+
 struct weir_plan {
     uint8_t windows;
     uint8_t limits;                                        /* over all windows */
     struct weir_window_spec window[WEIR_PLAN_WINDOWS_MAX]; /* ascending by window_s */
     uint64_t longest_us;            /* the longest window; 0 without limits */
     uint64_t life_us;               /* of a lease; 0: none are taken */
+    uint64_t least[WEIR_METERS];    /* of a meter's capacities; UINT64_MAX: it has none */
     uint64_t default_output_tokens; /* reserved when a request names no maximum */
+    bool cut_on_overrun;            /* a stream that outgrows what it may take ends */
+    enum weir_reserve reserve;      /* how much of the maximum is reserved */
+    uint32_t forecast_permille;     /* the quantile of WEIR_RESERVE_FORECAST */
+    uint64_t reserve_fixed;         /* tokens of WEIR_RESERVE_FIXED */
+    uint32_t cached_permille;       /* what a token counts that came from the upstream's cache */
+    bool charge_failed;             /* whether a request counts whose upstream failed */
     char name[64];
 };
 
 /* Compiles limits. WEIR_ERR_INVALID: a window length outside 1 s..30 days, a capacity above
  * WEIR_AMOUNT_MAX, or two limits of one meter and window; WEIR_ERR_LIMIT: more limits or lengths
- * than the maxima above. *ret_plan is untouched on failure; name and default_output_tokens are
- * left zero for the caller to set. */
+ * than the maxima above. *ret_plan is untouched on failure; the name and what is reserved and
+ * charged are left zero for the caller to set. */
 WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
                                                struct weir_plan *ret_plan);
 

@@ -4,15 +4,13 @@
 
 #include <netdb.h>
 
+#include "base/flags.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
 struct parse {
     struct weir_load_options *o;
-    const char *flag;
-    const char *value;
-    char *error;
-    bool has_prefix, has_maximum, has_rate, has_prompt, has_speed;
+    bool has_count, has_prefix, has_maximum, has_rate, has_prompt, has_speed;
 };
 
 static const char help_text[] =
@@ -48,11 +46,14 @@ const char *weir_load_options_help(void)
     return help_text;
 }
 
-static bool refuse(struct parse *p, const char *expected)
+static struct parse *parse_of(const struct weir_flag_value *v)
 {
-    snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s: expected %s, got \"%.80s\"", p->flag, expected,
-             p->value);
-    return false;
+    return v->into;
+}
+
+static struct weir_load_options *options(const struct weir_flag_value *v)
+{
+    return parse_of(v)->o;
 }
 
 static bool whole(struct weir_str text, uint64_t min, uint64_t max, uint64_t *ret)
@@ -138,65 +139,64 @@ static bool read_target(struct weir_str url, struct weir_load_target *t)
            read_address(host, port, &t->addr);
 }
 
-static bool set_target(struct parse *p)
+static bool set_target(const struct weir_flag_value *v)
 {
-    struct weir_str rest = weir_str_z(p->value), url;
-    p->o->targets = 0;
+    struct weir_load_options *o = options(v);
+    struct weir_str rest = weir_str_z(v->value), url;
+    o->targets = 0;
     while (next_part(&rest, &url)) {
-        if (p->o->targets == WEIR_LOAD_TARGETS_MAX) {
-            return refuse(p, "at most 16 targets");
+        if (o->targets == WEIR_LOAD_TARGETS_MAX) {
+            return weir_flag_refuse(v, "at most 16 targets");
         }
-        if (!read_target(url, &p->o->target[p->o->targets])) {
-            return refuse(p, "http://HOST:PORT with a host that has an address");
+        if (!read_target(url, &o->target[o->targets])) {
+            return weir_flag_refuse(v, "http://HOST:PORT with a host that has an address");
         }
-        p->o->targets++;
+        o->targets++;
     }
     return true;
 }
 
-static bool set_clients(struct parse *p)
+static bool set_clients(const struct weir_flag_value *v)
 {
     uint64_t n;
-    if (!whole(weir_str_z(p->value), 1, WEIR_LOAD_CLIENTS_MAX, &n)) {
-        return refuse(p, "a number of clients from 1 to 65536");
+    if (!whole(weir_str_z(v->value), 1, WEIR_LOAD_CLIENTS_MAX, &n)) {
+        return weir_flag_refuse(v, "a number of clients from 1 to 65536");
     }
-    p->o->clients = (uint32_t)n;
+    options(v)->clients = (uint32_t)n;
     return true;
 }
 
-static bool set_rate(struct parse *p)
+static bool set_rate(const struct weir_flag_value *v)
 {
+    double *rate = &options(v)->rate;
     /* below 0.001 a run of the longest duration would not hold 100 requests */
-    if (!weir_decimal(p->value, &p->o->rate) || p->o->rate > WEIR_LOAD_RATE_MAX ||
-        (p->o->rate > 0 && p->o->rate < 0.001)) {
-        return refuse(p, "requests per second from 0.001 to 10000000, or 0 for no limit");
-    }
-    p->has_rate = true;
-    return true;
+    parse_of(v)->has_rate = true;
+    return (weir_decimal(v->value, rate) && *rate <= WEIR_LOAD_RATE_MAX &&
+            (*rate == 0 || *rate >= 0.001)) ||
+           weir_flag_refuse(v, "requests per second from 0.001 to 10000000, or 0 for no limit");
 }
 
-static bool set_duration(struct parse *p)
+static bool set_duration(const struct weir_flag_value *v)
 {
-    if (!weir_decimal(p->value, &p->o->duration_s) || p->o->duration_s < 0.1 ||
-        p->o->duration_s > WEIR_LOAD_DURATION_MAX_S) {
-        return refuse(p, "seconds from 0.1 to 86400");
-    }
-    p->o->duration_given = true;
-    return true;
+    double *seconds = &options(v)->duration_s;
+    options(v)->duration_given = true;
+    return (weir_decimal(v->value, seconds) && *seconds >= 0.1 &&
+            *seconds <= WEIR_LOAD_DURATION_MAX_S) ||
+           weir_flag_refuse(v, "seconds from 0.1 to 86400");
 }
 
-static bool set_trace(struct parse *p)
+static bool set_trace(const struct weir_flag_value *v)
 {
-    p->o->trace = p->value;
-    return *p->value != '\0' || refuse(p, "the name of a file");
+    options(v)->trace = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
 }
 
-static bool set_speed(struct parse *p)
+static bool set_speed(const struct weir_flag_value *v)
 {
-    p->has_speed = true;
-    return (weir_decimal(p->value, &p->o->speed) && p->o->speed >= 0.001 &&
-            p->o->speed <= WEIR_LOAD_SPEED_MAX) ||
-           refuse(p, "a factor from 0.001 to 1000000");
+    double *speed = &options(v)->speed;
+    parse_of(v)->has_speed = true;
+    return (weir_decimal(v->value, speed) && *speed >= 0.001 && *speed <= WEIR_LOAD_SPEED_MAX) ||
+           weir_flag_refuse(v, "a factor from 0.001 to 1000000");
 }
 
 /* What may stand in a header field without ending it or being trimmed away. */
@@ -211,65 +211,66 @@ static bool is_key(struct weir_str key, size_t bytes_max)
 }
 
 /* The parts between commas; *list was one before, or NULL. */
-static bool read_list(struct parse *p, size_t bytes_max, const char *expected,
+static bool read_list(const struct weir_flag_value *v, size_t bytes_max, const char *expected,
                       struct weir_str **list, uint32_t *ret_count)
 {
     size_t count = 1;
-    for (const char *c = p->value; *c != '\0'; c++) {
+    for (const char *c = v->value; *c != '\0'; c++) {
         count += *c == ',';
     }
     weir_free(*list);
     *ret_count = 0;
     *list = weir_zalloc_array(count, sizeof(**list));
     if (*list == NULL) {
-        return refuse(p, "a list that fits into memory");
+        return weir_flag_refuse(v, "a list that fits into memory");
     }
-    struct weir_str rest = weir_str_z(p->value), part;
+    struct weir_str rest = weir_str_z(v->value), part;
     while (next_part(&rest, &part)) {
         if (!is_key(part, bytes_max)) {
-            return refuse(p, expected);
+            return weir_flag_refuse(v, expected);
         }
         (*list)[(*ret_count)++] = part;
     }
     return true;
 }
 
-static bool set_keys(struct parse *p)
+static bool set_keys(const struct weir_flag_value *v)
 {
-    return read_list(p, WEIR_LOAD_KEY_BYTES_MAX,
+    return read_list(v, WEIR_LOAD_KEY_BYTES_MAX,
                      "keys of 1 to 512 visible ASCII characters, with commas between",
-                     &p->o->key_list, &p->o->keys);
+                     &options(v)->key_list, &options(v)->keys);
 }
 
-static bool set_key_ids(struct parse *p)
+static bool set_key_ids(const struct weir_flag_value *v)
 {
-    return read_list(p, WEIR_LOAD_KEY_ID_MAX,
+    return read_list(v, WEIR_LOAD_KEY_ID_MAX,
                      "ids of 1 to 100 visible ASCII characters, with commas between",
-                     &p->o->key_ids, &p->o->ids);
+                     &options(v)->key_ids, &options(v)->ids);
 }
 
-static bool set_key_count(struct parse *p)
+static bool set_key_count(const struct weir_flag_value *v)
 {
     uint64_t n;
-    if (!whole(weir_str_z(p->value), 1, WEIR_LOAD_KEYS_MAX, &n)) {
-        return refuse(p, "a number of keys from 1 to 10000000");
+    if (!whole(weir_str_z(v->value), 1, WEIR_LOAD_KEYS_MAX, &n)) {
+        return weir_flag_refuse(v, "a number of keys from 1 to 10000000");
     }
-    p->o->keys = (uint32_t)n;
+    options(v)->keys = (uint32_t)n;
+    parse_of(v)->has_count = true;
     return true;
 }
 
-static bool set_zipf(struct parse *p)
+static bool set_zipf(const struct weir_flag_value *v)
 {
-    return (weir_decimal(p->value, &p->o->zipf) && p->o->zipf <= WEIR_LOAD_ZIPF_MAX) ||
-           refuse(p, "an exponent from 0 to 10");
+    return (weir_decimal(v->value, &options(v)->zipf) && options(v)->zipf <= WEIR_LOAD_ZIPF_MAX) ||
+           weir_flag_refuse(v, "an exponent from 0 to 10");
 }
 
-static bool set_key_prefix(struct parse *p)
+static bool set_key_prefix(const struct weir_flag_value *v)
 {
-    p->o->key_prefix = weir_str_z(p->value);
-    p->has_prefix = true;
-    return is_key(p->o->key_prefix, WEIR_LOAD_KEY_BYTES_MAX) ||
-           refuse(p, "1 to 512 visible ASCII characters");
+    options(v)->key_prefix = weir_str_z(v->value);
+    parse_of(v)->has_prefix = true;
+    return is_key(options(v)->key_prefix, WEIR_LOAD_KEY_BYTES_MAX) ||
+           weir_flag_refuse(v, "1 to 512 visible ASCII characters");
 }
 
 /* "A-B", or "A" for the same at both ends. */
@@ -281,138 +282,104 @@ static bool read_range(const char *text, uint64_t max, struct weir_load_range *r
     return whole(low, 1, max, &r->low) && whole(high, r->low, max, &r->high);
 }
 
-static bool set_prompt_tokens(struct parse *p)
+static bool set_prompt_tokens(const struct weir_flag_value *v)
 {
-    p->has_prompt = true;
-    return read_range(p->value, WEIR_LOAD_PROMPT_TOKENS_MAX, &p->o->prompt_tokens) ||
-           refuse(p, "A-B with 1 <= A <= B <= 1000000");
+    parse_of(v)->has_prompt = true;
+    return read_range(v->value, WEIR_LOAD_PROMPT_TOKENS_MAX, &options(v)->prompt_tokens) ||
+           weir_flag_refuse(v, "A-B with 1 <= A <= B <= 1000000");
 }
 
-static bool set_max_tokens(struct parse *p)
+static bool set_max_tokens(const struct weir_flag_value *v)
 {
-    p->has_maximum = true;
-    if (strcmp(p->value, "none") == 0 || strcmp(p->value, "exact") == 0) {
-        p->o->asking = *p->value == 'n' ? WEIR_LOAD_ASK_NONE : WEIR_LOAD_ASK_EXACT;
+    struct weir_load_options *o = options(v);
+    parse_of(v)->has_maximum = true;
+    if (strcmp(v->value, "none") == 0 || strcmp(v->value, "exact") == 0) {
+        o->asking = *v->value == 'n' ? WEIR_LOAD_ASK_NONE : WEIR_LOAD_ASK_EXACT;
         return true;
     }
-    p->o->asking = WEIR_LOAD_ASK_RANGE;
-    return read_range(p->value, WEIR_LOAD_MAX_TOKENS_MAX, &p->o->max_tokens) ||
-           refuse(p, "A-B with 1 <= A <= B <= 10000000, none or exact");
+    o->asking = WEIR_LOAD_ASK_RANGE;
+    return read_range(v->value, WEIR_LOAD_MAX_TOKENS_MAX, &o->max_tokens) ||
+           weir_flag_refuse(v, "A-B with 1 <= A <= B <= 10000000, none or exact");
 }
 
-static bool set_seed(struct parse *p)
+static bool set_seed(const struct weir_flag_value *v)
 {
-    return whole(weir_str_z(p->value), 0, UINT64_MAX, &p->o->seed) || refuse(p, "a whole number");
+    return whole(weir_str_z(v->value), 0, UINT64_MAX, &options(v)->seed) ||
+           weir_flag_refuse(v, "a whole number");
 }
 
-static bool set_model(struct parse *p)
+static bool set_model(const struct weir_flag_value *v)
 {
-    p->o->model = weir_str_z(p->value);
-    struct weir_str model = p->o->model;
+    options(v)->model = weir_str_z(v->value);
+    struct weir_str model = options(v)->model;
     return (model.len > 0 && model.len <= 256 && weir_utf8_valid(model)) ||
-           refuse(p, "1 to 256 bytes of UTF-8");
+           weir_flag_refuse(v, "1 to 256 bytes of UTF-8");
 }
 
-static bool set_json(struct parse *p)
+static bool set_json(const struct weir_flag_value *v)
 {
-    p->o->json = p->value;
-    return *p->value != '\0' || refuse(p, "the name of a file");
+    options(v)->json = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
 }
 
-static bool set_html(struct parse *p)
+static bool set_html(const struct weir_flag_value *v)
 {
-    p->o->html = p->value;
-    return *p->value != '\0' || refuse(p, "the name of a file");
+    options(v)->html = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
 }
 
-static bool set_record(struct parse *p)
+static bool set_record(const struct weir_flag_value *v)
 {
-    p->o->record = p->value;
-    return *p->value != '\0' || refuse(p, "the name of a file");
+    options(v)->record = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
 }
 
-static bool set_stream(struct parse *p)
+static bool set_stream(const struct weir_flag_value *v)
 {
-    p->o->stream = true;
+    options(v)->stream = true;
     return true;
 }
 
-static bool set_help(struct parse *p)
+static bool set_help(const struct weir_flag_value *v)
 {
-    p->o->help = true;
+    options(v)->help = true;
     return true;
 }
 
-static const struct flag {
-    const char *name;
-    bool (*set)(struct parse *p);
-    bool bare; /* takes no value */
-} flags[] = {
-    {"--target", set_target, false},
-    {"--clients", set_clients, false},
-    {"--rate", set_rate, false},
-    {"--duration", set_duration, false},
-    {"--trace", set_trace, false},
-    {"--speed", set_speed, false},
-    {"--keys", set_keys, false},
-    {"--key-ids", set_key_ids, false},
-    {"--key-count", set_key_count, false},
-    {"--key-prefix", set_key_prefix, false},
-    {"--zipf", set_zipf, false},
-    {"--prompt-tokens", set_prompt_tokens, false},
-    {"--max-tokens", set_max_tokens, false},
-    {"--stream", set_stream, true},
-    {"--seed", set_seed, false},
-    {"--model", set_model, false},
-    {"--json", set_json, false},
-    {"--html", set_html, false},
-    {"--record", set_record, false},
-    {"--help", set_help, true},
-    {"-h", set_help, true},
+static const struct weir_flag table[] = {
+    {"--target", set_target, NULL, false},
+    {"--clients", set_clients, NULL, false},
+    {"--rate", set_rate, NULL, false},
+    {"--duration", set_duration, NULL, false},
+    {"--trace", set_trace, NULL, false},
+    {"--speed", set_speed, NULL, false},
+    {"--keys", set_keys, NULL, false},
+    {"--key-ids", set_key_ids, NULL, false},
+    {"--key-count", set_key_count, NULL, false},
+    {"--key-prefix", set_key_prefix, NULL, false},
+    {"--zipf", set_zipf, NULL, false},
+    {"--prompt-tokens", set_prompt_tokens, NULL, false},
+    {"--max-tokens", set_max_tokens, NULL, false},
+    {"--stream", set_stream, NULL, true},
+    {"--seed", set_seed, NULL, false},
+    {"--model", set_model, NULL, false},
+    {"--json", set_json, NULL, false},
+    {"--html", set_html, NULL, false},
+    {"--record", set_record, NULL, false},
+    {"--help", set_help, NULL, true},
+    {"-h", set_help, NULL, true},
 };
 
-static const struct flag *find_flag(struct weir_str name)
-{
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        if (weir_str_eq(name, weir_str_z(flags[i].name))) {
-            return &flags[i];
-        }
-    }
-    return NULL;
-}
+static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir load"};
 
-/* Reads argv[*at], and the argument behind it when that is its value. */
-static bool read_argument(struct parse *p, int argc, char **argv, int *at)
-{
-    const char *arg = argv[*at];
-    const char *equals = strchr(arg, '=');
-    struct weir_str name = equals == NULL ? weir_str_z(arg) : weir_str(arg, (size_t)(equals - arg));
-    const struct flag *flag = find_flag(name);
-    if (flag == NULL || (flag->bare && equals != NULL)) {
-        snprintf(p->error, WEIR_LOAD_ERROR_BYTES,
-                 "there is no option \"%.80s\"; weir load --help lists them", arg);
-        return false;
-    }
-    p->flag = flag->name;
-    p->value = equals == NULL ? NULL : equals + 1;
-    if (!flag->bare && p->value == NULL) {
-        if (*at + 1 >= argc) {
-            snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s: expected a value behind it", p->flag);
-            return false;
-        }
-        p->value = argv[++*at];
-    }
-    return flag->set(p);
-}
-
-static bool check_together(struct parse *p, bool counted)
+static bool check_together(const struct parse *p, char *error)
 {
     const char *wrong = NULL;
     if (p->o->targets == 0) {
         wrong = "--target: expected at least one, http://HOST:PORT";
     } else if (p->o->keys == 0) {
         wrong = "--keys: expected the API keys to use (or --key-count N --key-prefix P)";
-    } else if (p->o->key_list != NULL && (counted || p->has_prefix)) {
+    } else if (p->o->key_list != NULL && (p->has_count || p->has_prefix)) {
         wrong = "--keys: expected either this or --key-count with --key-prefix, not both";
     } else if (p->o->key_ids != NULL && p->o->ids != p->o->keys) {
         wrong = "--key-ids: expected as many as there are keys";
@@ -424,13 +391,13 @@ static bool check_together(struct parse *p, bool counted)
         wrong = "--max-tokens: expected a --trace with exact";
     }
     if (wrong != NULL) {
-        snprintf(p->error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
+        snprintf(error, WEIR_LOAD_ERROR_BYTES, "%s", wrong);
     }
     return wrong == NULL;
 }
 
 bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
-                             char error[WEIR_LOAD_ERROR_BYTES])
+                             char error[static WEIR_LOAD_ERROR_BYTES])
 {
     *o = (struct weir_load_options){
         .clients = 50,
@@ -444,21 +411,19 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
         .model = WEIR_STR("weir-mock"),
     };
     error[0] = '\0';
-    struct parse p = {.o = o, .error = error};
-    bool counted = false;
-    for (int at = 1; at < argc; at++) {
-        if (!read_argument(&p, argc, argv, &at)) {
+    struct parse p = {.o = o};
+    for (int at = 1; at < argc;) {
+        if (!weir_flags_next(&flags, argc, argv, &at, &p, error)) {
             return false;
         }
         if (o->help) {
             return true;
         }
-        counted = counted || strcmp(p.flag, "--key-count") == 0;
     }
     if (o->trace != NULL && !p.has_maximum) {
         o->max_tokens = (struct weir_load_range){1024, 4096};
     }
-    return check_together(&p, counted);
+    return check_together(&p, error);
 }
 
 void weir_load_options_deinit(struct weir_load_options *o)

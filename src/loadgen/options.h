@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/flags.h"
 #include "base/str.h"
 
 enum {
@@ -69,11 +70,11 @@ struct weir_load_options {
     bool help;
 };
 
-enum { WEIR_LOAD_ERROR_BYTES = 320 };
+enum { WEIR_LOAD_ERROR_BYTES = WEIR_FLAG_ERROR_BYTES };
 
 /* False: `error` says which option is wrong and what it expects. Deinit in either case. */
 WEIR_MUSTCHECK bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
-                                            char error[WEIR_LOAD_ERROR_BYTES]);
+                                            char error[static WEIR_LOAD_ERROR_BYTES]);
 void weir_load_options_deinit(struct weir_load_options *o);
 const char *weir_load_options_help(void);
 /* Appends what a record calls a key, never the key itself: "key:" and its id, or its number from 1.

@@ -24,7 +24,8 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->next = NULL;
     x->slot = NULL;
     x->held = 0;
-    x->dispatched = x->answered = x->streaming = false;
+    x->wait_below = 0;
+    x->dispatched = x->answered = x->streaming = x->needs_client = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
     x->http10 = http_parser_is_http10(&c->parser);
     x->keep_alive = http_parser_keep_alive(&c->parser);
@@ -66,6 +67,11 @@ void **weir_http_exchange_slot(struct weir_http_exchange *x)
     return &x->slot;
 }
 
+void weir_http_exchange_needs_client(struct weir_http_exchange *x)
+{
+    x->needs_client = true;
+}
+
 bool weir_http_peer_loopback(const struct weir_http_exchange *x)
 {
     return x->conn->loopback;
@@ -77,6 +83,7 @@ static struct weir_buf *out_of(struct weir_http_exchange *x)
     return x->conn->first == x ? &x->conn->out : &x->out;
 }
 
+/* Empty: not one of weir's own. */
 static struct weir_str status_line(int status)
 {
 #define LINE(code, text)                                                                           \
@@ -112,8 +119,13 @@ static struct weir_str status_line(int status)
         break;
     }
 #undef LINE
-    WEIR_ASSERT(false && "a status that answers do not use");
     return WEIR_STR("");
+}
+
+/* RFC 9110, sections 15.3.5 and 15.4.5. */
+static bool has_no_body(int status)
+{
+    return status == 204 || status == 304;
 }
 
 /* "date: Tue, 24 Nov 2026 10:00:00 GMT\r\n" (RFC 9110, section 5.6.7), made once a second. */
@@ -142,7 +154,13 @@ static void write_head(struct weir_http_exchange *x, struct weir_buf *b, int sta
     if (!x->keep_alive) {
         c->no_more_requests = true;
     }
-    weir_buf_str(b, status_line(status));
+    struct weir_str line = status_line(status);
+    if (line.len > 0) {
+        weir_buf_str(b, line);
+    } else { /* what an upstream answered; the reason may be empty (RFC 9112, section 4) */
+        WEIR_ASSERT(status >= 200 && status <= 599);
+        weir_buf_printf(b, "HTTP/1.1 %d \r\n", status);
+    }
     weir_buf_str(b, date_line(c->server));
     if (content_type.len > 0) {
         WEIR_BUF_LIT(b, "content-type: ");
@@ -185,6 +203,11 @@ void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str h
     WEIR_ASSERT(!x->answered && !x->streaming);
     struct weir_buf *b = out_of(x);
     write_head(x, b, status, headers, content_type);
+    if (has_no_body(status)) {
+        WEIR_BUF_LIT(b, "\r\n");
+        finish(x);
+        return;
+    }
     WEIR_BUF_LIT(b, "content-length: ");
     weir_buf_u64(b, body.len);
     WEIR_BUF_LIT(b, "\r\n\r\n");
@@ -197,7 +220,7 @@ void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str h
 void weir_http_stream_begin(struct weir_http_exchange *x, int status, struct weir_str headers,
                             struct weir_str content_type)
 {
-    WEIR_ASSERT(!x->answered && !x->streaming);
+    WEIR_ASSERT(!x->answered && !x->streaming && !has_no_body(status));
     x->streaming = true;
     if (x->http10) {
         x->keep_alive = false; /* the end of the connection is the end of the body */
@@ -235,6 +258,21 @@ size_t weir_http_stream_unsent(const struct weir_http_exchange *x)
     return c->first == x ? c->out.len + c->sending.len : x->out.len;
 }
 
+void weir_http_stream_wait(struct weir_http_exchange *x, size_t below)
+{
+    x->wait_below = below + 1;
+    http_conn_touched(x->conn);
+}
+
+void http_exchange_drained(struct http_conn *c)
+{
+    struct weir_http_exchange *x = c->first;
+    if (x != NULL && x->wait_below > weir_http_stream_unsent(x)) {
+        x->wait_below = 0;
+        c->server->handler.on_drained(c->server->handler.ctx, x);
+    }
+}
+
 void weir_http_stream_end(struct weir_http_exchange *x)
 {
     WEIR_ASSERT(x->streaming && !x->answered);
@@ -244,11 +282,11 @@ void weir_http_stream_end(struct weir_http_exchange *x)
     finish(x);
 }
 
-void weir_http_stream_cut(struct weir_http_exchange *x)
+void weir_http_stream_abort(struct weir_http_exchange *x)
 {
     WEIR_ASSERT(x->streaming && !x->answered);
-    x->answered = true; /* the handler knows */
-    http_conn_close(x->conn);
+    x->dispatched = false; /* its handler knows */
+    http_conn_cut(x->conn);
 }
 
 void http_refuse(struct weir_http_exchange *x, int status, const char *reason)

@@ -62,6 +62,16 @@ void http_conn_close(struct http_conn *c)
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
+void http_conn_cut(struct http_conn *c)
+{
+    if (!c->closing && !c->writing && !c->out.failed && c->out.len > 0) {
+        uv_buf_t buf = uv_buf_init(c->out.data, (unsigned)c->out.len);
+        int wrote = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+        (void)wrote; /* it ends either way */
+    }
+    http_conn_close(c);
+}
+
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
     struct http_conn *c = req->data;
@@ -96,6 +106,17 @@ static void linger(struct http_conn *c)
 static void flush(struct http_conn *c);
 static void resume(struct http_conn *c);
 
+/* What waited for the client to read. */
+static void go_on(struct http_conn *c)
+{
+    if (!c->closing) {
+        http_exchange_drained(c);
+    }
+    if (!c->closing) {
+        resume(c);
+    }
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct http_conn *c = req->data;
@@ -113,9 +134,7 @@ static void on_written(uv_write_t *req, int status)
     }
     weir_buf_reset(&c->sending);
     flush(c);
-    if (!c->closing) {
-        resume(c);
-    }
+    go_on(c);
 }
 
 /* The rest of `out` goes with the loop's help; what comes meanwhile gathers in the other buffer. */
@@ -168,9 +187,7 @@ static void run_flush(struct weir_turn_end *w)
 {
     struct http_conn *c = (struct http_conn *)((char *)w - offsetof(struct http_conn, flush));
     flush(c);
-    if (!c->closing) {
-        resume(c);
-    }
+    go_on(c);
 }
 
 void http_conn_touched(struct http_conn *c)
@@ -346,6 +363,12 @@ static void on_eof(struct http_conn *c)
     uv_read_stop((uv_stream_t *)&c->tcp);
     c->reading = false;
     c->no_more_requests = true;
+    for (const struct weir_http_exchange *x = c->first; x != NULL; x = x->next) {
+        if (x->needs_client && !x->answered) {
+            http_conn_close(c);
+            return;
+        }
+    }
     if ((c->first == NULL && c->out.len == 0 && !c->writing) || c->phase == HTTP_LINGER) {
         http_conn_close(c);
     } /* else the answers under way are given first */

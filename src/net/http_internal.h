@@ -78,9 +78,11 @@ struct weir_http_exchange {
     void *slot;
     struct weir_buf out; /* what waits for the answers before it */
     size_t held;         /* how much of it the connection counts */
+    size_t wait_below;   /* on_drained is due when fewer bytes are unsent; 0: never */
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
     bool streaming;
+    bool needs_client; /* is gone when the client has shut its side */
     bool head, http10, keep_alive;
 };
 
@@ -151,6 +153,9 @@ void http_exchange_free(struct weir_http_exchange *x);
 void http_spares_free(struct weir_http_server *s);
 /* Answers with the server's own refusal. */
 void http_refuse(struct weir_http_exchange *x, int status, const char *reason);
+/* Tells the oldest exchange's writer that its client has read enough, if it waits for that. It may
+ * end the connection's exchange, not the connection. */
+void http_exchange_drained(struct http_conn *c);
 /* Something was added to a connection's output. */
 void http_conn_touched(struct http_conn *c);
 /* The oldest exchanges that are complete leave. */
@@ -158,6 +163,9 @@ void http_conn_advance(struct http_conn *c);
 void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener);
 /* Cut: exchanges that the handler knows are gone. */
 void http_conn_close(struct http_conn *c);
+/* The same, when its oldest exchange was given up: behind what was written, as far as the socket
+ * takes it at once. */
+void http_conn_cut(struct http_conn *c);
 /* Time has passed: close what is late. */
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
 /* No request is under way or unanswered, nothing waits to be sent or to be read by the client. */

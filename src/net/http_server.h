@@ -52,12 +52,14 @@ struct weir_http_exchange;
 
 struct weir_http_handler {
     /* A complete request. Must lead, now or later, to exactly one answer: weir_http_reply, or
-     * weir_http_stream_begin .. weir_http_stream_end. */
+     * weir_http_stream_begin .. weir_http_stream_end or _abort. */
     void (*on_request)(void *ctx, struct weir_http_exchange *x,
                        const struct weir_http_request *req);
     /* The client went away before the answer was complete: x ends when this returns, and must not
      * be used after. May be NULL only if every answer is given inside on_request. */
     void (*on_gone)(void *ctx, struct weir_http_exchange *x);
+    /* The client has taken what weir_http_stream_wait waits for. May be NULL where nothing does. */
+    void (*on_drained)(void *ctx, struct weir_http_exchange *x);
     /* The server itself refuses a request (400, 408, 411, 413, 414, 417, 431, 501, 505): appends
      * the JSON body for it; `reason` is a constant sentence. NULL: a plain text body. */
     void (*error_body)(void *ctx, int status, struct weir_str reason, struct weir_buf *body);
@@ -110,12 +112,15 @@ const struct weir_http_stats *weir_http_server_stats(const struct weir_http_serv
 
 /* A slot for the handler's own pointer; NULL at first. */
 void **weir_http_exchange_slot(struct weir_http_exchange *x);
+/* Gives it up (on_gone) also when its client only shuts its side: a client that aborts does no more
+ * than that, and nothing would tell before the answer comes. */
+void weir_http_exchange_needs_client(struct weir_http_exchange *x);
 /* Whether the peer is a loopback address. */
 bool weir_http_peer_loopback(const struct weir_http_exchange *x);
 
 /* A whole answer. `headers` is empty or complete lines, each ended by CRLF; the server adds date,
- * content-type (unless empty), content-length and connection. A HEAD request gets no body. All
- * slices are copied. */
+ * content-type (unless empty), content-length and connection. A HEAD request, and a 204 or 304, get
+ * no body. status: 200 to 599. All slices are copied. */
 void weir_http_reply(struct weir_http_exchange *x, int status, struct weir_str headers,
                      struct weir_str content_type, struct weir_str body);
 
@@ -127,9 +132,12 @@ void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
 /* Bytes written that the client has not taken yet: a writer that has more waits while they are
  * many. */
 size_t weir_http_stream_unsent(const struct weir_http_exchange *x);
+/* Calls on_drained once, at the end of this turn or later, when no more than `below` bytes are
+ * unsent. */
+void weir_http_stream_wait(struct weir_http_exchange *x, size_t below);
 void weir_http_stream_end(struct weir_http_exchange *x);
-/* Ends x and its connection without the end of the answer, which the client can tell from a whole
- * one (on HTTP/1.0 it cannot). What is unsent is lost. */
-void weir_http_stream_cut(struct weir_http_exchange *x);
+/* Ends x so that its client sees that something is missing: by closing the connection. Answers that
+ * wait behind it are gone (on_gone). */
+void weir_http_stream_abort(struct weir_http_exchange *x);
 
 #endif

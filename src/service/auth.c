@@ -47,21 +47,35 @@ const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_st
     return key;
 }
 
-bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller)
+enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller *ret_caller)
 {
     struct weir_str secret = bearer(r->http);
     if (secret.len == 0) {
+        secret = weir_http_header(r->http, WEIR_STR("x-api-key"));
+    }
+    if (secret.len == 0) {
+        return WEIR_CALLER_SILENT;
+    }
+    if (secret.len > WEIR_SECRET_MAX) {
+        return WEIR_CALLER_UNKNOWN;
+    }
+    ret_caller->key = weir_key_of_secret(r->service, secret, ret_caller->sha256);
+    return ret_caller->key != NULL || r->service->config->unknown_plan != NULL
+               ? WEIR_CALLER_KNOWN
+               : WEIR_CALLER_UNKNOWN;
+}
+
+bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller)
+{
+    enum weir_caller_found found = weir_caller_of(r, ret_caller);
+    if (found == WEIR_CALLER_SILENT) {
         weir_refuse(
             r, 401, NULL, NULL,
             "You didn't provide an API key. You need to provide your API key in an "
             "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).");
         return false;
     }
-    ret_caller->key = secret.len <= WEIR_SECRET_MAX
-                          ? weir_key_of_secret(r->service, secret, ret_caller->sha256)
-                          : NULL;
-    if (ret_caller->key == NULL &&
-        (r->service->config->unknown_plan == NULL || secret.len > WEIR_SECRET_MAX)) {
+    if (found == WEIR_CALLER_UNKNOWN) {
         weir_refuse(r, 401, NULL, "invalid_api_key", "Incorrect API key provided.");
         return false;
     }

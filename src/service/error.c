@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error.c - errors in OpenAI's form, so that every client's error handling works. */
+/* error.c - errors in the form of the API that is asked, OpenAI's where there is none, so that
+ * every client's error handling works. */
 #include <stdarg.h>
 
+#include "service/dialect.h"
 #include "service/service.h"
 
 static void text_or_null(struct weir_buf *b, const char *text)
@@ -27,15 +29,34 @@ void weir_error_body(struct weir_buf *b, struct weir_str message, const char *ty
     WEIR_BUF_LIT(b, "}}");
 }
 
-static void answer_error(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
-                         int status, struct weir_str message, const char *type, const char *param,
-                         const char *code, struct weir_str headers)
+/* http NULL: the request is not there any more. */
+static const struct weir_api *api_of(const struct weir_http_request *http)
 {
-    weir_buf_str(weir_head(s, NULL), headers);
+    if (http == NULL) {
+        return &weir_api_openai;
+    }
+    bool anthropic = weir_http_header(http, WEIR_STR("anthropic-version")).p != NULL;
+    return weir_dialect_of(http->path, anthropic)->api;
+}
+
+static void answer_error(struct weir_request *r, const struct weir_failure *f,
+                         struct weir_str headers)
+{
+    struct weir_service *s = r->service;
+    const struct weir_api *api = api_of(r->http);
+    struct weir_failure failure = *f;
+    char id[WEIR_REQUEST_ID_BYTES];
+    weir_request_id(s, id);
+    failure.request_id = id;
+    struct weir_buf *head = weir_head(s, id);
+    if (api != &weir_api_openai) {
+        api->headers(head, id, 0, NULL, 0);
+    }
+    weir_buf_str(head, headers);
     weir_buf_reset(&s->body);
-    weir_error_body(&s->body, message, type, param, code);
-    weir_answer(s, x, started_ns, status, weir_buf_view(&s->head), WEIR_STR("application/json"),
-                weir_buf_view(&s->body));
+    api->error_body(&s->body, &failure);
+    weir_answer(s, r->x, r->started_ns, f->status, weir_buf_view(head),
+                WEIR_STR("application/json"), weir_buf_view(&s->body));
 }
 
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
@@ -46,33 +67,38 @@ void weir_refuse(struct weir_request *r, int status, const char *param, const ch
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
-    answer_error(r->service, r->x, r->started_ns, status, weir_str_z(message),
-                 "invalid_request_error", param, code,
-                 status == 401 ? WEIR_STR("www-authenticate: Bearer\r\n") : WEIR_STR(""));
+    const struct weir_failure f = {.status = status,
+                                   .message = weir_str_z(message),
+                                   .type = "invalid_request_error",
+                                   .param = param,
+                                   .code = code};
+    answer_error(r, &f, status == 401 ? WEIR_STR("www-authenticate: Bearer\r\n") : WEIR_STR(""));
 }
 
 void weir_refuse_method(struct weir_request *r, struct weir_str allow)
 {
     char headers[64];
     snprintf(headers, sizeof(headers), "allow: %.*s\r\n", (int)allow.len, allow.p);
-    answer_error(r->service, r->x, r->started_ns, 405,
-                 WEIR_STR("This URL does not offer that method."), "invalid_request_error", NULL,
-                 "method_not_allowed", weir_str_z(headers));
+    const struct weir_failure f = {.status = 405,
+                                   .message = WEIR_STR("This URL does not offer that method."),
+                                   .type = "invalid_request_error",
+                                   .code = "method_not_allowed"};
+    answer_error(r, &f, weir_str_z(headers));
 }
 
 void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,
                          enum weir_outcome outcome)
 {
-    struct weir_str headers =
-        WEIR_STR("retry-after-ms: 1000\r\nretry-after: 1\r\nx-should-retry: true\r\n");
+    struct weir_request r = {.service = s, .x = x, .started_ns = started_ns};
+    struct weir_failure f = {.status = 503, .type = "server_error"};
     if (outcome == WEIR_OUTCOME_FULL) {
-        answer_error(
-            s, x, started_ns, 503,
-            WEIR_STR("The limiter holds as many subjects as it may. Please try again later."),
-            "server_error", NULL, "subjects_full", headers);
+        f.message =
+            WEIR_STR("The limiter holds as many subjects as it may. Please try again later.");
+        f.code = "subjects_full";
     } else {
-        answer_error(s, x, started_ns, 503,
-                     WEIR_STR("The limits cannot be checked right now. Please try again later."),
-                     "server_error", NULL, "store_unavailable", headers);
+        f.message = WEIR_STR("The limits cannot be checked right now. Please try again later.");
+        f.code = "store_unavailable";
     }
+    answer_error(&r, &f,
+                 WEIR_STR("retry-after-ms: 1000\r\nretry-after: 1\r\nx-should-retry: true\r\n"));
 }

@@ -67,7 +67,6 @@ void weir_duration(struct weir_buf *b, uint64_t us)
     seconds(b, ms);
 }
 
-/* Of all limits of a meter the one with the least left; NULL without any. */
 static const struct weir_limit_state *tightest(const struct weir_decision *d, unsigned meter)
 {
     const struct weir_limit_state *found = NULL;
@@ -101,22 +100,31 @@ static void three(struct weir_buf *b, const struct weir_limit_state *s, struct w
     WEIR_BUF_LIT(b, "\r\n");
 }
 
-void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d)
+struct weir_tightest weir_tightest_of(const struct weir_decision *d)
 {
-    const struct weir_limit_state *input = tightest(d, WEIR_METER_INPUT_TOKENS);
-    const struct weir_limit_state *output = tightest(d, WEIR_METER_OUTPUT_TOKENS);
-    const struct weir_limit_state *tokens = tightest(d, WEIR_METER_TOTAL_TOKENS);
-    if (tokens == NULL) { /* the more restrictive of the two */
-        tokens = input;
-        if (output != NULL &&
-            (input == NULL || weir_limit_remaining(output) < weir_limit_remaining(input))) {
-            tokens = output;
+    struct weir_tightest t = {
+        .requests = tightest(d, WEIR_METER_REQUESTS),
+        .tokens = tightest(d, WEIR_METER_TOTAL_TOKENS),
+        .input = tightest(d, WEIR_METER_INPUT_TOKENS),
+        .output = tightest(d, WEIR_METER_OUTPUT_TOKENS),
+    };
+    if (t.tokens == NULL) { /* the more restrictive of the two */
+        t.tokens = t.input;
+        if (t.output != NULL &&
+            (t.input == NULL || weir_limit_remaining(t.output) < weir_limit_remaining(t.input))) {
+            t.tokens = t.output;
         }
     }
-    three(b, tightest(d, WEIR_METER_REQUESTS), WEIR_STR("requests"));
-    three(b, tokens, WEIR_STR("tokens"));
-    three(b, input, WEIR_STR("input-tokens"));
-    three(b, output, WEIR_STR("output-tokens"));
+    return t;
+}
+
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d)
+{
+    struct weir_tightest t = weir_tightest_of(d);
+    three(b, t.requests, WEIR_STR("requests"));
+    three(b, t.tokens, WEIR_STR("tokens"));
+    three(b, t.input, WEIR_STR("input-tokens"));
+    three(b, t.output, WEIR_STR("output-tokens"));
 }
 
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call)

@@ -3,7 +3,7 @@
  * field that is not known is refused: a misspelt amount would charge nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "service/chat_request.h"
+#include "service/dialect.h"
 #include "service/lookup.h"
 #include "service/reservation.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - GET /metrics, Prometheus text format 0.0.4: the sums over all workers. */
+#include "gateway/fetch.h"
+#include "limit/history.h"
 #include "service/service.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -114,6 +116,32 @@ static void one(struct weir_buf *b, const char *name, const char *type, const ch
     weir_buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
 }
 
+/* What was used of what was reserved, by the rule that said how much. */
+static void used(struct weir_buf *b, const struct weir_service_group *g)
+{
+    static const char *const rules[WEIR_RESERVES] = {"max", "forecast", "fixed"};
+    static const char name[] = "weir_output_used_ratio";
+    family(b, name, "histogram",
+           "Of complete answers: output tokens used, divided by those reserved.");
+    for (unsigned rule = 0; rule < WEIR_RESERVES; rule++) {
+        uint64_t below = 0;
+        for (unsigned i = 0; i < WEIR_USED_BOUNDS; i++) {
+            below += SUM(g, metrics.used[rule].bucket[i]);
+            weir_buf_printf(b, "%s_bucket{reserve=\"%s\",le=\"%g\"} %llu\n", name, rules[rule],
+                            weir_used_bound_permille[i] / 1e3, (unsigned long long)below);
+        }
+        below += SUM(g, metrics.used[rule].bucket[WEIR_USED_BOUNDS]);
+        weir_buf_printf(b,
+                        "%s_bucket{reserve=\"%s\",le=\"+Inf\"} %llu\n"
+                        "%s_sum{reserve=\"%s\"} %.3f\n%s_count{reserve=\"%s\"} %llu\n",
+                        name, rules[rule], (unsigned long long)below, name, rules[rule],
+                        (double)SUM(g, metrics.used[rule].sum_permille) / 1e3, name, rules[rule],
+                        (unsigned long long)below);
+    }
+    one(b, "weir_forecast_histories", "gauge", "Keys and models whose answers are remembered.",
+        g->history == NULL ? 0 : weir_history_count(g->history));
+}
+
 /* Counters of the handles on the store. */
 static uint64_t store_sum(const struct weir_service_group *g, size_t offset)
 {
@@ -211,6 +239,84 @@ static void http(struct weir_buf *b, const struct weir_service_group *g)
     }
 }
 
+/* ---- upstreams ---- */
+
+static struct weir_upstream_stats *upstream_stats(const struct weir_service_group *g, uint32_t s,
+                                                  size_t upstream)
+{
+    return &weir_upstreams_set(g->service[s]->upstreams)->upstream[upstream].stats;
+}
+
+/* Sums one counter of an upstream, given by its offset in its stats, over all workers. */
+static unsigned long long upstream_sum(const struct weir_service_group *g, size_t upstream,
+                                       size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        sum += LOAD(*(_Atomic uint64_t *)((char *)upstream_stats(g, i, upstream) + offset));
+    }
+    return sum;
+}
+
+#define UPSTREAM_SUM(group, upstream, field)                                                       \
+    upstream_sum((group), (upstream), offsetof(struct weir_upstream_stats, field))
+
+static void upstream_seconds(struct weir_buf *b, const struct weir_service_group *g,
+                             size_t upstream, const char *label)
+{
+    static const uint64_t bounds_ms[] = {1,   5,    10,   50,   100,   250,
+                                         500, 1000, 2500, 5000, 10000, 60000};
+    for (size_t k = 0; k < sizeof(bounds_ms) / sizeof(bounds_ms[0]); k++) {
+        uint64_t below = 0;
+        for (uint32_t i = 0; i < g->services; i++) {
+            below += weir_hist_count_upto(&upstream_stats(g, i, upstream)->first_byte,
+                                          bounds_ms[k] * 1000000);
+        }
+        weir_buf_printf(b,
+                        "weir_upstream_first_byte_seconds_bucket{upstream=\"%s\",le=\"%g\"} %llu\n",
+                        label, (double)bounds_ms[k] / 1e3, (unsigned long long)below);
+    }
+    unsigned long long count = UPSTREAM_SUM(g, upstream, first_byte.count);
+    weir_buf_printf(b,
+                    "weir_upstream_first_byte_seconds_bucket{upstream=\"%s\",le=\"+Inf\"} %llu\n"
+                    "weir_upstream_first_byte_seconds_sum{upstream=\"%s\"} %.9f\n"
+                    "weir_upstream_first_byte_seconds_count{upstream=\"%s\"} %llu\n",
+                    label, count, label, (double)UPSTREAM_SUM(g, upstream, first_byte.sum_ns) / 1e9,
+                    label, count);
+}
+
+/* Their names come from the configuration, and need no escaping. */
+static void upstreams(struct weir_buf *b, const struct weir_service_group *g)
+{
+    const struct weir_config *config = g->service[0]->config;
+    if (config->upstreams == 0) {
+        return;
+    }
+    family(b, "weir_upstream_responses_total", "counter",
+           "Answers of upstreams by class of status, those of which another was asked too.");
+    for (size_t u = 0; u < config->upstreams; u++) {
+        for (unsigned k = 2; k < 6; k++) {
+            weir_buf_printf(b,
+                            "weir_upstream_responses_total{upstream=\"%s\",status=\"%uxx\"} %llu\n",
+                            config->upstream[u].name, k, UPSTREAM_SUM(g, u, responses[k]));
+        }
+    }
+    family(b, "weir_upstream_failures_total", "counter",
+           "Requests to upstreams that got no answer, or not all of one.");
+    for (size_t u = 0; u < config->upstreams; u++) {
+        for (unsigned k = 0; k < WEIR_UPSTREAM_FAILURES; k++) {
+            weir_buf_printf(b, "weir_upstream_failures_total{upstream=\"%s\",reason=\"%s\"} %llu\n",
+                            config->upstream[u].name, weir_upstream_failure_name(k),
+                            UPSTREAM_SUM(g, u, failures[k]));
+        }
+    }
+    family(b, "weir_upstream_first_byte_seconds", "histogram",
+           "From sending a request to an upstream to the head of its answer.");
+    for (size_t u = 0; u < config->upstreams; u++) {
+        upstream_seconds(b, g, u, config->upstream[u].name);
+    }
+}
+
 void weir_metrics(struct weir_request *r)
 {
     const struct weir_service_group *g = r->service->group;
@@ -222,6 +328,8 @@ void weir_metrics(struct weir_request *r)
     decisions(b, g);
     http(b, g);
     store(b, g);
+    upstreams(b, g);
+    used(b, g);
     histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
               decision_of);
     histogram(b, g, "weir_request_duration_seconds", "From a complete request to its answer.",

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openai.c - POST /v1/chat/completions. A request is charged before the model
- * runs: its input as estimated, its output at the maximum it allows; when the model is done the
- * charge is settled to what was used. */
+/* openai.c - POST /v1/chat/completions. A request is charged before the model runs: its input as
+ * estimated, its output as its plan reserves it; when the model is done the charge is settled to
+ * what was used. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/mock_request.h"
 #include "gateway/shape.h"
-#include "service/chat_request.h"
-#include "service/service.h"
+#include "service/dialect.h"
+#include "service/reserve.h"
 
 enum {
     STREAM_PIECE_TOKENS = 1024,     /* of a stream that leave in one turn of the loop */
@@ -23,6 +23,7 @@ struct weir_chat {
     uint64_t started_ns, asked_ns;
     uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
+    struct weir_reserving reserving;
     uint64_t prompt_hash;
     uint64_t asked_tokens; /* that the mock model shall make, or WEIR_MOCK_NOT_ASKED */
     bool stream, include_usage, timer_open, waiting, begun;
@@ -62,9 +63,14 @@ static bool keep_model(struct weir_chat *chat, struct weir_str model)
 static bool read_chat(struct weir_request *r, struct weir_chat *chat)
 {
     struct weir_service *s = r->service;
-    struct weir_chat_request request;
-    struct weir_chat_refusal why;
-    enum weir_err err = weir_chat_request_read(&s->json, &s->text, r->http->body, &request, &why);
+    struct weir_dialect_request request;
+    struct weir_dialect_refusal why;
+    enum weir_err err =
+        weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, r->http->body, &request, &why);
+    if (err == WEIR_OK && request.choices > 1) {
+        weir_refuse(r, 400, "n", NULL, "n: expected 1, the only number of choices supported.");
+        return false;
+    }
     if (err == WEIR_ERR_INVALID) {
         weir_refuse(r, 400, why.param[0] == '\0' ? NULL : why.param, NULL, "%s", why.text);
         return false;
@@ -143,6 +149,13 @@ static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(chat->service->store, &settle);
     (void)err;
+}
+
+/* The model came to its end. */
+static void chat_complete(struct weir_chat *chat)
+{
+    chat_settle(chat, chat->answer.output_tokens);
+    weir_reserve_used(chat->service, &chat->reserving, chat->answer.output_tokens, chat->now_ns);
 }
 
 /* While the decision is under way it must come back first; then the model has not run. */
@@ -230,7 +243,7 @@ static void answer_plain(struct weir_chat *chat)
     weir_buf_reset(b);
     struct weir_shape shape = shape_of(chat);
     weir_shape_chat.whole(&shape, b);
-    chat_settle(chat, chat->answer.output_tokens);
+    chat_complete(chat);
     weir_answer(s, chat->x, chat->started_ns, 200, chat_headers(chat), WEIR_STR("application/json"),
                 weir_buf_view(b));
     chat_end(chat);
@@ -257,7 +270,7 @@ static void stream_end(struct weir_chat *chat, struct weir_buf *b)
     struct weir_shape shape = shape_of(chat);
     weir_shape_chat.end(&shape, b);
     weir_http_stream_write(chat->x, weir_buf_view(b));
-    chat_settle(chat, chat->answer.output_tokens);
+    chat_complete(chat);
     weir_http_stream_end(chat->x);
     chat_end(chat);
 }
@@ -379,7 +392,11 @@ void weir_chat_completions(struct weir_request *r)
     if (chat->asked_tokens != WEIR_MOCK_NOT_ASKED) {
         weir_mock_answer_resize(&chat->answer, chat->asked_tokens, chat->output_max);
     }
-    chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->output_max);
+    weir_reserve(s, &chat->call,
+                 caller.key != NULL ? &caller.key->subject : &chat->anonymous.subject,
+                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max,
+                 &chat->reserving);
+    chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->reserving.tokens);
     chat->call.done = chat_decided;
     chat->call.ctx = chat;
     chat->waiting = true;

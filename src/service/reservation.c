@@ -5,12 +5,13 @@
 
 #include "config/scope.h"
 
-/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, shared_at_us, requests, input,
- * output, for each subject a u8 length and its name, and the low 4 bytes of the XXH3 of all that.
- */
+/* Binary form, little-endian: u8 version, u64 nonce, epoch, at_us, shared_at_us, u32 primary,
+ * shared_primary, u64 requests, input, output, for each subject a u8 length and its name, and the
+ * low 4 bytes of the XXH3 of all that. */
 enum {
-    VERSION = 3,
-    AMOUNTS = 4, /* the words before them */
+    VERSION = 4,
+    PRIMARIES = 4, /* the words before it */
+    AMOUNTS,
     WORDS = AMOUNTS + 3,
     FIXED = 1 + 8 * WORDS,
     CHECK = 4,
@@ -94,6 +95,7 @@ void weir_reservation_write(struct weir_buf *b, const struct weir_reservation *r
         r->epoch,
         r->at_us,
         r->shared_at_us,
+        (uint64_t)r->shared_primary << 32 | r->primary,
         r->reserved.of[WEIR_METER_REQUESTS],
         r->reserved.of[WEIR_METER_INPUT_TOKENS],
         r->reserved.of[WEIR_METER_OUTPUT_TOKENS],
@@ -165,6 +167,8 @@ enum weir_err weir_reservation_read(struct weir_str text,
         .epoch = words[1],
         .at_us = words[2],
         .shared_at_us = words[3],
+        .primary = (uint32_t)words[PRIMARIES],
+        .shared_primary = (uint32_t)(words[PRIMARIES] >> 32),
         .reserved = weir_amounts(words[AMOUNTS], words[AMOUNTS + 1], words[AMOUNTS + 2]),
     };
     *ret_reserved = r;

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-enum { WEIR_RESERVATION_TEXT_MAX = 774 };
+enum { WEIR_RESERVATION_TEXT_MAX = 784 };
 
 /* What such a text says. */
 struct weir_reserved {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "gateway/fetch.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
 
@@ -36,7 +37,7 @@ static const struct route *route_of(struct weir_str path)
     return NULL;
 }
 
-static bool is_json(const struct weir_http_request *http)
+bool weir_request_is_json(const struct weir_http_request *http)
 {
     struct weir_str type = weir_http_header(http, WEIR_STR("content-type"));
     const char *semicolon = type.p == NULL ? NULL : memchr(type.p, ';', type.len);
@@ -44,6 +45,13 @@ static bool is_json(const struct weir_http_request *http)
         type.len = (size_t)(semicolon - type.p);
     }
     return weir_str_eq_nocase(weir_str_trim(type), WEIR_STR("application/json"));
+}
+
+/* Whether upstreams answer it: all of /v1/ but what weir knows itself. */
+static bool is_proxied(struct weir_str path)
+{
+    return weir_str_starts(path, WEIR_STR("/v1/")) && !weir_str_eq(path, WEIR_STR("/v1/models")) &&
+           !weir_str_eq(path, WEIR_STR("/v1/usage"));
 }
 
 static bool method_serves(enum weir_http_method offered, enum weir_http_method asked)
@@ -55,13 +63,17 @@ static void on_request(void *ctx, struct weir_http_exchange *x,
                        const struct weir_http_request *http)
 {
     struct weir_request r = {.service = ctx, .x = x, .http = http, .started_ns = weir_clock_ns()};
+    if (WEIR_UNLIKELY(r.service->upstreams != NULL) && is_proxied(http->path)) {
+        weir_proxy(&r);
+        return;
+    }
     const struct route *route = route_of(http->path);
     if (route == NULL) {
         weir_refuse(&r, 404, NULL, "unknown_url", "Unknown request URL. See docs/http-api.md.");
     } else if (!method_serves(route->method, http->method)) {
         weir_refuse_method(&r, route->method == WEIR_HTTP_GET ? WEIR_STR("GET, HEAD")
                                                               : WEIR_STR("POST"));
-    } else if (route->json && !is_json(http)) {
+    } else if (route->json && !weir_request_is_json(http)) {
         weir_refuse(&r, 415, NULL, "unsupported_media_type",
                     "The content-type must be application/json.");
     } else {
@@ -76,6 +88,13 @@ static void on_gone(void *ctx, struct weir_http_exchange *x)
     if (pending != NULL) {
         pending->gone(pending);
     }
+}
+
+static void on_drained(void *ctx, struct weir_http_exchange *x)
+{
+    (void)ctx;
+    struct weir_pending *pending = *weir_http_exchange_slot(x);
+    pending->drained(pending);
 }
 
 static void refusal_body(void *ctx, int status, struct weir_str reason, struct weir_buf *body)
@@ -135,9 +154,15 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
         .body_timeout_ms = config->body_timeout_ms,
         .idle_timeout_ms = config->idle_timeout_ms,
     };
-    const struct weir_http_handler handler = {
-        .on_request = on_request, .on_gone = on_gone, .error_body = refusal_body, .ctx = s};
+    const struct weir_http_handler handler = {.on_request = on_request,
+                                              .on_gone = on_gone,
+                                              .on_drained = on_drained,
+                                              .error_body = refusal_body,
+                                              .ctx = s};
     enum weir_err err = weir_auth_init(s);
+    if (err == WEIR_OK && config->upstreams > 0) {
+        err = weir_upstreams_new(config, loop, &s->upstreams);
+    }
     if (err == WEIR_OK) {
         err = weir_http_server_new(loop, fd, &limits, &handler, &s->http);
     } else {
@@ -151,13 +176,20 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
     return WEIR_OK;
 }
 
+void weir_service_close(struct weir_service *s)
+{
+    weir_upstreams_close(s->upstreams);
+}
+
 void weir_service_free(struct weir_service *s)
 {
     if (s == NULL) {
         return;
     }
     weir_http_server_free(s->http);
+    weir_upstreams_free(s->upstreams);
     weir_chats_free(s);
+    weir_proxied_free(s);
     weir_acquires_free(s);
     weir_free(s->auth);
     weir_json_deinit(&s->json);

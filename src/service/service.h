@@ -16,12 +16,23 @@
 
 enum { WEIR_REQUEST_ID_BYTES = 36 };
 
+/* Of complete answers, what was used of what was reserved for their output. bucket[i] has those
+ * above bound i - 1 and not above bound i, the last one those above all. */
+enum { WEIR_USED_BOUNDS = 12 };
+extern const uint32_t weir_used_bound_permille[WEIR_USED_BOUNDS]; /* reserve.c */
+
+struct weir_used_ratio {
+    _Atomic uint64_t bucket[WEIR_USED_BOUNDS + 1];
+    _Atomic uint64_t sum_permille;
+};
+
 /* The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
+    struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
     struct weir_hist decision, request;
 };
 
@@ -32,8 +43,11 @@ struct weir_auth_slot {
 };
 
 struct weir_chat;    /* openai.c */
+struct weir_proxied; /* proxy.c */
+struct weir_upstreams;
 struct weir_acquire; /* limits.c */
 struct weir_service_group;
+struct weir_history;
 
 struct weir_service {
     const struct weir_config *config;
@@ -48,14 +62,17 @@ struct weir_service {
     struct weir_buf head, body; /* of the answer that is being made */
     struct weir_chat *spare_chats;
     struct weir_acquire *spare_acquires;
-    struct weir_auth_slot *auth; /* open addressing, half full at most: a slot for each key */
-    uint32_t auth_slots;         /* a power of two */
+    struct weir_proxied *spare_proxied;
+    struct weir_upstreams *upstreams; /* NULL: none is configured */
+    struct weir_auth_slot *auth;      /* open addressing, half full at most: a slot for each key */
+    uint32_t auth_slots;              /* a power of two */
 };
 
 /* All services of the process, for what is told of them together. Filled before they run. */
 struct weir_service_group {
     uint32_t services;
     struct weir_service **service;
+    struct weir_history *history; /* what answers were like; NULL: no plan forecasts */
 };
 
 /* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */
@@ -63,7 +80,9 @@ WEIR_MUSTCHECK enum weir_err weir_service_new(const struct weir_config *config,
                                               struct weir_loop *loop, struct weir_store *store,
                                               struct weir_service_group *group, int fd,
                                               struct weir_service **ret_service);
-/* After its HTTP server was drained. NULL is allowed. */
+/* When its HTTP server was drained: ends what the loop would wait for. */
+void weir_service_close(struct weir_service *s);
+/* After that. NULL is allowed. */
 void weir_service_free(struct weir_service *s);
 
 /* ---- for the files of this folder ---- */
@@ -85,6 +104,7 @@ struct weir_request {
 typedef void weir_handler_fn(struct weir_request *r);
 
 weir_handler_fn weir_chat_completions;     /* openai.c */
+weir_handler_fn weir_proxy;                /* proxy.c: what upstreams answer */
 weir_handler_fn weir_models;               /* models.c */
 weir_handler_fn weir_usage;                /* usage.c */
 weir_handler_fn weir_acquire, weir_settle; /* limits.c */
@@ -93,10 +113,14 @@ weir_handler_fn weir_metrics;              /* metrics.c */
 
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
+void weir_proxied_free(struct weir_service *s);
+/* Whether a request says that its body is JSON. */
+bool weir_request_is_json(const struct weir_http_request *http);
 
 /* What a slot of an exchange points at: the first member of the handlers' own structs. */
 struct weir_pending {
     void (*gone)(struct weir_pending *self);
+    void (*drained)(struct weir_pending *self); /* as weir_http_stream_wait says; else NULL */
 };
 
 /* Ends the request: counts it and answers. `headers`: complete lines. Where there was no memory for
@@ -125,7 +149,10 @@ struct weir_caller {
     const struct weir_key *key; /* NULL: not configured, and allowed */
     uint8_t sha256[32];         /* of the secret; only then */
 };
-/* The caller that the Authorization header names. False: it was refused with 401. */
+enum weir_caller_found { WEIR_CALLER_KNOWN, WEIR_CALLER_SILENT, WEIR_CALLER_UNKNOWN };
+/* The caller that the Authorization header names, or without one x-api-key. */
+enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller *ret_caller);
+/* The same. False: it was refused with 401. */
 bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller);
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32]);
@@ -148,6 +175,13 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
+/* Of all limits of a meter over all subjects the one with the least left; NULL without any. tokens:
+ * that of total_tokens, else the tighter one of input and output. */
+struct weir_tightest {
+    const struct weir_limit_state *requests, *tokens, *input, *output;
+};
+struct weir_tightest weir_tightest_of(const struct weir_decision *d);
+/* x-ratelimit-*. */
 void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
 /* Of a denial: which limit of which subject, and when to come again. */
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);

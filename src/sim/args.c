@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/flags.h"
 #include "config/config.h"
 
 static const char help_text[] =
@@ -44,93 +45,93 @@ const char *weir_sim_help(void)
 
 struct parse {
     struct weir_sim_args *args;
-    const struct flag *flag;
-    const char *value;
     const char *limits, *window;
-    char *error;
 };
 
-/* How an option is read and where its value goes. */
-struct flag {
-    const char *name;
-    bool (*read)(struct parse *p); /* NULL: takes no value */
+/* Where a flag's value goes, and what it may be. */
+struct more {
     size_t offset;
     uint64_t min, max;
     const char *expected;
     const char *choice[2]; /* false and true */
 };
 
-static bool refuse(struct parse *p)
+static const struct more *more_of(const struct weir_flag_value *v)
 {
-    snprintf(p->error, WEIR_SIM_ERROR_BYTES, "%s: expected %s, got \"%.80s\"", p->flag->name,
-             p->flag->expected, p->value);
-    return false;
+    return v->flag->more;
 }
 
-static void *place(struct parse *p)
+static void *place(const struct weir_flag_value *v)
 {
-    return (char *)p->args + p->flag->offset;
+    const struct parse *p = v->into;
+    return (char *)p->args + more_of(v)->offset;
 }
 
-static bool amount(struct parse *p, struct weir_str text, uint64_t *ret)
+static bool refuse(const struct weir_flag_value *v)
 {
-    return weir_parse_amount(text, ret) && *ret >= p->flag->min && *ret <= p->flag->max;
+    return weir_flag_refuse(v, more_of(v)->expected);
 }
 
-static bool read_u64(struct parse *p)
+static bool amount(const struct weir_flag_value *v, struct weir_str text, uint64_t *ret)
 {
-    uint64_t *to = place(p);
-    return amount(p, weir_str_z(p->value), to) || refuse(p);
+    return weir_parse_amount(text, ret) && *ret >= more_of(v)->min && *ret <= more_of(v)->max;
 }
 
-static bool read_u32(struct parse *p)
+static bool read_u64(const struct weir_flag_value *v)
 {
-    uint64_t value;
-    uint32_t *to = place(p);
-    if (!amount(p, weir_str_z(p->value), &value)) {
-        return refuse(p);
+    uint64_t *to = place(v);
+    return amount(v, weir_str_z(v->value), to) || refuse(v);
+}
+
+static bool read_u32(const struct weir_flag_value *v)
+{
+    uint64_t number;
+    uint32_t *to = place(v);
+    if (!amount(v, weir_str_z(v->value), &number)) {
+        return refuse(v);
     }
-    *to = (uint32_t)value;
+    *to = (uint32_t)number;
     return true;
 }
 
-static bool read_whole(struct parse *p)
+static bool read_whole(const struct weir_flag_value *v)
 {
-    uint64_t value;
-    double *to = place(p);
-    if (!amount(p, weir_str_z(p->value), &value)) {
-        return refuse(p);
+    uint64_t number;
+    double *to = place(v);
+    if (!amount(v, weir_str_z(v->value), &number)) {
+        return refuse(v);
     }
-    *to = (double)value;
+    *to = (double)number;
     return true;
 }
 
-static bool read_decimal(struct parse *p)
+static bool read_decimal(const struct weir_flag_value *v)
 {
-    double *to = place(p);
-    return (weir_decimal(p->value, to) && *to <= (double)p->flag->max) || refuse(p);
+    double *to = place(v);
+    return (weir_decimal(v->value, to) && *to <= (double)more_of(v)->max) || refuse(v);
 }
 
-static bool read_range(struct parse *p)
+static bool read_range(const struct weir_flag_value *v)
 {
-    struct weir_sim_range *to = place(p);
-    const char *dash = strchr(p->value, '-');
-    struct weir_str high = weir_str_z(dash == NULL ? p->value : dash + 1);
-    struct weir_str low = dash == NULL ? high : weir_str(p->value, (size_t)(dash - p->value));
-    return (amount(p, low, &to->low) && amount(p, high, &to->high) && to->low <= to->high) ||
-           refuse(p);
+    struct weir_sim_range *to = place(v);
+    const char *dash = strchr(v->value, '-');
+    struct weir_str high = weir_str_z(dash == NULL ? v->value : dash + 1);
+    struct weir_str low = dash == NULL ? high : weir_str(v->value, (size_t)(dash - v->value));
+    return (amount(v, low, &to->low) && amount(v, high, &to->high) && to->low <= to->high) ||
+           refuse(v);
 }
 
-static bool read_used(struct parse *p)
+static bool read_used(const struct weir_flag_value *v)
 {
+    struct parse *p = v->into;
     p->args->options.settles = true;
-    return read_range(p);
+    return read_range(v);
 }
 
-static bool read_ms(struct parse *p)
+static bool read_ms(const struct weir_flag_value *v)
 {
-    struct weir_sim_range *to = place(p);
-    if (!read_range(p)) {
+    struct weir_sim_range *to = place(v);
+    if (!read_range(v)) {
         return false;
     }
     to->low *= 1000;
@@ -138,137 +139,85 @@ static bool read_ms(struct parse *p)
     return true;
 }
 
-static bool read_u64_ms(struct parse *p)
+static bool read_u64_ms(const struct weir_flag_value *v)
 {
-    uint64_t *to = place(p);
-    if (!read_u64(p)) {
+    uint64_t *to = place(v);
+    if (!read_u64(v)) {
         return false;
     }
     *to *= 1000;
     return true;
 }
 
-static bool read_choice(struct parse *p)
+static bool read_choice(const struct weir_flag_value *v)
 {
-    bool *to = place(p);
-    *to = strcmp(p->value, p->flag->choice[1]) == 0;
-    return *to || strcmp(p->value, p->flag->choice[0]) == 0 || refuse(p);
+    bool *to = place(v);
+    *to = strcmp(v->value, more_of(v)->choice[1]) == 0;
+    return *to || strcmp(v->value, more_of(v)->choice[0]) == 0 || refuse(v);
 }
 
-static bool read_limits(struct parse *p)
+static bool read_limits(const struct weir_flag_value *v)
 {
-    p->limits = p->value;
+    ((struct parse *)v->into)->limits = v->value;
     return true;
 }
 
-static bool read_window(struct parse *p)
+static bool read_window(const struct weir_flag_value *v)
 {
-    p->window = p->value;
+    ((struct parse *)v->into)->window = v->value;
     return true;
 }
 
-#define AT(field) offsetof(struct weir_sim_args, options.field)
-#define TOKENS    "tokens, A-B with 0 <= A <= B <= 100M"
-static const struct flag flags[] = {
-    {"--nodes", read_u32, AT(nodes), 1, WEIR_SIM_NODES_MAX, "nodes from 1 to 1M", {0}},
-    {"--keys", read_u64, AT(keys), 1, WEIR_SIM_KEYS_MAX, "keys from 1 to 4G", {0}},
-    {"--zipf", read_decimal, AT(zipf), 0, WEIR_SIM_ZIPF_MAX, "an exponent from 0 to 10", {0}},
-    {"--rate", read_whole, AT(rate), 1, WEIR_SIM_RATE_MAX, "requests/s from 1 to 100M", {0}},
-    {"--duration",
-     read_whole,
-     AT(duration_s),
-     1,
-     WEIR_SIM_DURATION_MAX_S,
-     "seconds from 1 to 3600",
-     {0}},
-    {"--burst",
-     read_u64_ms,
-     AT(burst_us),
-     1,
-     WEIR_SIM_BURST_MAX_US / 1000,
-     "ms from 1 to 600k",
-     {0}},
-    {"--pause",
-     read_u64_ms,
-     AT(pause_us),
-     1,
-     WEIR_SIM_BURST_MAX_US / 1000,
-     "ms from 1 to 600k",
-     {0}},
-    {"--limits", read_limits, 0, 0, 0, "limits", {0}},
-    {"--window", read_window, 0, 0, 0, "a length from 1s to 30day", {0}},
-    {"--input", read_range, AT(input), 0, WEIR_SIM_TOKENS_MAX, TOKENS, {0}},
-    {"--output", read_range, AT(output), 0, WEIR_SIM_TOKENS_MAX, TOKENS, {0}},
-    {"--used", read_used, AT(used), 0, WEIR_SIM_TOKENS_MAX, TOKENS, {0}},
-    {"--hold",
-     read_ms,
-     AT(hold_us),
-     0,
-     WEIR_SIM_HOLD_MAX_US / 1000,
-     "ms, A-B with 0 <= A <= B <= 600k",
-     {0}},
-    {"--settle", read_choice, AT(settle_anywhere), 0, 0, "same or random", {"same", "random"}},
-    {"--balance", read_choice, AT(by_key), 0, 0, "random or key", {"random", "key"}},
-    {"--mode", read_choice, AT(exact), 0, 0, "lease or exact", {"lease", "exact"}},
-    {"--rtt",
-     read_range,
-     AT(rtt_us),
-     0,
-     WEIR_SIM_RTT_MAX_US,
-     "microseconds, A-B with 0 <= A <= B <= 10M",
-     {0}},
-    {"--shards", read_u32, AT(shards), 1, WEIR_SIM_SHARDS_MAX, "shards from 1 to 4096", {0}},
-    {"--store-us-per-call",
-     read_decimal,
-     AT(store_us_per_call),
-     0,
-     WEIR_SIM_STORE_US_MAX,
-     "microseconds from 0 to 1000000",
-     {0}},
-    {"--seed", read_u64, AT(seed), 0, UINT64_MAX, "a whole number", {0}},
-    {"--json", NULL, offsetof(struct weir_sim_args, json), 0, 0, "", {0}},
-    {"--help", NULL, offsetof(struct weir_sim_args, help), 0, 0, "", {0}},
-    {"-h", NULL, offsetof(struct weir_sim_args, help), 0, 0, "", {0}},
+static bool read_bare(const struct weir_flag_value *v)
+{
+    bool *to = place(v);
+    *to = true;
+    return true;
+}
+
+#define AT(field) .offset = offsetof(struct weir_sim_args, field)
+#define NUMBER(field, low, high, what)                                                             \
+    (&(const struct more){AT(options.field), .min = (low), .max = (high), .expected = (what)})
+#define CHOICE(field, what, a, b)                                                                  \
+    (&(const struct more){AT(options.field), .expected = (what), .choice = {(a), (b)}})
+#define BARE(field) (&(const struct more){AT(field)})
+#define TOKENS      "tokens, A-B with 0 <= A <= B <= 100M"
+static const struct weir_flag table[] = {
+    {"--nodes", read_u32, NUMBER(nodes, 1, WEIR_SIM_NODES_MAX, "nodes from 1 to 1M"), false},
+    {"--keys", read_u64, NUMBER(keys, 1, WEIR_SIM_KEYS_MAX, "keys from 1 to 4G"), false},
+    {"--zipf", read_decimal, NUMBER(zipf, 0, WEIR_SIM_ZIPF_MAX, "an exponent from 0 to 10"), false},
+    {"--rate", read_whole, NUMBER(rate, 1, WEIR_SIM_RATE_MAX, "requests/s from 1 to 100M"), false},
+    {"--duration", read_whole,
+     NUMBER(duration_s, 1, WEIR_SIM_DURATION_MAX_S, "seconds from 1 to 3600"), false},
+    {"--burst", read_u64_ms, NUMBER(burst_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k"),
+     false},
+    {"--pause", read_u64_ms, NUMBER(pause_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k"),
+     false},
+    {"--limits", read_limits, NULL, false},
+    {"--window", read_window, NULL, false},
+    {"--input", read_range, NUMBER(input, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
+    {"--output", read_range, NUMBER(output, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
+    {"--used", read_used, NUMBER(used, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
+    {"--hold", read_ms,
+     NUMBER(hold_us, 0, WEIR_SIM_HOLD_MAX_US / 1000, "ms, A-B with 0 <= A <= B <= 600k"), false},
+    {"--settle", read_choice, CHOICE(settle_anywhere, "same or random", "same", "random"), false},
+    {"--balance", read_choice, CHOICE(by_key, "random or key", "random", "key"), false},
+    {"--mode", read_choice, CHOICE(exact, "lease or exact", "lease", "exact"), false},
+    {"--rtt", read_range,
+     NUMBER(rtt_us, 0, WEIR_SIM_RTT_MAX_US, "microseconds, A-B with 0 <= A <= B <= 10M"), false},
+    {"--shards", read_u32, NUMBER(shards, 1, WEIR_SIM_SHARDS_MAX, "shards from 1 to 4096"), false},
+    {"--store-us-per-call", read_decimal,
+     NUMBER(store_us_per_call, 0, WEIR_SIM_STORE_US_MAX, "microseconds from 0 to 1000000"), false},
+    {"--seed", read_u64, NUMBER(seed, 0, UINT64_MAX, "a whole number"), false},
+    {"--json", read_bare, BARE(json), true},
+    {"--help", read_bare, BARE(help), true},
+    {"-h", read_bare, BARE(help), true},
 };
 
-static const struct flag *find_flag(struct weir_str name)
-{
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        if (weir_str_eq(name, weir_str_z(flags[i].name))) {
-            return &flags[i];
-        }
-    }
-    return NULL;
-}
-
-/* Reads argv[*at], and the argument behind it when that is its value. */
-static bool read_argument(struct parse *p, int argc, char **argv, int *at)
-{
-    const char *arg = argv[*at];
-    const char *equals = strchr(arg, '=');
-    struct weir_str name = equals == NULL ? weir_str_z(arg) : weir_str(arg, (size_t)(equals - arg));
-    p->flag = find_flag(name);
-    if (p->flag == NULL || (p->flag->read == NULL && equals != NULL)) {
-        snprintf(p->error, WEIR_SIM_ERROR_BYTES,
-                 "there is no option \"%.80s\"; weir sim --help lists them", arg);
-        return false;
-    }
-    if (p->flag->read == NULL) {
-        bool *to = place(p);
-        *to = true;
-        return true;
-    }
-    p->value = equals == NULL ? NULL : equals + 1;
-    if (p->value == NULL && ++*at >= argc) {
-        snprintf(p->error, WEIR_SIM_ERROR_BYTES, "%s: expected a value behind it", p->flag->name);
-        return false;
-    }
-    p->value = p->value == NULL ? argv[*at] : p->value;
-    return p->flag->read(p);
-}
+static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir sim"};
 
 /* The same limits over another window. */
-static bool set_window(struct parse *p, const char *window, struct weir_plan *plan)
+static bool set_window(const char *window, struct weir_plan *plan, char *error)
 {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
     uint64_t seconds;
@@ -282,7 +231,7 @@ static bool set_window(struct parse *p, const char *window, struct weir_plan *pl
         }
     }
     if (weir_plan_compile(limit, n, plan) != WEIR_OK) {
-        snprintf(p->error, WEIR_SIM_ERROR_BYTES,
+        snprintf(error, WEIR_SIM_ERROR_BYTES,
                  "--window: expected a length from 1s to 30day, and one limit for each meter, got "
                  "\"%.80s\"",
                  window);
@@ -291,19 +240,19 @@ static bool set_window(struct parse *p, const char *window, struct weir_plan *pl
     return true;
 }
 
-static bool make_plan(struct parse *p)
+static bool make_plan(const struct parse *p, char *error)
 {
     struct weir_config_error why;
     struct weir_plan *plan = &p->args->options.plan;
     if (weir_limits_parse(weir_str_z(p->limits), plan, &why) != WEIR_OK) {
-        snprintf(p->error, WEIR_SIM_ERROR_BYTES, "--limits: %.200s", why.text);
+        snprintf(error, WEIR_SIM_ERROR_BYTES, "--limits: %.200s", why.text);
         return false;
     }
-    return p->window == NULL || set_window(p, p->window, plan);
+    return p->window == NULL || set_window(p->window, plan, error);
 }
 
 bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
-                         char error[WEIR_SIM_ERROR_BYTES])
+                         char error[static WEIR_SIM_ERROR_BYTES])
 {
     *ret_args = (struct weir_sim_args){.options = {
                                            .nodes = 4,
@@ -319,9 +268,9 @@ bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
                                            .store_us_per_call = 20,
                                            .seed = 1,
                                        }};
-    struct parse p = {.args = ret_args, .limits = "requests: 100/min", .error = error};
-    for (int at = 1; at < argc; at++) {
-        if (!read_argument(&p, argc, argv, &at)) {
+    struct parse p = {.args = ret_args, .limits = "requests: 100/min"};
+    for (int at = 1; at < argc;) {
+        if (!weir_flags_next(&flags, argc, argv, &at, &p, error)) {
             return false;
         }
         if (ret_args->help) {
@@ -332,5 +281,5 @@ bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
         snprintf(error, WEIR_SIM_ERROR_BYTES, "--burst: expected --pause with it");
         return false;
     }
-    return make_plan(&p);
+    return make_plan(&p, error);
 }

@@ -3,10 +3,10 @@
 #ifndef WEIR_SIM_ARGS_H
 #define WEIR_SIM_ARGS_H
 
-#include "base/err.h"
+#include "base/flags.h"
 #include "sim/options.h"
 
-enum { WEIR_SIM_ERROR_BYTES = 320 };
+enum { WEIR_SIM_ERROR_BYTES = WEIR_FLAG_ERROR_BYTES };
 
 struct weir_sim_args {
     struct weir_sim_options options;
@@ -15,7 +15,7 @@ struct weir_sim_args {
 
 /* False: `error` says which option is wrong and what it expects. */
 WEIR_MUSTCHECK bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
-                                        char error[WEIR_SIM_ERROR_BYTES]);
+                                        char error[static WEIR_SIM_ERROR_BYTES]);
 const char *weir_sim_help(void);
 
 #endif

@@ -29,12 +29,15 @@ struct weir_holding {
     uint64_t asked_us; /* when it was asked last */
     uint8_t subjects;
     bool in_flight, in_turn;
+    bool has_slot; /* the store's own: `slot` is that of the first subject's key */
+    uint16_t slot;
     unsigned meters; /* that a limit counts, a bit for each */
     uint64_t life_us;
     /* the store's server that answered last, and since when this process goes by it; what is held
      * counts there, and nowhere else */
     const struct weir_primary *primary;
     uint64_t begun_us;
+    uint32_t primary_hash; /* its own, as reservations name it */
     struct weir_lease lease;
     struct weir_demand demand;
     struct weir_return back[WEIR_HOLDING_BACK_MAX];

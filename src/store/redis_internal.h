@@ -4,6 +4,7 @@
  *   redis_settle.c  settlements
  *   redis_local.c   decisions without Redis, and on the way back
  *   redis_lease.c   mode: lease (docs/design/leases.md)
+ *   redis_granted.c its answers
  *   redis_spread.c  requests whose subjects are in two slots of a cluster
  *   redis_over.c    going over to new primaries, beats
  *   redis_walk.c    charging the record again, reports */
@@ -94,7 +95,8 @@ uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject 
 struct weir_redis_conn *redis_conn_of(struct redis_store *self,
                                       const struct weir_subject *const *subject, unsigned subjects,
                                       enum redis_way *ret_way);
-/* Makes the reservation of a call that is allowed. */
+/* Makes the reservation of a call that is allowed. Which primaries have granted it stands there
+ * before. */
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch);
 /* One call of the script, about `ptr`, sent at now_us; the clock's bounds are set here. False:
  * nothing was sent. */
@@ -103,7 +105,8 @@ bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum
 /* The same with what a request asks for. */
 bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what);
 enum redis_told {
-    REDIS_TOLD,         /* call->decision is the store's; what it allows is recorded */
+    /* call->decision is the store's, and by which primary; what it allows is recorded */
+    REDIS_TOLD,
     REDIS_TOLD_NO_ROOM, /* it is allowed, and there is no room for the record */
     REDIS_TOLD_NOTHING, /* no answer, or none that counts; call->decision is as it was */
 };
@@ -153,6 +156,7 @@ void redis_settle_done(struct redis_store *self, struct weir_settle *settle,
 /* False: nothing was sent. */
 bool redis_send_settle(struct redis_store *self, const struct weir_settle *settle, enum what what,
                        void *ptr);
+/* The table's copy of what this process was granted follows, if it granted this. */
 void redis_settle_copy(struct redis_store *self, const struct weir_settle *settle);
 /* Of a settlement that was sent. The copy follows, the debt is the caller's to count. */
 enum weir_settle_result redis_settle_answered(struct redis_store *self,
@@ -161,7 +165,7 @@ enum weir_settle_result redis_settle_answered(struct redis_store *self,
 /* What it charges beyond the reservation. */
 void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
 
-/* ---- redis_lease.c ---- */
+/* ---- redis_lease.c, and redis_granted.c: answered, lost ---- */
 
 WEIR_MUSTCHECK enum weir_err redis_leases_open(struct redis_store *self, struct weir_loop *loop);
 /* Gives back what is held, as far as the connection takes it. */
@@ -178,12 +182,11 @@ void redis_lease_lost(struct redis_store *self, struct weir_holding *h);
 /* ---- redis_spread.c ---- */
 
 /* How many subjects, from the first on, are in the slot of the first: all, but for a cluster. */
-unsigned redis_own_subjects(const struct redis_store *self,
-                            const struct weir_subject *const *subject, unsigned subjects);
-/* Those behind the `own` first are in another slot. */
-enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call, unsigned own);
-enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle,
-                                  unsigned own);
+uint8_t redis_own_subjects(const struct redis_store *self,
+                           const struct weir_subject *const *subject, uint8_t subjects);
+/* Those behind own_subjects, which is set, are in another slot. */
+enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call);
+enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle);
 void redis_spread_answered(struct redis_store *self, enum what what, void *ptr,
                            const redisReply *reply, uint64_t sent_us);
 void redis_spread_lost(struct redis_store *self, enum what what, void *ptr);

@@ -37,6 +37,7 @@ void redis_tell_later(struct redis_store *self, const struct weir_subject *const
 
 static void grant_local(struct redis_store *self, struct weir_call *call)
 {
+    call->reservation.primary = call->reservation.shared_primary = 0;
     redis_grant(self, call, self->shared->epoch);
     redis_tell_later(self, call->subject, call->subjects, call->decision.at_us);
 }

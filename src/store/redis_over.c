@@ -86,6 +86,15 @@ struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t se
     return grants ? o->primary : NULL;
 }
 
+const struct weir_primary *redis_over_primary(struct redis_store *self,
+                                              const struct weir_subject *subject)
+{
+    char key[WEIR_REDIS_KEY_MAX];
+    const struct redis_over *o =
+        over_of(weir_redis_shards_at(self->shards, weir_redis_key(subject, key)));
+    return o == NULL ? NULL : o->primary;
+}
+
 /* ---- sending ---- */
 
 struct weir_buf *redis_over_begin(const struct redis_over *o)

@@ -55,6 +55,10 @@ bool redis_over_is_open(const struct redis_store *self);
 struct weir_primary *redis_over_granted_by(struct redis_store *self, uint64_t sent_us,
                                            uint64_t now_us);
 
+/* The one that serves the subject's key now. NULL: none that is up. */
+const struct weir_primary *redis_over_primary(struct redis_store *self,
+                                              const struct weir_subject *subject);
+
 void redis_over_shard(struct redis_store *self, struct weir_redis_shard *shard, bool up);
 void redis_over_entered(struct redis_over *o, const redisReply *reply);
 /* NULL, or why the connection is to be given up. */

@@ -14,10 +14,10 @@ static bool are_apart(const struct redis_store *self, const struct weir_subject 
                                    weir_redis_key(b, key_b));
 }
 
-unsigned redis_own_subjects(const struct redis_store *self,
-                            const struct weir_subject *const *subject, unsigned subjects)
+uint8_t redis_own_subjects(const struct redis_store *self,
+                           const struct weir_subject *const *subject, uint8_t subjects)
 {
-    unsigned own = 1;
+    uint8_t own = 1;
     if (self->config->redis_seeds.kind != WEIR_REDIS_CLUSTER) {
         return subjects;
     }
@@ -32,22 +32,21 @@ unsigned redis_own_subjects(const struct redis_store *self,
 /* The subjects that a command is about. */
 struct part {
     const struct weir_subject *const *subject;
-    unsigned subjects, first;
+    unsigned subjects;
 };
 
-static struct part part_of(const struct redis_store *self, const struct weir_call *call,
-                           enum what what)
+static struct part part_of(const struct weir_call *call, enum what what)
 {
-    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
+    unsigned own = call->own_subjects;
     if (what == TAKE_SHARED || what == LOOK_SHARED) {
-        return (struct part){call->subject + own, call->subjects - own, own};
+        return (struct part){call->subject + own, call->subjects - own};
     }
-    return (struct part){call->subject, own, 0};
+    return (struct part){call->subject, own};
 }
 
 static bool ask(struct redis_store *self, struct weir_call *call, enum what what)
 {
-    struct part part = part_of(self, call, what);
+    struct part part = part_of(call, what);
     struct weir_redis_charge charge = {.subject = part.subject, .subjects = part.subjects};
     if (what == TAKE_OWN || what == TAKE_SHARED) {
         charge.amounts = call->amounts;
@@ -58,7 +57,7 @@ static bool ask(struct redis_store *self, struct weir_call *call, enum what what
 static enum redis_way way_of(struct redis_store *self, const struct weir_call *call, enum what what)
 {
     enum redis_way way;
-    struct part part = part_of(self, call, what);
+    struct part part = part_of(call, what);
     const struct weir_redis_conn *conn = redis_conn_of(self, part.subject, part.subjects, &way);
     return conn != NULL && weir_redis_conn_is_up(conn) ? way : REDIS_WAY_NONE;
 }
@@ -83,7 +82,7 @@ static void leave_share(struct redis_store *self, struct weir_call *call)
  * sent again: where it fails the charge stands until its window is over. */
 static void give_back(struct redis_store *self, const struct weir_call *call)
 {
-    struct part own = part_of(self, call, TAKE_OWN);
+    struct part own = part_of(call, TAKE_OWN);
     struct weir_redis_charge charge = {
         .subject = own.subject,
         .subjects = own.subjects,
@@ -108,9 +107,9 @@ static void decide_without_store(struct redis_store *self, struct weir_call *cal
     redis_share_used(self, call);
 }
 
-enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call, unsigned own)
+enum weir_err redis_spread_take(struct redis_store *self, struct weir_call *call)
 {
-    WEIR_ASSERT(own > 0 && own < call->subjects);
+    WEIR_ASSERT(call->own_subjects > 0 && call->own_subjects < call->subjects);
     enum redis_way own_way = way_of(self, call, TAKE_OWN);
     enum redis_way shared_way = way_of(self, call, TAKE_SHARED);
     /* with a slot out of reach nothing need be given back */
@@ -148,10 +147,10 @@ static void without_shared(struct redis_store *self, struct weir_call *call)
 
 /* False: it is no answer, or none that counts. What it grants is recorded. A look says of each part
  * what it would answer to the charge. */
-static bool read_part(struct redis_store *self, const struct weir_call *call, enum what what,
+static bool read_part(struct redis_store *self, struct weir_call *call, enum what what,
                       const redisReply *reply, uint64_t sent_us, struct weir_decision *d)
 {
-    struct part part = part_of(self, call, what);
+    struct part part = part_of(call, what);
     uint64_t now_us = weir_clock_us(), clock_us;
     bool looks = what == LOOK_OWN || what == LOOK_SHARED;
     if (!(looks ? weir_redis_answer_look : weir_redis_answer_decision)(
@@ -165,7 +164,12 @@ static bool read_part(struct redis_store *self, const struct weir_call *call, en
     }
     bool kept =
         !d->allowed || redis_remember(self, part.subject, part.subjects, &call->amounts, d->at_us);
-    return kept && redis_over_granted_by(self, sent_us, now_us) != NULL;
+    const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
+    if (!kept || by == NULL) {
+        return false;
+    }
+    *(what == TAKE_OWN ? &call->reservation.primary : &call->reservation.shared_primary) = by->hash;
+    return true;
 }
 
 static void on_own(struct redis_store *self, struct weir_call *call, const redisReply *reply,
@@ -205,17 +209,16 @@ static void on_shared(struct redis_store *self, struct weir_call *call, const re
                       uint64_t sent_us)
 {
     struct weir_decision shared;
-    unsigned first = part_of(self, call, TAKE_SHARED).first;
     if (!read_part(self, call, TAKE_SHARED, reply, sent_us, &shared)) {
         without_shared(self, call);
     } else if (shared.allowed) {
-        weir_decision_join(&call->decision, &shared, first);
+        weir_decision_join(&call->decision, &shared, call->own_subjects);
         grant(self, call, shared.at_us);
     } else {
         give_back(self, call);
         leave_share(self, call);
         weir_decision_begin(&call->decision, call->decision.at_us);
-        weir_decision_join(&call->decision, &shared, first);
+        weir_decision_join(&call->decision, &shared, call->own_subjects);
         if (!ask(self, call, LOOK_OWN)) {
             call->done(call);
         }
@@ -232,7 +235,7 @@ static void on_look(struct redis_store *self, struct weir_call *call, enum what 
             weir_decision_join(&d, &call->decision, 0);
             call->decision = d;
         } else {
-            weir_decision_join(&call->decision, &d, part_of(self, call, what).first);
+            weir_decision_join(&call->decision, &d, call->own_subjects);
         }
     }
     call->done(call);
@@ -240,16 +243,16 @@ static void on_look(struct redis_store *self, struct weir_call *call, enum what 
 
 /* ---- settling ---- */
 
-static struct weir_settle settle_of(const struct redis_store *self,
-                                    const struct weir_settle *settle, enum what what)
+static struct weir_settle settle_of(const struct weir_settle *settle, enum what what)
 {
     struct weir_settle part = *settle;
-    unsigned own = redis_own_subjects(self, settle->subject, settle->subjects);
-    part.subjects = (uint8_t)own;
+    uint8_t own = settle->own_subjects;
+    part.subjects = own;
     if (what == SETTLE_SHARED) {
         part.subjects = (uint8_t)(settle->subjects - own);
         memcpy(part.subject, settle->subject + own, part.subjects * sizeof(part.subject[0]));
         part.reservation.at_us = settle->reservation.shared_at_us;
+        part.reservation.primary = settle->reservation.shared_primary;
         part.now_us = weir_clock_us();
     }
     return part;
@@ -258,7 +261,7 @@ static struct weir_settle settle_of(const struct redis_store *self,
 /* Each slot is told, whatever the other says. Where somebody waits, one after the other. */
 static bool tell(struct redis_store *self, struct weir_settle *settle, enum what what)
 {
-    const struct weir_settle part = settle_of(self, settle, what);
+    const struct weir_settle part = settle_of(settle, what);
     bool watched = settle->done != NULL;
     bool sent =
         redis_send_settle(self, &part, watched ? what : SETTLE_UNWATCHED, watched ? settle : NULL);
@@ -272,10 +275,9 @@ static bool tell(struct redis_store *self, struct weir_settle *settle, enum what
     return sent;
 }
 
-enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle,
-                                  unsigned own)
+enum weir_err redis_spread_settle(struct redis_store *self, struct weir_settle *settle)
 {
-    WEIR_ASSERT(own > 0 && own < settle->subjects);
+    WEIR_ASSERT(settle->own_subjects > 0 && settle->own_subjects < settle->subjects);
     settle->result = WEIR_SETTLE_DONE;
     bool sent = tell(self, settle, SETTLE_OWN);
     if (sent && settle->done != NULL) {
@@ -318,7 +320,7 @@ static void shared_settled(struct weir_settle *settle, enum weir_settle_result r
 static void on_settled(struct redis_store *self, struct weir_settle *settle, enum what what,
                        const redisReply *reply, uint64_t sent_us)
 {
-    const struct weir_settle part = settle_of(self, settle, what);
+    const struct weir_settle part = settle_of(settle, what);
     enum weir_settle_result result = redis_settle_answered(self, &part, reply, sent_us);
     if (what == SETTLE_OWN) {
         own_settled(self, settle, result);

@@ -23,7 +23,8 @@ static struct redis_store *self_of(struct weir_store *s)
 struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
 {
     char key[WEIR_REDIS_KEY_MAX];
-    return weir_redis_shards_clock(self->shards, weir_redis_key(subject, key));
+    uint16_t slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject, key));
+    return weir_redis_shards_clock(self->shards, slot);
 }
 
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
@@ -60,12 +61,11 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
     if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
-        call->reservation = (struct weir_reservation){
-            .nonce = weir_rand_u64(&self->nonces) | 2, /* neither 0 nor 1 */
-            .epoch = epoch,
-            .at_us = call->decision.at_us,
-            .reserved = call->amounts,
-        };
+        struct weir_reservation *r = &call->reservation;
+        r->nonce = weir_rand_u64(&self->nonces) | 2; /* neither 0 nor 1 */
+        r->epoch = epoch;
+        r->at_us = call->decision.at_us;
+        r->reserved = call->amounts;
     }
 }
 
@@ -118,9 +118,9 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     struct redis_store *self = self_of(s);
     call->local = false;
     call->reservation = (struct weir_reservation){0};
-    unsigned own = redis_own_subjects(self, call->subject, call->subjects);
-    if (own < call->subjects) {
-        return redis_spread_take(self, call, own);
+    call->own_subjects = redis_own_subjects(self, call->subject, call->subjects);
+    if (call->own_subjects < call->subjects) {
+        return redis_spread_take(self, call);
     }
     if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);
@@ -179,7 +179,8 @@ enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call
     redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
     bool kept =
         !d.allowed || redis_remember(self, call->subject, call->subjects, &call->amounts, d.at_us);
-    if (redis_over_granted_by(self, sent_us, now_us) == NULL) { /* only now: it is recorded */
+    const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
+    if (by == NULL) { /* looked at only now: it is recorded */
         return REDIS_TOLD_NOTHING;
     }
     if (!kept) {
@@ -187,6 +188,7 @@ enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call
         return REDIS_TOLD_NO_ROOM;
     }
     call->decision = d;
+    call->reservation.primary = by->hash;
     return REDIS_TOLD;
 }
 

@@ -2,7 +2,6 @@
 #include "store/settled.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -127,6 +126,14 @@ enum weir_claim weir_settled_claim(struct weir_settled *settled, uint64_t nonce,
     }
     pthread_mutex_unlock(&settled->mutex);
     return result;
+}
+
+bool weir_settled_has(struct weir_settled *settled, uint64_t nonce)
+{
+    pthread_mutex_lock(&settled->mutex);
+    bool is_there = has(&settled->now, nonce) || has(&settled->before, nonce);
+    pthread_mutex_unlock(&settled->mutex);
+    return is_there;
 }
 
 void weir_settled_forget(struct weir_settled *settled, uint64_t nonce)

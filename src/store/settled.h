@@ -5,6 +5,7 @@
 #ifndef WEIR_STORE_SETTLED_H
 #define WEIR_STORE_SETTLED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -27,6 +28,7 @@ uint64_t weir_settled_ttl_us(const struct weir_settled *settled);
 /* The first claim of a nonce wins. Nonces are at least 2. */
 WEIR_MUSTCHECK enum weir_claim weir_settled_claim(struct weir_settled *settled, uint64_t nonce,
                                                   uint64_t now_us);
+bool weir_settled_has(struct weir_settled *settled, uint64_t nonce);
 /* Takes back the claim just won: what it stood for could not be done. */
 void weir_settled_forget(struct weir_settled *settled, uint64_t nonce);
 

@@ -29,6 +29,8 @@ struct weir_reservation {
     uint64_t at_us; /* the store's time of the charge */
     /* The same for what all share, where that is in another slot of a cluster; else 0. */
     uint64_t shared_at_us;
+    /* Which primaries of Redis granted it, hashes of their identities; as shared_at_us, 0: none. */
+    uint32_t primary, shared_primary;
     struct weir_amounts reserved;
 };
 
@@ -41,7 +43,9 @@ struct weir_call {
     uint64_t now_us;             /* weir_clock_us, read right before */
     void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
     void *ctx;
-    struct weir_call *next; /* the store's own while it is pending */
+    /* the store's own while it is pending */
+    struct weir_call *next;
+    uint8_t own_subjects; /* so many of them, the first ones, are in one slot of a cluster */
     /* out */
     enum weir_outcome outcome;
     bool local; /* decided from this node's share, or let through by `open` */
@@ -67,6 +71,7 @@ struct weir_settle {
                       * true: remembered by nonce, for reservation_ttl after at_us */
     void (*done)(struct weir_settle *settle); /* NULL: nobody waits; the store keeps no pointer */
     void *ctx;
+    uint8_t own_subjects; /* the store's own, as that of a call */
     enum weir_settle_result result;
 };
 

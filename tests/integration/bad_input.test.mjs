@@ -247,6 +247,37 @@ async function refusedAndClosed(text, ...statuses) {
     return answers[0];
 }
 
+// Its client reads error.type, error.details and the header request-id.
+describe("a client of Anthropic's API", () => {
+    const version = { "anthropic-version": "2023-06-01" };
+
+    async function refused(status, type, method, path, options) {
+        const answer = await node.ask(method, path, options);
+        assert.equal(answer.status, status, answer.text);
+        assert.equal(answer.body.type, "error");
+        assert.equal(answer.body.error.type, type);
+        assert.equal(typeof answer.body.error.message, "string");
+        assert.match(answer.body.request_id, /^req_[0-9a-f]{32}$/);
+        assert.equal(answer.headers.get("request-id"), answer.body.request_id);
+        assert.equal(answer.headers.get("x-request-id"), answer.body.request_id);
+        return answer.body.error.details?.error_code;
+    }
+
+    it("is refused in its words", async () => {
+        const key = { headers: { ...version, "x-api-key": "sk-nobody" } };
+        const code = await refused(401, "authentication_error", "GET", "/v1/models", key);
+        assert.equal(code, "invalid_api_key");
+        await refused(401, "authentication_error", "GET", "/v1/usage", { headers: version });
+        await refused(404, "not_found_error", "GET", "/v1/nothing", { headers: version });
+    });
+
+    it("is known by its path alone", async () => {
+        await refused(404, "not_found_error", "POST", "/v1/messages", { json: GOOD });
+        const answer = await node.ask("GET", CHAT, { headers: version });
+        assert.equal(answer.body.error.code, "method_not_allowed", "OpenAI's by its path");
+    });
+});
+
 describe("sizes and times", () => {
     it("411 without a length", async () => {
         await refusedAndClosed(`${POST}\r\n`, 411);

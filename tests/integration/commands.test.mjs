@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other commands: check-config, sim, and load against a node.
+// The other commands: check-config, sim, replay, and load against a node.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run, temporaryFolder } from "./support/process.mjs";
@@ -70,6 +70,45 @@ describe("weir sim", () => {
         const { code, output } = await run(WEIR, [...world, "--nodes=0"]);
         assert.equal(code, 2);
         assert.match(output, /--nodes: expected nodes from 1 to 1M, got "0"/);
+    });
+});
+
+describe("weir replay", () => {
+    const names = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n";
+    const replay = (text, ...args) => {
+        const path = join(folder.path, "trace.csv");
+        writeFileSync(path, text);
+        return run(WEIR, ["replay", path, ...args]);
+    };
+
+    it("plays a trace by each rule", async () => {
+        const rows = Array.from({ length: 300 }, (_, i) => {
+            const [minute, second] = [Math.floor(i / 60), i % 60].map((n) => `${n}`.padStart(2, 0));
+            return `2023-11-16 18:${minute}:${second}.5000000,${100 + i},${1 + ((i * 37) % 400)}\r\n`;
+        });
+        const limits = ["--limits", "output_tokens: 2k/min", "--keys=3", "--seeds=2"];
+        const { code, output } = await replay(names + rows.join(""), ...limits, "--json");
+        assert.equal(code, 0, output);
+        const { requests, max_output, rules } = JSON.parse(output);
+        assert.deepEqual([requests, max_output], [300, 400]);
+        for (const rule of ["max", "forecast", "fixed", "oracle"]) {
+            assert.equal(rules[rule].admitted + rules[rule].denied, 600, rule);
+        }
+        assert.ok(rules.max.output_tokens < rules.forecast.output_tokens);
+        assert.deepEqual([rules.max.debt_tokens, rules.oracle.windows_in_debt], [0, 0]);
+        assert.ok(rules.oracle.worst <= 1 && rules.fixed.debt_tokens > 0);
+        const text = await replay(names + rows.join(""), ...limits);
+        assert.match(text.output, new RegExp(`forecast +${rules.forecast.admitted} `));
+    });
+
+    it("says where a trace is wrong", async () => {
+        const { code, output } = await replay(`${names}2023-11-16 18:15:46,374,x\r\n`);
+        assert.equal(code, 1);
+        assert.match(output, /trace\.csv:2: expected whole numbers of tokens/);
+        const missing = await run(WEIR, ["replay", join(folder.path, "nowhere.csv")]);
+        assert.equal(missing.code, 1);
+        assert.match(missing.output, /nowhere\.csv: cannot read it: No such file/);
+        assert.equal((await run(WEIR, ["replay"])).code, 2);
     });
 });
 

@@ -128,12 +128,14 @@ describe("the tables of the HTTP reference", () => {
         "501 ": raw(`POST / ${HOST}Transfer-Encoding: gzip\r\n\r\n`),
         "505 ": raw("GET / HTTP/2.0\r\nHost: weir\r\n\r\n"),
     };
-    /** What needs another machine or a store that is gone. */
+    /** What needs another machine, a store that is gone, or upstreams (proxy.test.mjs). */
     const elsewhere = [
         "403 service_token_required",
+        "404 model_not_found",
         "409 reservation_elsewhere",
         "503 store_unavailable",
         "503 subjects_full",
+        "504 upstream_timeout",
     ];
 
     it("name every status, and no other", () => {

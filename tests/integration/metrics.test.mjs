@@ -5,13 +5,14 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { before, it } from "node:test";
 import { onEachStore } from "./support/stores.mjs";
-import { SECRETS } from "./support/weir.mjs";
+import { SECRETS, configuration } from "./support/weir.mjs";
 
 onEachStore("metrics", (start) => {
     let node;
     let text;
     before(async () => {
-        node = await start();
+        const upstreams = [{ name: "built-in", base_url: "mock:" }]; // so that all metrics are there
+        node = await start(configuration({ upstreams }));
         for (let i = 0; i < 4; i++) {
             await node.chat(SECRETS.tiny, { max_tokens: 1 });
         }
@@ -54,7 +55,7 @@ onEachStore("metrics", (start) => {
         assert.ok(histograms.length >= 2, text);
         for (const line of histograms) {
             const name = line.split(" ")[2];
-            assert.match(name, /_seconds$/);
+            assert.match(name, /_(seconds|ratio)$/);
             assert.equal(sum(`${name}_bucket`, 'le="+Inf"'), sum(`${name}_count`), name);
         }
         assert.ok(sum("weir_decision_duration_seconds_count") >= 5);
@@ -75,7 +76,7 @@ onEachStore("metrics", (start) => {
             return [name, type, labels.map(([, label]) => label).sort()];
         });
         assert.deepEqual(documented.sort(), scraped.sort());
-        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status)="(\w+)"/g)) {
+        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status|reason)="(\w+)"/g)) {
             assert.ok(page.includes(`\`${outcome}\``), `${outcome} is not explained`);
         }
     });

@@ -165,12 +165,6 @@ bool weir_redis_identity_is_told(const char *identity, const redisReply *info)
                        weir_str_z(identity + WEIR_REDIS_ID_DIGITS + 1));
 }
 
-bool weir_redis_identity_eq(const struct weir_redis_identity *a,
-                            const struct weir_redis_identity *b)
-{
-    return strcmp(a->text, b->text) == 0;
-}
-
 /* ---- answers ---- */
 
 enum { CODE, CLOCK, REST }; /* the elements of an answer to beat and merge */
@@ -228,12 +222,6 @@ bool weir_redis_answer_beat(const redisReply *reply, struct weir_redis_beaten *r
     const redisReply *living = reply->element[REST];
     ret_beaten->living = (uint32_t)living->integer;
     return is_number(living, 1, LIVING_MAX);
-}
-
-bool weir_redis_answer_leave(const redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
-           is_number(reply->element[CODE], DONE, DONE);
 }
 
 bool weir_redis_answer_merge(const redisReply *reply, struct weir_redis_merged *ret_merged)

@@ -25,8 +25,6 @@ struct weir_redis_identity {
 bool weir_redis_identity_read(const redisReply *info, struct weir_redis_identity *ret_identity);
 /* Whether the answer to INFO has the identity's replication id. */
 bool weir_redis_identity_is_told(const char *identity, const redisReply *info);
-bool weir_redis_identity_eq(const struct weir_redis_identity *a,
-                            const struct weir_redis_identity *b);
 
 /* The script. Static. */
 struct weir_str weir_redis_over_script(void);
@@ -69,7 +67,6 @@ struct weir_redis_merged {
 /* False: an error, or nothing that the script says; the result is undefined then. */
 bool weir_redis_answer_enter(const redisReply *reply, struct weir_redis_entered *ret_entered);
 bool weir_redis_answer_beat(const redisReply *reply, struct weir_redis_beaten *ret_beaten);
-bool weir_redis_answer_leave(const redisReply *reply);
 bool weir_redis_answer_merge(const redisReply *reply, struct weir_redis_merged *ret_merged);
 
 #endif

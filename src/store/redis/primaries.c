@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/mem.h"
 
@@ -67,6 +68,7 @@ static void make(struct weir_primary *p, const char *id)
 {
     WEIR_ASSERT(strlen(id) < sizeof(p->id));
     memcpy(p->id, id, strlen(id) + 1);
+    p->hash = (uint32_t)XXH3_64bits(id, strlen(id));
     atomic_store(&p->begun_us, UINT64_MAX);
     atomic_store(&p->back_until_us, 0);
     set(p, WEIR_PRIMARY_NEW);

@@ -39,6 +39,7 @@ struct weir_primary {
     _Atomic uint64_t back_until_us;
     _Atomic bool reporting;
     char id[WEIR_PRIMARY_ID_BYTES];
+    uint32_t hash; /* of id, the same in every process: what its reservations name */
     /* the registry's own */
     uint64_t barrier_until_us;
     uint64_t beat_due_us;
@@ -52,12 +53,18 @@ static inline enum weir_primary_state weir_primary_state(const struct weir_prima
     return (enum weir_primary_state)atomic_load_explicit(&p->state, memory_order_seq_cst);
 }
 
+/* Whether all that this process has recorded was charged again there, or was there. */
+static inline bool weir_primary_has_record(const struct weir_primary *p)
+{
+    enum weir_primary_state state = weir_primary_state(p);
+    return state == WEIR_PRIMARY_OPEN || state == WEIR_PRIMARY_BARRIER;
+}
+
 /* Whether what it was asked at sent_us, and has granted, may be used: looked at after the grant was
  * recorded, so that whoever goes over meanwhile either finds it recorded or is found here. */
 static inline bool weir_primary_grants(const struct weir_primary *p, uint64_t sent_us)
 {
-    enum weir_primary_state state = weir_primary_state(p);
-    return (state == WEIR_PRIMARY_OPEN || state == WEIR_PRIMARY_BARRIER) &&
+    return weir_primary_has_record(p) &&
            sent_us >= atomic_load_explicit(&p->begun_us, memory_order_seq_cst);
 }
 

@@ -59,8 +59,10 @@ bool weir_redis_shard_serves(const struct weir_redis_shard *shard, unsigned slot
 unsigned weir_redis_shard_slots(const struct weir_redis_shard *shard);
 /* The lowest slot that it serves; WEIR_REDIS_SLOTS: none. */
 unsigned weir_redis_shard_slot(const struct weir_redis_shard *shard);
-/* What is known of the clock of the key's shard. Each server has a clock of its own. As long. */
-struct weir_clock_rule *weir_redis_shards_clock(struct weir_redis_shards *s, struct weir_str key);
+/* The key's slot; without a cluster all keys are in one. */
+uint16_t weir_redis_shards_slot(const struct weir_redis_shards *s, struct weir_str key);
+/* What is known of the clock of the slot's shard. Each server has a clock of its own. As long. */
+struct weir_clock_rule *weir_redis_shards_clock(struct weir_redis_shards *s, uint16_t slot);
 /* One script cannot have both keys: they are in different slots of a cluster. */
 bool weir_redis_shards_apart(const struct weir_redis_shards *s, struct weir_str a,
                              struct weir_str b);

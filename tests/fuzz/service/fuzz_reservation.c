@@ -42,11 +42,11 @@ static void read_and_write(struct weir_str text)
     weir_buf_deinit(&b);
 }
 
-/* The bytes as nonce, epoch, two times and amounts, then lines: the names. */
+/* The bytes as nonce, epoch, two times, two primaries and amounts, then lines: the names. */
 static void write_and_read(const uint8_t *data, size_t size)
 {
     struct weir_reserved r = {0};
-    uint64_t words[7];
+    uint64_t words[8];
     if (size < sizeof(words)) {
         return;
     }
@@ -55,8 +55,10 @@ static void write_and_read(const uint8_t *data, size_t size)
     r.reservation.epoch = words[1];
     r.reservation.at_us = words[2];
     r.reservation.shared_at_us = words[3];
+    r.reservation.primary = (uint32_t)words[4];
+    r.reservation.shared_primary = (uint32_t)(words[4] >> 32);
     for (unsigned m = 0; m < WEIR_METER_TOTAL_TOKENS; m++) {
-        r.reservation.reserved.of[m] = words[4 + m];
+        r.reservation.reserved.of[m] = words[5 + m];
     }
     struct weir_str rest = weir_str((const char *)data + sizeof(words), size - sizeof(words));
     do {

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "store/shared.h"
-#include "support/cluster_store.h"
+#include "support/cluster_spread.h"
 
 #define CLOSED "store_timeout_ms: 200\nstore_connect_timeout_ms: 3000\non_store_failure: closed"
 
@@ -86,21 +86,28 @@ static void test_moves_to_new_node(void **state)
 }
 
 /* Its former primary is left for good, and what the new one has of the beats is not charged again.
- */
+ * Whoever settles what another node was granted does not know what it has: only the slot that has
+ * the same primary still is given back to (lease rule 6). */
 static void test_replica_promoted(void **state)
 {
     (void)state;
     struct who who;
     struct one one;
     struct cluster_node *dying = &cluster.node[1], *replica = cluster_add_replica(&cluster, 1);
-    struct node *n = open_node(CLOSED);
+    static struct request r;
+    struct node *n = open_node(CLOSED), *other = &world.node[1];
+    node_open(&world, other, url, CLOSED);
+    until_ready(&world, other, true);
     const struct weir_redis_identity former = identity_of(dying);
     who_at(&who, n, 1, 3);
     allowed_by_redis(charge(n, &one, &who, NULL, 20));
+    request_init(&r, n, 60, 0, 1);
+    allowed_by_redis(ask(&r, 40));
     pass(2600000); /* a beat covers it, and has come to the replica */
     unsigned entered = (unsigned)n->store->stats.primaries_entered;
     redis_server_end(&dying->server, SIGKILL);
     until_ready(&world, n, false);
+    until_ready(&world, other, false);
     node_until(replica, "INFO replication", "role:master");
     until_ready(&world, n, true);
     assert_int_equal(charge(n, &one, &who, NULL, 0)->decision.state[0].used, 20);
@@ -108,6 +115,14 @@ static void test_replica_promoted(void **state)
     struct weir_primaries *t = n->shared->primaries;
     struct weir_primary *left = weir_primaries_get(t, former.text, weir_clock_us());
     assert_int_equal(weir_primary_state(left), WEIR_PRIMARY_LEFT);
+    until_ready(&world, other, true);
+    struct weir_settle lower = settlement(&r, 5);
+    settle(other, &lower, WEIR_SETTLE_DONE);
+    used_are(&r, 40, 40);
+    assert_int_equal(output_of(other, &r.key), 5);
+    assert_int_equal(output_of(other, &r.org), 5);
+    assert_int_equal(output_of(other, &r.model), 40);
+    settle(other, &lower, WEIR_SETTLE_REPEATED);
 }
 
 int main(void)
@@ -117,6 +132,6 @@ int main(void)
         CLUSTER_CASE(test_moves_to_new_node),
         CLUSTER_CASE(test_replica_promoted),
     };
-    config_limits = "{requests: 60/min, output_tokens: 1M/min}";
+    config_limits = long_limits;
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -48,7 +48,9 @@ static void leave(struct fixture *f, uint64_t process)
     weir_buf_init(&b, 1 << 20);
     weir_redis_leave_command(&b, "5", process);
     redisReply *r = answer_of(f, &b);
-    assert_true(weir_redis_answer_leave(r));
+    assert_int_equal(r->type, REDIS_REPLY_ARRAY);
+    assert_int_equal(r->elements, 1);
+    assert_int_equal(r->element[0]->integer, 1);
     freeReplyObject(r);
 }
 

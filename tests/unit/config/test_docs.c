@@ -67,6 +67,7 @@ static const struct section *section_of(struct weir_str heading)
         {"## Teams and orgs", "teams", "teams: [{", "}]"},
         {"## Keys", "keys", "keys: [{", "}]"},
         {"## Models", "models", "models: {m: {", "}}"},
+        {"## Upstreams", "upstreams", "upstreams: [{", "}]"},
         {"### TLS", "store_tls", "store_tls: {", "}"},
         {"## http", "http", "http: {", "}"},
         {"## mock", "mock", "mock: {", "}"},
@@ -181,6 +182,7 @@ static void test_examples(void **state)
 {
     (void)state;
     assert_int_equal(setenv("WEIR_SERVICE_TOKEN", "sk-service", 1), 0);
+    assert_int_equal(setenv("OPENAI_API_KEY", "sk-upstream", 1), 0);
     assert_true(check_blocks("docs/configuration.md") >= 5);
     assert_true(check_blocks("README.md") >= 1);
     static const char *const files[] = {"examples/demo.yaml", "examples/teams.yaml"};

@@ -138,9 +138,106 @@ static void test_wrong_plans(void **state)
     refused("plans: {p: {default_output_tokens: 2147483648}}\n", 1, 36,
             "default_output_tokens: expected a whole number from 0 to 2147483647");
     weir_config_free(taken("plans: {p: {default_output_tokens: 2147483647}}\n"));
+    struct weir_config *c =
+        taken("plans: {a: {}, b: {on_overrun: finish}, c: {on_overrun: cut}}\n");
+    assert_false(c->plan[0].cut_on_overrun);
+    assert_false(c->plan[1].cut_on_overrun);
+    assert_true(c->plan[2].cut_on_overrun);
+    weir_config_free(c);
+    refused("plans: {p: {on_overrun: stop}}\n", 1, 25, "on_overrun: expected finish or cut");
     refused("plans: {reject: {}}\n", 1, 9, "plans: expected a name of 1 to 63 characters");
     refused("plans: {\"\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
     refused("plans: {\"a\\tb\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
+}
+
+static void test_reserve(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        enum weir_reserve reserve;
+        uint32_t permille;
+        uint64_t fixed;
+    } good[] = {
+        {"", WEIR_RESERVE_MAX, 950, 0},
+        {"reserve: max", WEIR_RESERVE_MAX, 950, 0},
+        {"reserve: forecast", WEIR_RESERVE_FORECAST, 950, 0},
+        {"reserve: forecast, forecast_quantile: 0.5", WEIR_RESERVE_FORECAST, 500, 0},
+        {"reserve: forecast, forecast_quantile: 0.999", WEIR_RESERVE_FORECAST, 999, 0},
+        {"forecast_quantile: 0.90", WEIR_RESERVE_MAX, 900, 0},
+        {"reserve: {fixed: 1}", WEIR_RESERVE_FIXED, 950, 1},
+        {"reserve: {fixed: 2147483647}", WEIR_RESERVE_FIXED, 950, INT32_MAX},
+        {"reserve: {fixed: 1.5k}", WEIR_RESERVE_FIXED, 950, 1500},
+    };
+    static const struct {
+        const char *field;
+        unsigned column;
+        const char *why;
+    } wrong[] = {
+        {"reserve: all", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: ", 13, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: [max]", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: {}", 22, "reserve: expected max, forecast or {fixed: 300}"},
+        {"reserve: {fixed: 0}", 30, "fixed: expected a whole number from 1 to 2147483647"},
+        {"reserve: {fixed: 2147483648}", 30, "fixed: expected a whole number from 1 to 2147483647"},
+        {"reserve: {max: 1}", 23, "max: unknown field of reserve; expected fixed"},
+        {"forecast_quantile: 0.499", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 1", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 0.9999", 32, "forecast_quantile: expected a number from 0.5"},
+        {"forecast_quantile: 95%", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: -0.9", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: 18446744073709551615", 32, "forecast_quantile: expected a number"},
+        {"forecast_quantile: [0.9]", 32, "forecast_quantile: expected a number such as 0.5"},
+    };
+    char yaml[256];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", good[i].fields);
+        struct weir_config *c = taken(yaml);
+        assert_int_equal(c->plan[0].reserve, good[i].reserve);
+        assert_int_equal(c->plan[0].forecast_permille, good[i].permille);
+        assert_int_equal(c->plan[0].reserve_fixed, good[i].fixed);
+        weir_config_free(c);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", wrong[i].field);
+        refused(yaml, 1, wrong[i].column, wrong[i].why);
+    }
+}
+
+static void test_charging(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        uint32_t cached_permille;
+        bool charge_failed;
+    } good[] = {
+        {"", 1000, true},
+        {"cached_input_weight: 0", 0, true},
+        {"cached_input_weight: 0.1", 100, true},
+        {"cached_input_weight: 0.001", 1, true},
+        {"cached_input_weight: 1.000", 1000, true},
+        {"charge_failed: true", 1000, true},
+        {"charge_failed: false", 1000, false},
+    };
+    static const char *const weights[] = {"1.001", "0.0001", "-0.1", "10%", "half", "[1]", ""};
+    static const char *const answers[] = {"yes", "no", "0", "True", "[true]", ""};
+    char yaml[256];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", good[i].fields);
+        struct weir_config *c = taken(yaml);
+        assert_int_equal(c->plan[0].cached_permille, good[i].cached_permille);
+        assert_int_equal(c->plan[0].charge_failed, good[i].charge_failed);
+        weir_config_free(c);
+    }
+    for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {cached_input_weight: %s}}\n", weights[i]);
+        refused(yaml, 1, weights[i][0] == '\0' ? 13 : 34, "cached_input_weight: expected a number");
+    }
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {charge_failed: %s}}\n", answers[i]);
+        refused(yaml, 1, answers[i][0] == '\0' ? 13 : 28, "charge_failed: expected true or false");
+    }
 }
 
 static void test_plan_bounds(void **state)
@@ -263,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
+        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_charging),
         cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
         cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_limits_alone),
     };

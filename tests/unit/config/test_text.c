@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listen, store, on_store_failure. */
+/* listen, store, on_store_failure, token_data. */
 #include "support/configs.h"
 
 static struct weir_config *with(const char *field, const char *value)
 {
-    char text[1024];
+    char text[2048];
     snprintf(text, sizeof(text), "%s: \"%s\"\n", field, value);
     return taken(text);
 }
 
 static void without(const char *field, const char *value, const char *why)
 {
-    char text[1024];
+    char text[2048];
     snprintf(text, sizeof(text), "%s: \"%s\"\n", field, value);
     refused(text, 1, (unsigned)strlen(field) + 4, why);
 }
@@ -211,12 +211,35 @@ static void test_failure_policy(void **state)
     without("on_store_failure", "", "on_store_failure: expected local, closed or open");
 }
 
+static void test_token_data(void **state)
+{
+    (void)state;
+    char longest[WEIR_TOKEN_DATA_MAX + 2];
+    struct weir_config *c = taken("workers: 1\n");
+    assert_string_equal(c->token_data, "");
+    weir_config_free(c);
+    for (size_t len = 1; len <= WEIR_TOKEN_DATA_MAX; len += WEIR_TOKEN_DATA_MAX - 1) {
+        char text[sizeof(longest) + 16];
+        memset(longest, 'p', len);
+        longest[len] = '\0';
+        snprintf(text, sizeof(text), "token_data: %s\n", longest);
+        c = taken(text);
+        assert_string_equal(c->token_data, longest);
+        weir_config_free(c);
+    }
+    memset(longest, 'p', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    without("token_data", longest, "token_data: expected the path of a file, of 1 to 1023 bytes");
+    without("token_data", "", "token_data: expected the path of a file, of 1 to 1023 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_listen),         cmocka_unit_test(test_store),
         cmocka_unit_test(test_wrong_store),    cmocka_unit_test(test_store_bounds),
         cmocka_unit_test(test_failure_policy), cmocka_unit_test(test_escape_at_the_end),
+        cmocka_unit_test(test_token_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 #include "base/mem.h"
 #include "store/redis/primaries.h"
@@ -25,6 +26,19 @@ static struct weir_primary *entered(struct weir_primaries *t, const char *id, co
     assert_true(weir_primary_begin(t, p, former, now_us));
     weir_primary_gone_over(t, p, accepted, now_us + WEIR_BARRIER_US, 0);
     return p;
+}
+
+/* Reservations name it by that to other processes. */
+static void test_hash(void **state)
+{
+    (void)state;
+    struct weir_primaries *t = make(true);
+    const struct weir_primary *a = weir_primaries_get(t, "run:a", 1);
+    const struct weir_primary *b = weir_primaries_get(t, "run:b", 1);
+    assert_int_equal(a->hash, (uint32_t)XXH3_64bits("run:a", 5));
+    assert_int_equal(b->hash, (uint32_t)XXH3_64bits("run:b", 5));
+    assert_int_not_equal(a->hash, b->hash);
+    weir_primaries_free(t);
 }
 
 /* Lease rules 11 and 12: one goes over for all, nothing is granted meanwhile, and the beat that
@@ -225,6 +239,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hash),
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_beat_of_moved_slot),
         cmocka_unit_test(test_grants_of_before),

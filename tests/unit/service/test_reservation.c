@@ -19,6 +19,8 @@ static struct weir_reservation reservation(uint64_t word, uint64_t amount)
                                      .epoch = word,
                                      .at_us = word,
                                      .shared_at_us = word,
+                                     .primary = (uint32_t)word,
+                                     .shared_primary = (uint32_t)word,
                                      .reserved = weir_amounts(amount, amount, amount)};
 }
 
@@ -76,6 +78,8 @@ static void test_round_trip(void **state)
     const struct weir_reservation least = reservation(0, 0);
     const struct weir_reservation most = reservation(UINT64_MAX, MOST);
     struct weir_reservation mixed = {.nonce = 2, .epoch = 3, .at_us = 5, .shared_at_us = 7};
+    mixed.primary = 11;
+    mixed.shared_primary = 13;
     mixed.reserved = weir_amounts(1, 900, MOST - 1);
     for (size_t len = 4; len <= sizeof(name); len++) {
         const struct weir_str one = weir_str(name, len);
@@ -147,7 +151,7 @@ static void test_scopes_ascend(void **state)
 static enum weir_err read_crafted(uint8_t version, const char *names, size_t len)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    enum { FIXED = 57 };
+    enum { FIXED = 65 };
     uint8_t bytes[1024] = {version};
     memcpy(bytes + FIXED, names, len);
     uint32_t check = (uint32_t)XXH3_64bits(bytes, FIXED + len);
@@ -166,20 +170,20 @@ static void test_crafted_names(void **state)
 {
     (void)state;
 #define CRAFTED(version, names) read_crafted(version, names, sizeof(names) - 1)
-    assert_int_equal(CRAFTED(3, "\5key:a"), WEIR_OK);
-    assert_int_equal(CRAFTED(3, "\5key:a\6team:b\5org:c\7model:d"), WEIR_OK);
-    assert_int_equal(CRAFTED(2, "\5key:a"), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(4, "\5key:a"), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(3, ""), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(3, "\6key:a"), WEIR_ERR_INVALID); /* into the check sum */
-    assert_int_equal(CRAFTED(3, "\377key:a"), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(3, "\5key:a\4"), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(3, "\5key:a\0"), WEIR_ERR_INVALID);
-    assert_int_equal(CRAFTED(3, "\5key:a\6team:b\5org:c\7model:d\7model:e"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, "\5key:a"), WEIR_OK);
+    assert_int_equal(CRAFTED(4, "\5key:a\6team:b\5org:c\7model:d"), WEIR_OK);
+    assert_int_equal(CRAFTED(3, "\5key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(5, "\5key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, ""), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, "\6key:a"), WEIR_ERR_INVALID); /* into the check sum */
+    assert_int_equal(CRAFTED(4, "\377key:a"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, "\5key:a\4"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, "\5key:a\0"), WEIR_ERR_INVALID);
+    assert_int_equal(CRAFTED(4, "\5key:a\6team:b\5org:c\7model:d\7model:e"), WEIR_ERR_INVALID);
     char longest[2 + WEIR_SUBJECT_NAME_MAX] = "xkey:";
     for (unsigned len = WEIR_SUBJECT_NAME_MAX; len <= WEIR_SUBJECT_NAME_MAX + 1; len++) {
         longest[0] = (char)len;
-        assert_int_equal(read_crafted(3, longest, 1 + len),
+        assert_int_equal(read_crafted(4, longest, 1 + len),
                          len == WEIR_SUBJECT_NAME_MAX ? WEIR_OK : WEIR_ERR_INVALID);
     }
 #undef CRAFTED

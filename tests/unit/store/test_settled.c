@@ -21,12 +21,15 @@ static void test_claims(void **state)
     (void)state;
     struct weir_settled *s = settled_of(100000);
     for (uint64_t n = 2; n < 5000; n++) {
+        assert_false(weir_settled_has(s, n));
         assert_int_equal(weir_settled_claim(s, n, n), WEIR_CLAIM_FIRST);
         assert_int_equal(weir_settled_claim(s, n, n), WEIR_CLAIM_REPEATED);
+        assert_true(weir_settled_has(s, n));
     }
     /* remembered for at least the ttl, over a rotation */
     assert_int_equal(weir_settled_claim(s, 4000, 4000 + TTL_US), WEIR_CLAIM_REPEATED);
     assert_int_equal(weir_settled_claim(s, 4001, 4001 + TTL_US), WEIR_CLAIM_REPEATED);
+    assert_true(weir_settled_has(s, 4002));
     /* and not for ever */
     assert_int_equal(weir_settled_claim(s, 4000, 10 * TTL_US), WEIR_CLAIM_FIRST);
     weir_settled_free(s);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dialect_completions.c - OpenAI's completions: one text or several, without roles. */
+#include "service/dialect_read.h"
+
+enum field {
+    MODEL,
+    PROMPT,
+    SUFFIX,
+    MAX_TOKENS,
+    STREAM,
+    STREAM_OPTIONS,
+    N,
+    BEST_OF,
+    FIELDS,
+};
+
+static const struct weir_str names[FIELDS] = {
+    [MODEL] = WEIR_FIELD("model"),   [PROMPT] = WEIR_FIELD("prompt"),
+    [SUFFIX] = WEIR_FIELD("suffix"), [MAX_TOKENS] = WEIR_FIELD("max_tokens"),
+    [STREAM] = WEIR_FIELD("stream"), [STREAM_OPTIONS] = WEIR_FIELD("stream_options"),
+    [N] = WEIR_FIELD("n"),           [BEST_OF] = WEIR_FIELD("best_of"),
+};
+
+static bool read_completions(struct weir_reading *g)
+{
+    const struct weir_json_node *item[FIELDS] = {NULL};
+    uint32_t prompts = 0;
+    if (!weir_find_fields(g, names, FIELDS, item) || !weir_read_model(g, item[MODEL]) ||
+        !weir_read_prompts(g, item[PROMPT], "prompt", &prompts) ||
+        !weir_read_maximum(g, item[MAX_TOKENS], "max_tokens") ||
+        !weir_read_stream(g, item[STREAM], item[STREAM_OPTIONS]) ||
+        !weir_read_choices(g, item[N], "n", &g->r.choices) ||
+        !weir_read_choices(g, item[BEST_OF], "best_of", &g->r.choices)) {
+        return false;
+    }
+    if (weir_given(item[SUFFIX])) {
+        weir_read_value(g, item[SUFFIX]);
+    }
+    g->r.choices *= prompts;
+    return true;
+}
+
+static struct weir_verdict on_event(const struct weir_dialect_event *e, struct weir_progress *p)
+{
+    const struct weir_json_node *choices =
+        weir_member_of(e->j, weir_json_root(e->j), WEIR_STR("choices"));
+    if (choices != NULL && choices->kind == WEIR_JSON_ARRAY) {
+        for (const struct weir_json_node *choice = weir_json_first(e->j, choices); choice != NULL;
+             choice = weir_json_next(e->j, choices, choice)) {
+            weir_produced(e, weir_member_of(e->j, choice, WEIR_STR("text")), p);
+        }
+    }
+    return weir_openai_event(e, p);
+}
+
+const struct weir_dialect weir_dialect_completions = {
+    .name = "completions",
+    .path = WEIR_FIELD("/v1/completions"),
+    .api = &weir_api_openai,
+    .read = read_completions,
+    .usage.name = WEIR_FIELD("usage"),
+    .on_event = on_event,
+};
