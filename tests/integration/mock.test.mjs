@@ -318,7 +318,7 @@ describe("weir mock, what it does wrong on purpose", () => {
         let text = "";
         for await (const piece of socket) {
             text += piece;
-            await sleep(1); // the socket is full all the time
+            await sleep(10); // the socket is full all the time
         }
         assert.equal(text.match(/"content":"[^"]/g).length, 59999);
         assert.equal((await mock.usage()).models.slow.aborted.output_tokens, 59999);
