@@ -120,8 +120,7 @@ static const char *const expected[] = {
     "MEAN or MEAN:MAX with 1 <= MEAN <= MAX <= 1000000",
     "milliseconds from 0 to 600000",
     "tokens per second from 0 to 1000000",
-    "STATUS:PERCENT%, as 429:5%, of a status that the mock knows (docs/mock.md), together at most "
-    "100%",
+    "STATUS:PERCENT%, as 429:5%, of a status in docs/mock.md, together at most 100%",
     "a share from 0% to 100%",
     "milliseconds from 0 to 86400000",
     "a share from 0% to 100%",

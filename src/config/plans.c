@@ -6,9 +6,10 @@
 
 enum {
     DEFAULT_OUTPUT_TOKENS = 256,
-    DEFAULT_PERMILLE = 950,
-    PERMILLE_MIN = 500,
-    PERMILLE_MAX = 999,
+    DEFAULT_QUANTILE_PERMILLE = 950,
+    QUANTILE_PERMILLE_MIN = 500,
+    QUANTILE_PERMILLE_MAX = 999,
+    WHOLE_PERMILLE = 1000,
 };
 
 struct plan_draft {
@@ -19,6 +20,8 @@ struct plan_draft {
     enum weir_reserve reserve;
     uint32_t forecast_permille;
     uint64_t reserve_fixed;
+    uint32_t cached_permille;
+    bool charge_failed;
     enum weir_meter meter; /* of the rates being read */
 };
 
@@ -124,17 +127,29 @@ static enum weir_err reserve(struct parse *p, const struct node *n, struct plan_
     return WEIR_OK;
 }
 
-static enum weir_err quantile(struct parse *p, const struct node *n, struct plan_draft *d)
+/* Thousandths of a number with at most three places. */
+static enum weir_err permille(struct parse *p, const struct node *n, uint64_t min, uint64_t max,
+                              uint32_t *ret_permille)
 {
-    static const char expected[] = "a number from 0.5 to 0.999";
     struct weir_str text;
-    uint64_t permille;
-    WEIR_TRY(weir_parse_scalar(p, n, expected, &text));
-    if (!weir_parse_permille(text, &permille) || permille < PERMILLE_MIN ||
-        permille > PERMILLE_MAX) {
-        return weir_parse_fail(p, n, "%s: expected %s", n->name, expected);
+    uint64_t value;
+    WEIR_TRY(weir_parse_scalar(p, n, "a number such as 0.5", &text));
+    if (!weir_parse_permille(text, &value) || value < min || value > max) {
+        return weir_parse_fail(p, n, "%s: expected a number from %g to %g, of at most three places",
+                               n->name, (double)min / WHOLE_PERMILLE, (double)max / WHOLE_PERMILLE);
     }
-    d->forecast_permille = (uint32_t)permille;
+    *ret_permille = (uint32_t)value;
+    return WEIR_OK;
+}
+
+static enum weir_err yes_or_no(struct parse *p, const struct node *n, bool *ret)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "true or false", &text));
+    *ret = weir_str_eq(text, WEIR_STR("true"));
+    if (!*ret && !weir_str_eq(text, WEIR_STR("false"))) {
+        return weir_parse_fail(p, n, "%s: expected true or false", n->name);
+    }
     return WEIR_OK;
 }
 
@@ -155,11 +170,19 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
         return reserve(p, value, d);
     }
     if (weir_str_eq(key, WEIR_STR("forecast_quantile"))) {
-        return quantile(p, value, d);
+        return permille(p, value, QUANTILE_PERMILLE_MIN, QUANTILE_PERMILLE_MAX,
+                        &d->forecast_permille);
     }
-    return weir_parse_unknown(p, value,
-                              "a plan; expected limits, default_output_tokens, reserve, "
-                              "forecast_quantile or on_overrun");
+    if (weir_str_eq(key, WEIR_STR("cached_input_weight"))) {
+        return permille(p, value, 0, WHOLE_PERMILLE, &d->cached_permille);
+    }
+    if (weir_str_eq(key, WEIR_STR("charge_failed"))) {
+        return yes_or_no(p, value, &d->charge_failed);
+    }
+    return weir_parse_unknown(
+        p, value,
+        "a plan; expected limits, default_output_tokens, reserve, "
+        "forecast_quantile, on_overrun, cached_input_weight or charge_failed");
 }
 
 static enum weir_err compile(struct parse *p, const struct node *n, const struct plan_draft *d,
@@ -177,7 +200,9 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
 {
     struct weir_config *config = p->config;
     struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS,
-                           .forecast_permille = DEFAULT_PERMILLE};
+                           .forecast_permille = DEFAULT_QUANTILE_PERMILLE,
+                           .cached_permille = WHOLE_PERMILLE,
+                           .charge_failed = true};
     (void)ctx;
     if (!weir_parse_name_valid(key) || weir_str_eq(key, WEIR_STR("reject"))) {
         const struct node name = {.at = value->key};
@@ -193,6 +218,8 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
     plan->reserve = d.reserve;
     plan->forecast_permille = d.forecast_permille;
     plan->reserve_fixed = d.reserve_fixed;
+    plan->cached_permille = d.cached_permille;
+    plan->charge_failed = d.charge_failed;
     memcpy(plan->name, key.p, key.len);
     config->plans++;
     return WEIR_OK;

@@ -110,6 +110,5 @@ uint64_t weir_input_counted(uint64_t input_tokens, uint64_t cached_tokens, unsig
 struct weir_amounts weir_failed_use(bool charge_failed, uint64_t input_tokens,
                                     uint64_t output_tokens)
 {
-    bool used = input_tokens > 0 || output_tokens > 0;
-    return weir_amounts(charge_failed || used, input_tokens, output_tokens);
+    return weir_amounts(charge_failed, input_tokens, output_tokens);
 }

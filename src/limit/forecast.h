@@ -59,8 +59,8 @@ uint64_t weir_reserve_output(const struct weir_plan *plan, uint64_t output_max, 
 uint64_t weir_input_counted(uint64_t input_tokens, uint64_t cached_tokens,
                             unsigned weight_permille);
 
-/* What a request is settled to whose upstream failed: the tokens that it used until then, and the
- * request itself if such ones are charged, or if it used any. */
+/* What a request is settled to whose upstream failed: the tokens that it may have used until then,
+ * and the request itself where such ones are charged. */
 struct weir_amounts weir_failed_use(bool charge_failed, uint64_t input_tokens,
                                     uint64_t output_tokens);
 

@@ -4,6 +4,7 @@
 #ifndef WEIR_LIMIT_PLAN_H
 #define WEIR_LIMIT_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,13 +73,15 @@ struct weir_plan {
     enum weir_reserve reserve;      /* how much of the maximum is reserved */
     uint32_t forecast_permille;     /* the quantile of WEIR_RESERVE_FORECAST */
     uint64_t reserve_fixed;         /* tokens of WEIR_RESERVE_FIXED */
+    uint32_t cached_permille;       /* what a token counts that came from the upstream's cache */
+    bool charge_failed;             /* whether a request counts whose upstream failed */
     char name[64];
 };
 
 /* Compiles limits. WEIR_ERR_INVALID: a window length outside 1 s..30 days, a capacity above
  * WEIR_AMOUNT_MAX, or two limits of one meter and window; WEIR_ERR_LIMIT: more limits or lengths
- * than the maxima above. *ret_plan is untouched on failure; the name and what is reserved are left
- * zero for the caller to set. */
+ * than the maxima above. *ret_plan is untouched on failure; the name and what is reserved and
+ * charged are left zero for the caller to set. */
 WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
                                                struct weir_plan *ret_plan);
 

@@ -3,10 +3,20 @@
 
 struct weir_counter weir_counter_of(struct weir_str model)
 {
-    return (struct weir_counter){.encoding = weir_tokens_encoding(model)};
+    return (struct weir_counter){
+        .encoding = weir_tokens_encoding(model),
+        .image = weir_image_rule_of(model),
+    };
 }
 
 uint64_t weir_count_text(const struct weir_counter *c, struct weir_str text)
 {
     return weir_tokens_count(c->encoding, text);
+}
+
+uint64_t weir_count_image(const struct weir_counter *c, struct weir_str url, bool low_detail)
+{
+    uint32_t width = 0, height = 0;
+    (void)weir_image_size(url, &width, &height);
+    return weir_image_tokens(c->image, width, height, low_detail);
 }

@@ -6,16 +6,20 @@
 
 #include <stdbool.h>
 
+#include "tokens/image.h"
 #include "tokens/tokens.h"
 
 /* How one model counts. A value, to be copied; nothing of it is owned. */
 struct weir_counter {
     const struct weir_encoding *encoding; /* NULL: it is not known, and counts are estimates */
+    struct weir_image_rule image;
 };
 
 struct weir_counter weir_counter_of(struct weir_str model);
 
 /* Tokens of UTF-8 text; 0 only for an empty one. */
 uint64_t weir_count_text(const struct weir_counter *c, struct weir_str text);
+/* Tokens of an image: by its size where the URL has its data, else by a usual one. */
+uint64_t weir_count_image(const struct weir_counter *c, struct weir_str url, bool low_detail);
 
 #endif

@@ -43,7 +43,9 @@ static bool read_chat(struct weir_reading *g)
     }
     g->r.input_tokens += WEIR_TOKENS_PER_REPLY;
     for (unsigned i = READ_BY_MODEL; i < FIELDS; i++) {
-        if (weir_given(item[i])) {
+        if (weir_given(item[i]) && (i == TOOLS || i == FUNCTIONS)) {
+            weir_read_tools(g, item[i]);
+        } else if (weir_given(item[i])) {
             weir_read_value(g, item[i]);
         }
     }

@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include "tokens/tools.h"
+
 bool weir_refuse_field(struct weir_reading *g, const char *param, const char *expected)
 {
     snprintf(g->refusal->param, sizeof(g->refusal->param), "%s", param);
@@ -50,12 +52,31 @@ void weir_read_value(struct weir_reading *g, const struct weir_json_node *value)
     }
 }
 
-/* Its bytes are not text. */
-static void read_image(struct weir_reading *g, const struct weir_json_node *value)
+void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools)
+{
+    uint64_t before = g->r.input_tokens, tokens;
+    weir_read_value(g, tools);
+    if (g->counter.encoding != NULL &&
+        weir_tools_tokens(g->counter.encoding, g->j, tools, &tokens)) {
+        g->r.input_tokens = before + tokens;
+    }
+}
+
+/* Its bytes are not text. `part` has OpenAI's detail where `value` is the URL itself. */
+static void read_image(struct weir_reading *g, const struct weir_json_node *part,
+                       const struct weir_json_node *value)
 {
     uint64_t before = g->r.input_tokens;
     weir_read_value(g, value);
-    g->r.input_tokens = before + WEIR_TOKENS_PER_IMAGE;
+    const struct weir_json_node *about = value->kind == WEIR_JSON_OBJECT ? value : part;
+    const struct weir_json_node *url =
+        value->kind == WEIR_JSON_OBJECT ? weir_member_of(g->j, value, WEIR_STR("url")) : value;
+    struct weir_str text = weir_str("", 0);
+    if (url != NULL && url->kind == WEIR_JSON_STRING) {
+        text = text_of(g, url);
+    }
+    bool low = weir_member_is(g->j, about, WEIR_STR("detail"), WEIR_STR("low"));
+    g->r.input_tokens = before + weir_count_image(&g->counter, text, low);
 }
 
 /* Parts within parts: the results of Anthropic's tools hold lists of them. */
@@ -82,7 +103,7 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
             weir_read_text(g, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("image_url")) ||
                    (image && weir_json_string_is(g->j, name, WEIR_STR("source")))) {
-            read_image(g, value);
+            read_image(g, part, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("content")) &&
                    value->kind == WEIR_JSON_ARRAY && depth + 1 < PARTS_DEPTH_MAX) {
             if (!read_parts(g, value, depth + 1)) {
@@ -171,21 +192,39 @@ bool weir_read_messages(struct weir_reading *g, const struct weir_json_node *mes
 
 /* ---- the fields ---- */
 
+/* Which of the names it is; `fields`: none. Most are told apart by their lengths. */
+static unsigned field_of(const struct weir_json *j, const struct weir_json_node *name,
+                         const struct weir_str *names, unsigned fields)
+{
+    unsigned i = 0;
+    if (WEIR_UNLIKELY(name->escaped)) {
+        while (i < fields && !weir_json_escaped_is(j, name, names[i])) {
+            i++;
+        }
+        return i;
+    }
+    const char *p = j->text.p + name->at;
+    size_t len = name->len;
+    while (i < fields && (names[i].len != len || memcmp(names[i].p, p, len) != 0)) {
+        i++;
+    }
+    return i;
+}
+
 bool weir_find_fields(struct weir_reading *g, const struct weir_str *names, unsigned fields,
                       const struct weir_json_node **item)
 {
     const struct weir_json_node *root = weir_json_root(g->j);
     for (const struct weir_json_node *name = weir_json_first(g->j, root); name != NULL;
          name = weir_json_next(g->j, root, name + 1)) {
-        for (unsigned i = 0; i < fields; i++) {
-            if (!weir_json_string_is(g->j, name, names[i])) {
-                continue;
-            }
-            if (item[i] != NULL) {
-                return weir_refuse_field(g, names[i].p, "it once");
-            }
-            item[i] = name + 1;
+        unsigned i = field_of(g->j, name, names, fields);
+        if (i == fields) {
+            continue;
         }
+        if (item[i] != NULL) {
+            return weir_refuse_field(g, names[i].p, "it once");
+        }
+        item[i] = name + 1;
     }
     return true;
 }

@@ -59,6 +59,8 @@ bool weir_read_stream(struct weir_reading *g, const struct weir_json_node *strea
 void weir_read_text(struct weir_reading *g, const struct weir_json_node *string);
 /* All names and texts, and a token for any other value. */
 void weir_read_value(struct weir_reading *g, const struct weir_json_node *value);
+/* Functions of a chat request: as the model is told of them, where its encoding is known. */
+void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools);
 /* The content of a message: a text or a list of parts; null beside tool calls. False: anything
  * else, and nothing is refused yet. */
 bool weir_read_content(struct weir_reading *g, const struct weir_json_node *content);

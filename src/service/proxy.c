@@ -45,18 +45,33 @@ void weir_proxied_free(struct weir_service *s)
     }
 }
 
-void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t output_tokens)
+static void settle(struct weir_proxied *p, const struct weir_amounts *used)
 {
     struct weir_settle settle = {
         .subjects = p->call.subjects,
         .reservation = p->call.reservation,
-        .used = weir_amounts(1, input_tokens, weir_proxied_settle_more(p, output_tokens)),
+        .used = *used,
         .now_us = p->now_ns / 1000,
     };
     memcpy(settle.subject, p->call.subject, sizeof(settle.subject));
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(p->service->store, &settle);
     (void)err;
+}
+
+void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t output_tokens)
+{
+    const struct weir_amounts used =
+        weir_amounts(1, input_tokens, weir_proxied_settle_more(p, output_tokens));
+    settle(p, &used);
+}
+
+void weir_proxied_settle_failed(struct weir_proxied *p, uint64_t input_tokens)
+{
+    bool charged = p->call.subject[0]->plan->charge_failed;
+    const struct weir_amounts used =
+        weir_failed_use(charged, input_tokens, weir_proxied_settle_more(p, 0));
+    settle(p, &used);
 }
 
 /* While the decision is under way it must come back first. */

@@ -57,6 +57,9 @@ struct weir_proxied {
 /* proxy.c */
 /* Settles it; output_tokens: what is known to be produced. */
 void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t output_tokens);
+/* Settles one whose upstream gave no answer, or only an error; input_tokens: what it may have read.
+ */
+void weir_proxied_settle_failed(struct weir_proxied *p, uint64_t input_tokens);
 /* It is answered, or its client is gone: not ours any more. */
 void weir_proxied_end(struct weir_proxied *p);
 

@@ -13,12 +13,16 @@ static void settle(struct weir_proxied *p, bool complete)
 {
     uint64_t input = p->input_tokens;
     uint64_t output = p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
-    if (p->status >= 300) {
-        input = output = 0; /* the model did not run */
-    } else if (p->reading) {
+    if (p->status >= 300) { /* the model did not run */
+        weir_proxied_settle_failed(p, 0);
+        return;
+    }
+    if (p->reading) {
         const struct weir_progress *progress = &p->reader.progress;
-        if (progress->used.input_known) {
-            input = progress->used.input_tokens;
+        const struct weir_used *used = &progress->used;
+        if (used->input_known) {
+            input = weir_input_counted(used->input_tokens, used->cached_tokens,
+                                       p->call.subject[0]->plan->cached_permille);
         }
         if (progress->used.output_known || p->events || !complete) {
             output = weir_progress_output(progress);
@@ -177,7 +181,7 @@ static void on_end(void *ctx, enum weir_fetch_end how)
     }
     if (p->status == 0) { /* what may have run has read the input */
         bool ran = how == WEIR_FETCH_BROKEN || how == WEIR_FETCH_SILENT;
-        weir_proxied_settle(p, ran ? p->input_tokens : 0, 0);
+        weir_proxied_settle_failed(p, ran ? p->input_tokens : 0);
         weir_proxied_failed(p, how);
         return;
     }

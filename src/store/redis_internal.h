@@ -4,6 +4,7 @@
  *   redis_settle.c  settlements
  *   redis_local.c   decisions without Redis, and on the way back
  *   redis_lease.c   mode: lease (docs/design/leases.md)
+ *   redis_granted.c its answers
  *   redis_spread.c  requests whose subjects are in two slots of a cluster
  *   redis_over.c    going over to new primaries, beats
  *   redis_walk.c    charging the record again, reports */
@@ -164,7 +165,7 @@ enum weir_settle_result redis_settle_answered(struct redis_store *self,
 /* What it charges beyond the reservation. */
 void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
 
-/* ---- redis_lease.c ---- */
+/* ---- redis_lease.c, and redis_granted.c: answered, lost ---- */
 
 WEIR_MUSTCHECK enum weir_err redis_leases_open(struct redis_store *self, struct weir_loop *loop);
 /* Gives back what is held, as far as the connection takes it. */

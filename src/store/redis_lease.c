@@ -2,10 +2,9 @@
 /* redis_lease.c - mode: lease. Requests are answered from budget that was taken ahead; those that
  * it does not cover wait for one call of their holding, which is sent at the end of the loop's
  * turn. */
+#include "store/redis_lease.h"
 #include "base/mem.h"
 #include "store/embedded_store.h"
-#include "store/redis/answer.h"
-#include "store/redis_internal.h"
 #include "store/shared.h"
 
 enum { FLIGHTS_MAX = 256 };
@@ -34,16 +33,9 @@ static struct weir_holding *holding_of(struct redis_store *self,
     return h;
 }
 
-/* As redis_clock_of its first subject. */
-static struct weir_clock_rule *clock_of(struct redis_store *self, const struct weir_holding *h)
-{
-    return weir_redis_shards_clock(self->shards, h->slot);
-}
-
 /* ---- those who wait ---- */
 
-/* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
-static bool finish(struct redis_store *self, struct weir_call *first)
+bool redis_lease_finish(struct redis_store *self, struct weir_call *first)
 {
     bool alive = true, *outer = self->alive;
     self->alive = &alive;
@@ -67,7 +59,7 @@ static void append_turn(struct redis_store *self, struct weir_holding *h)
     self->turn_last = &h->_turn_next;
 }
 
-static void call_this_turn(struct redis_store *self, struct weir_holding *h)
+void redis_lease_call_this_turn(struct redis_store *self, struct weir_holding *h)
 {
     if (!h->in_turn && !h->in_flight) {
         append_turn(self, h);
@@ -85,9 +77,7 @@ static void look_again(struct redis_store *self, struct weir_holding *h, uint64_
     }
 }
 
-/* Whatever it holds or has to tell has a moment at which it is looked at, unless a call is under
- * way or about to be: that ends here. */
-static void watch(struct redis_store *self, struct weir_holding *h, uint64_t now_us)
+void redis_lease_watch(struct redis_store *self, struct weir_holding *h, uint64_t now_us)
 {
     if (!weir_lease_is_empty(&h->lease)) {
         look_again(self, h, now_us, h->lease.until_us);
@@ -97,31 +87,22 @@ static void watch(struct redis_store *self, struct weir_holding *h, uint64_t now
     }
 }
 
-static bool decide_all_without_store(struct redis_store *self, struct weir_call *first)
+bool redis_lease_decide_all_without_store(struct redis_store *self, struct weir_call *first)
 {
     for (struct weir_call *call = first; call != NULL; call = call->next) {
         redis_decide_without_store(self, call);
     }
-    return finish(self, first);
+    return redis_lease_finish(self, first);
 }
 
 /* ---- the call ---- */
 
-/* What is from a primary that was left, or has lost its data, is worth nothing any more (rule 12).
- */
-static void drop_if_left(struct weir_holding *h)
+void redis_lease_drop_if_left(struct weir_holding *h)
 {
     if (h->primary != NULL && (weir_primary_state(h->primary) == WEIR_PRIMARY_LEFT ||
                                atomic_load(&h->primary->begun_us) != h->begun_us)) {
         weir_holding_drop(h);
     }
-}
-
-static void hold_of(struct weir_holding *h, const struct weir_primary *p, uint64_t begun_us)
-{
-    h->primary = p;
-    h->primary_hash = p->hash;
-    h->begun_us = begun_us;
 }
 
 /* The rest of a lease goes back, in this node's own record too. */
@@ -158,7 +139,7 @@ static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
     const struct weir_redis_charge charge = {
         .subject = h->named,
         .subjects = h->subjects,
-        .clock = weir_clock_rule_bounds(clock_of(self, h), now_us),
+        .clock = weir_clock_rule_bounds(redis_lease_clock(self, h), now_us),
         .amounts = h->debt,
         .lease = &lease,
     };
@@ -182,7 +163,7 @@ static bool take_both_all(struct redis_store *self, struct weir_call *first)
         }
     }
     *end = NULL;
-    return finish(self, decided);
+    return redis_lease_finish(self, decided);
 }
 
 /* False: the store was closed. */
@@ -194,15 +175,15 @@ static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
         append_turn(self, h);
         return true;
     }
-    drop_if_left(h);
+    redis_lease_drop_if_left(h);
     bool alone = way == REDIS_WAY_BOTH && h->waiting != NULL;
     uint64_t now_us = weir_clock_us();
     if (!alone && send_call(self, conn, h, now_us)) {
         return true;
     }
     struct weir_call *first = weir_holding_unwait(h, UINT32_MAX);
-    watch(self, h, now_us); /* what goes back waits */
-    return alone ? take_both_all(self, first) : decide_all_without_store(self, first);
+    redis_lease_watch(self, h, now_us); /* what goes back waits */
+    return alone ? take_both_all(self, first) : redis_lease_decide_all_without_store(self, first);
 }
 
 /* Those of a shard that has enough under way wait for its answers, and hold up no other. */
@@ -226,14 +207,14 @@ static void on_timer(uv_timer_t *uv)
     struct redis_store *self = ((struct lease_timer *)uv)->store;
     uint64_t now_us = weir_clock_us();
     for (struct weir_holding *h; (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
-        drop_if_left(h);
+        redis_lease_drop_if_left(h);
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
         if (weir_holding_must_tell(h)) {
-            call_this_turn(self, h);
+            redis_lease_call_this_turn(self, h);
         } else {
-            watch(self, h, now_us);
+            redis_lease_watch(self, h, now_us);
         }
     }
     if (self->holdings.dues == 0) {
@@ -243,36 +224,17 @@ static void on_timer(uv_timer_t *uv)
 
 /* ---- taking ---- */
 
-static void grant(struct redis_store *self, const struct weir_holding *h, struct weir_call *call)
-{
-    call->reservation.primary = h->primary_hash;
-    redis_grant(self, call, redis_granted_epoch(self));
-}
-
-/* One that needs no call: the lease covers it, or what a call had answered denies it. */
-static void decide_held(struct redis_store *self, const struct weir_holding *h,
-                        struct weir_call *call)
-{
-    call->outcome = WEIR_OUTCOME_DECIDED;
-    if (call->decision.allowed) {
-        grant(self, h, call);
-        redis_count(&self->base.stats.lease_decisions, 1);
-    } else {
-        redis_count(&self->base.stats.remembered_denials, 1);
-    }
-}
-
 enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
 {
     struct weir_holding *h = holding_of(self, call->subject, call->subjects, call->now_us);
     if (h == NULL) {
         return redis_take_alone(self, call);
     }
-    drop_if_left(h);
-    uint64_t store_us = weir_clock_rule_store_us(clock_of(self, h), call->now_us);
+    redis_lease_drop_if_left(h);
+    uint64_t store_us = weir_clock_rule_store_us(redis_lease_clock(self, h), call->now_us);
     if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
         WEIR_HELD_ASK_STORE) {
-        decide_held(self, h, call);
+        redis_lease_decide_held(self, h, call);
         return WEIR_OK;
     }
     enum redis_way way;
@@ -285,111 +247,8 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
         return WEIR_OK;
     }
     weir_holding_wait(h, call);
-    call_this_turn(self, h);
+    redis_lease_call_this_turn(self, h);
     return WEIR_PENDING;
-}
-
-/* ---- the answer ---- */
-
-/* What was granted in all, as Redis has it. */
-static struct weir_amounts sum_granted(const struct weir_holding *h,
-                                       const struct weir_redis_granted *g)
-{
-    struct weir_amounts sum = g->ahead;
-    unsigned i = 0;
-    for (const struct weir_call *c = h->flying; c != NULL; c = c->next, i++) {
-        for (unsigned m = 0; m < WEIR_METERS && g->mask[i] == '1'; m++) {
-            sum.of[m] += c->amounts.of[m];
-        }
-    }
-    return sum;
-}
-
-/* The values after the call say who is denied, for a while. */
-static void remember_denial(struct weir_holding *h, const struct weir_redis_granted *g,
-                            uint64_t now_us)
-{
-    struct weir_str value[WEIR_SUBJECTS_MAX];
-    for (unsigned i = 0; i < h->subjects; i++) {
-        value[i] = weir_str(g->value[i]->str, (size_t)g->value[i]->len);
-    }
-    (void)weir_holding_remember(h, value, g->at_us, now_us);
-}
-
-/* Redis has denied it. Where the values do not say why, nobody knows when it may pass. */
-static void decide_denied(struct weir_holding *h, struct weir_call *call,
-                          const struct weir_redis_granted *g)
-{
-    bool known = h->denied_until_us != 0 &&
-                 weir_holding_denies(h, g->at_us, &call->amounts, &call->decision);
-    call->outcome = known ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_UNAVAILABLE;
-}
-
-static void decide_allowed(struct redis_store *self, struct weir_holding *h, struct weir_call *call,
-                           const struct weir_redis_granted *g)
-{
-    call->outcome = WEIR_OUTCOME_DECIDED;
-    weir_decision_begin(&call->decision, g->at_us);
-    weir_holding_states(h, g->at_us, &call->decision);
-    weir_demand_add(&h->demand, &call->amounts);
-    grant(self, h, call);
-}
-
-/* Decides what was asked. `kept`: what was granted is recorded; else it is not used. */
-static void decide_flying(struct redis_store *self, struct weir_holding *h,
-                          const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us,
-                          bool kept)
-{
-    if (g->all) {
-        h->denied_until_us = 0;
-        weir_holding_learn_states(h, &g->states);
-    } else {
-        remember_denial(h, g, now_us);
-    }
-    if (kept) {
-        weir_holding_grant(h, g->at_us, sent_us, &g->ahead);
-    }
-    unsigned i = 0;
-    for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
-        if (g->mask[i] == '1' && !kept) {
-            call->outcome = WEIR_OUTCOME_FULL;
-        } else if (g->mask[i] == '1') {
-            decide_allowed(self, h, call, g);
-        } else {
-            decide_denied(h, call, g);
-        }
-    }
-}
-
-/* Those that came while the call was under way, as far as its answer decides them, too: else a key
- * that is asked for all the time would never be without a call. False: the store was closed. */
-static bool serve_waiting(struct redis_store *self, struct weir_holding *h)
-{
-    uint64_t now_us = weir_clock_us();
-    struct weir_call *first =
-        weir_holding_serve(h, now_us, weir_clock_rule_store_us(clock_of(self, h), now_us));
-    for (struct weir_call *call = first; call != NULL; call = call->next) {
-        decide_held(self, h, call);
-    }
-    return finish(self, first);
-}
-
-/* The call is over: those that waited for it are told, and the next one goes. */
-static void land(struct redis_store *self, struct weir_holding *h, bool decided)
-{
-    struct weir_call *first = weir_holding_landed(h, decided);
-    /* in_flight until all are told: it must not go meanwhile */
-    if (!(decided ? finish(self, first) && serve_waiting(self, h)
-                  : decide_all_without_store(self, first))) {
-        return;
-    }
-    h->in_flight = false;
-    /* a debt that Redis does not take is not told it at once again */
-    if (h->waiting != NULL || (decided && !weir_amounts_none(&h->debt))) {
-        call_this_turn(self, h);
-    } else {
-        watch(self, h, weir_clock_us());
-    }
 }
 
 void redis_leases_go_on(struct redis_store *self)
@@ -399,36 +258,6 @@ void redis_leases_go_on(struct redis_store *self)
     }
 }
 
-void redis_lease_answered(struct redis_store *self, struct weir_holding *h, const redisReply *reply,
-                          uint64_t sent_us)
-{
-    struct weir_redis_granted g;
-    uint64_t now_us = weir_clock_us();
-    bool decided = weir_redis_answer_granted(reply, h->named, h->subjects, h->flights, &g);
-    if (decided) {
-        redis_answered(self, h->named[0], sent_us, now_us, g.clock_us);
-        struct weir_amounts granted = sum_granted(h, &g);
-        bool kept = redis_remember(self, h->named, h->subjects, &granted, g.at_us);
-        const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
-        decided = by != NULL; /* else it is as if it had been lost */
-        if (decided) {
-            drop_if_left(h);
-            hold_of(h, by, atomic_load(&by->begun_us));
-        }
-        if (decided && h->flights > 0) {
-            decide_flying(self, h, &g, sent_us, now_us, kept);
-        }
-    } else {
-        redis_count(&self->base.stats.errors, 1);
-    }
-    land(self, h, decided);
-}
-
-void redis_lease_lost(struct redis_store *self, struct weir_holding *h)
-{
-    land(self, h, false);
-}
-
 /* ---- settling ---- */
 
 /* What goes back counts at one primary, and is dropped with it: that of the lease, or the one that
@@ -436,12 +265,12 @@ void redis_lease_lost(struct redis_store *self, struct weir_holding *h)
  * the record now is not charged again there, and must not go back there as well. */
 static bool has_primary(struct redis_store *self, struct weir_holding *h)
 {
-    drop_if_left(h);
+    redis_lease_drop_if_left(h);
     const struct weir_primary *p =
         h->primary != NULL ? NULL : redis_over_primary(self, h->named[0]);
     uint64_t begun_us = p == NULL ? 0 : atomic_load(&p->begun_us); /* before its state */
     if (p != NULL && weir_primary_has_record(p)) {
-        hold_of(h, p, begun_us);
+        redis_lease_hold_of(h, p, begun_us);
     }
     return h->primary != NULL;
 }
@@ -464,9 +293,9 @@ bool redis_lease_settle(struct redis_store *self, struct weir_settle *settle)
     settle->result = WEIR_SETTLE_DONE;
     redis_count_debt(self, settle);
     if (!weir_amounts_none(&more) || weir_holding_is_full(h)) {
-        call_this_turn(self, h);
+        redis_lease_call_this_turn(self, h);
     } else {
-        watch(self, h, settle->now_us);
+        redis_lease_watch(self, h, settle->now_us);
     }
     return true;
 }

@@ -31,9 +31,8 @@ enum {
      */
     WEIR_TOKENS_PER_MESSAGE = 3,
     WEIR_TOKENS_PER_REPLY = 3,
-    WEIR_TOKENS_PER_NAME = 1, /* a message's name, beside its text */
-    /* Of an image whose size is not known: 1024 x 1024 at high detail (image.h). */
-    WEIR_TOKENS_PER_IMAGE = 765,
+    WEIR_TOKENS_PER_NAME = 1,    /* a message's name, beside its text */
+    WEIR_TOKENS_PER_IMAGE = 765, /* whose size is not known, for most models (image.h) */
 };
 
 #endif

@@ -146,6 +146,16 @@ onEachStore("chat completions", (start) => {
         assert.match(request_id, /^req_[0-9a-f]{32}$/);
     });
 
+    it("lists the models in the form of Anthropic's API", async () => {
+        const headers = { "x-api-key": SECRETS.a, "anthropic-version": "2023-06-01" };
+        const answer = await node.ask("GET", "/v1/models", { headers });
+        const { data, has_more, first_id, last_id } = answer.body;
+        const models = data.map(({ type, id, display_name }) => [type, id, display_name]);
+        assert.deepEqual(models, [["model", "weir-mock", "weir-mock"]]);
+        assert.deepEqual([has_more, first_id, last_id], [false, "weir-mock", "weir-mock"]);
+        assert.match(answer.headers.get("request-id"), /^req_[0-9a-f]{32}$/);
+    });
+
     it("refuses an unknown key without a word of it", async () => {
         const wrong = "sk-test-unknown-key-0123456789";
         const error = await client(node, wrong)

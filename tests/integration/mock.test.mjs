@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `weir mock` as the official clients see it: OpenAI's, Anthropic's and Vercel's.
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import { createOpenAI } from "@ai-sdk/openai";
@@ -8,7 +9,7 @@ import { generateText, streamText } from "ai";
 import OpenAI from "openai";
 import { Mock } from "./support/mock.mjs";
 import { run } from "./support/process.mjs";
-import { eventually } from "./support/wait.mjs";
+import { eventually, sleep } from "./support/wait.mjs";
 import { WEIR } from "./support/weir.mjs";
 
 const MESSAGES = [{ role: "user", content: "Which river is the longest in Europe?" }];
@@ -286,8 +287,9 @@ describe("weir mock, what it does wrong on purpose", () => {
             await assert.rejects(async () => {
                 for await (const event of stream) {
                     received += (event.choices[0].delta.content ?? "") !== "";
+                    assert.equal(event.choices[0].finish_reason, null);
                 }
-            });
+            }, { name: /Error/, message: /terminated|aborted|premature|closed/i });
         }
         const { models } = await mock.usage();
         assert.equal(models.m.aborted.requests, 20);
@@ -302,6 +304,24 @@ describe("weir mock, what it does wrong on purpose", () => {
         );
         await assert.rejects(all(stream));
         assert.equal((await mock.trace("two")).output_tokens, 2);
+        await mock.stop();
+    });
+
+    it("gives a slow reader all that it counts as left", async () => {
+        const mock = await Mock.start();
+        const body = JSON.stringify({ model: "slow", messages: MESSAGES, stream: true });
+        const socket = connect(mock.port, "127.0.0.1"); // HTTP clients drop what they have not handed out
+        socket.write(
+            `POST /v1/chat/completions HTTP/1.1\r\nhost: m\r\ncontent-length: ${body.length}\r\n` +
+                `x-mock-output-tokens: 60000\r\nx-mock-abort: 59999\r\n\r\n${body}`,
+        );
+        let text = "";
+        for await (const piece of socket) {
+            text += piece;
+            await sleep(1); // the socket is full all the time
+        }
+        assert.equal(text.match(/"content":"[^"]/g).length, 59999);
+        assert.equal((await mock.usage()).models.slow.aborted.output_tokens, 59999);
         await mock.stop();
     });
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts of weir tokens against those of tiktoken's WASM build, to the token.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Text, randomTexts } from "./support/texts.mjs";
-import { run, temporaryFolder } from "./support/process.mjs";
-import { WEIR } from "./support/weir.mjs";
+import { Program, run, temporaryFolder } from "./support/process.mjs";
+import { Node, SECRETS, WEIR, configuration, refusesToStart } from "./support/weir.mjs";
 
-const { get_encoding } = createRequire(import.meta.url)("tiktoken");
+const require = createRequire(import.meta.url);
+const { get_encoding } = require("tiktoken");
 const RANKS = "scripts/tokens/node_modules/gpt-tokenizer/data";
 const ENCODINGS = ["o200k_base", "cl100k_base"];
 
@@ -183,5 +184,96 @@ describe("weir tokens", () => {
             assert.equal(code, 1, output);
             assert.match(output, /not a file of token data/);
         }
+    });
+});
+
+describe("weir serve", () => {
+    const TOOLS = [
+        {
+            name: "get_weather",
+            description: "The weather at a place, as it is now.",
+            parameters: {
+                type: "object",
+                required: ["place", "days"],
+                properties: {
+                    place: { type: "string", description: "A city, as Århus or 京都" },
+                    unit: { type: "string", enum: ["celsius", 'with "quotes"', "é"] },
+                    days: { type: "integer", description: "How many", enum: [1, 2, 7] },
+                    precise: { type: "boolean" },
+                    nothing: { type: "null" },
+                    tags: { type: "array", items: { type: "string" } },
+                    list: { type: "array" },
+                    whatever: { anyOf: [{ type: "string" }, { type: "number" }] },
+                    where: {
+                        type: "object",
+                        description: "told",
+                        required: ["lat"],
+                        properties: {
+                            lat: { type: "number", description: "not told" },
+                            deep: { type: "object", properties: { lon: { type: "number" } } },
+                        },
+                    },
+                },
+            },
+        },
+        { name: "stop" },
+        { name: "go", description: "Goes.", parameters: { type: "object", properties: {} } },
+    ];
+    const CHATS = [
+        { messages: [{ role: "user", content: "Hello" }] },
+        {
+            messages: [
+                { role: "system", content: "You are a helpful assistant." },
+                { role: "user", name: "bob_1", content: "C'est l'été, don't you think?\n\n  日本" },
+                { role: "assistant", content: "" },
+            ],
+        },
+        { messages: [{ role: "user", content: "Hello" }], functions: TOOLS },
+        { messages: [{ role: "user", content: "Hello" }], functions: TOOLS.slice(1) },
+    ];
+
+    it("counts a chat as gpt-tokenizer does, tools by both their names", async () => {
+        const node = await Node.start(configuration({ models: { "gpt-4o": {}, "gpt-4-turbo": {} } }));
+        try {
+            for (const model of ["gpt-4o", "gpt-4-turbo"]) {
+                const { countChatCompletionTokens } = require(
+                    `${process.cwd()}/scripts/tokens/node_modules/gpt-tokenizer/cjs/model/${model}`,
+                );
+                for (const chat of CHATS) {
+                    const want = countChatCompletionTokens(chat);
+                    const answer = await node.chat(SECRETS.a, { model, max_tokens: 1, ...chat });
+                    assert.equal(answer.status, 200, answer.text);
+                    assert.equal(answer.body.usage.prompt_tokens, want, JSON.stringify(chat));
+                    if (chat.functions !== undefined) {
+                        const { functions, ...rest } = chat;
+                        const tools = functions.map((f) => ({ type: "function", function: f }));
+                        const again = await node.chat(SECRETS.a, {
+                            model,
+                            max_tokens: 1,
+                            ...rest,
+                            tools,
+                        });
+                        assert.equal(again.body.usage.prompt_tokens, want);
+                    }
+                }
+            }
+        } finally {
+            await node.stop();
+        }
+    });
+
+    it("refuses data that is named and not there, and says when it estimates", async () => {
+        const named = await refusesToStart(configuration({ token_data: "/nowhere/weir.tokens" }));
+        assert.equal(named.code, 1);
+        assert.match(named.output, /token_data: \/nowhere\/weir.tokens: No such file/);
+        const alone = join(folder.path, "weir"); // nothing lies beside it
+        copyFileSync(WEIR, alone);
+        const { output } = await run(alone, ["tokens", file("four letters")]);
+        assert.match(output, /there is no weir.tokens beside the program: estimated\n3\n/);
+        const config = file(JSON.stringify(configuration()), "config");
+        const node = new Program(alone, ["serve", "--config", config]);
+        await node.says(/tokens are estimated: there is no weir.tokens beside the program/);
+        await node.says(/listening/);
+        await node.end();
     });
 });

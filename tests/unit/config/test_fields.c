@@ -158,7 +158,8 @@ static void test_unknown(void **state)
     refused("mock:\n output_tokens: {min: 1}\n", 2, 18, "min: unknown field of mock.output_tokens");
     refused("plans: {p: {limit: 1/s}}\n", 1, 13,
             "limit: unknown field of a plan; expected limits, default_output_tokens, "
-            "reserve, forecast_quantile or on_overrun");
+            "reserve, forecast_quantile, on_overrun, "
+            "cached_input_weight or charge_failed");
     refused("plans: {p: {limits: {tokens: 1/s}}}\n", 1, 22,
             "tokens: unknown field of limits; expected requests, input_tokens, output_tokens or "
             "total_tokens");

@@ -187,7 +187,7 @@ static void test_reserve(void **state)
         {"forecast_quantile: 95%", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
         {"forecast_quantile: -0.9", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
         {"forecast_quantile: 18446744073709551615", 32, "forecast_quantile: expected a number"},
-        {"forecast_quantile: [0.9]", 32, "forecast_quantile: expected a number from 0.5 to 0.999"},
+        {"forecast_quantile: [0.9]", 32, "forecast_quantile: expected a number such as 0.5"},
     };
     char yaml[256];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -201,6 +201,42 @@ static void test_reserve(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", wrong[i].field);
         refused(yaml, 1, wrong[i].column, wrong[i].why);
+    }
+}
+
+static void test_charging(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        uint32_t cached_permille;
+        bool charge_failed;
+    } good[] = {
+        {"", 1000, true},
+        {"cached_input_weight: 0", 0, true},
+        {"cached_input_weight: 0.1", 100, true},
+        {"cached_input_weight: 0.001", 1, true},
+        {"cached_input_weight: 1.000", 1000, true},
+        {"charge_failed: true", 1000, true},
+        {"charge_failed: false", 1000, false},
+    };
+    static const char *const weights[] = {"1.001", "0.0001", "-0.1", "10%", "half", "[1]", ""};
+    static const char *const answers[] = {"yes", "no", "0", "True", "[true]", ""};
+    char yaml[256];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {%s}}\n", good[i].fields);
+        struct weir_config *c = taken(yaml);
+        assert_int_equal(c->plan[0].cached_permille, good[i].cached_permille);
+        assert_int_equal(c->plan[0].charge_failed, good[i].charge_failed);
+        weir_config_free(c);
+    }
+    for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {cached_input_weight: %s}}\n", weights[i]);
+        refused(yaml, 1, weights[i][0] == '\0' ? 13 : 34, "cached_input_weight: expected a number");
+    }
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        snprintf(yaml, sizeof(yaml), "plans: {p: {charge_failed: %s}}\n", answers[i]);
+        refused(yaml, 1, answers[i][0] == '\0' ? 13 : 28, "charge_failed: expected true or false");
     }
 }
 
@@ -324,9 +360,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
-        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_plan_bounds),
-        cmocka_unit_test(test_plan_count),   cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_limits_alone),
+        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_charging),
+        cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_limits_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,6 +338,17 @@ static void test_response_stream(void **state)
 
 /* ---- calls of tools ---- */
 
+/* An event that has a number has the next one. */
+static void assert_numbered(struct world *w, uint64_t *number)
+{
+    const struct weir_json_node *n = at(&w->json, "sequence_number");
+    uint64_t told;
+    if (n != NULL) {
+        assert_int_equal(weir_json_u64(&w->json, n, 1000, &told), WEIR_OK);
+        assert_int_equal(told, (*number)++);
+    }
+}
+
 static void test_calls(void **state)
 {
     struct world *w = *state;
@@ -366,10 +377,12 @@ static void test_calls(void **state)
                 gather(w, "content.0.input.words");
                 assert_text(w, "", "");
             }
+            uint64_t number = 0;
             stream(w, cases[i].ops);
             for (size_t from = 0; next_event(w, &from, cases[i].named, &data);) {
                 if (!weir_str_eq(data, WEIR_STR("[DONE]"))) {
                     gather(w, cases[i].delta);
+                    assert_numbered(w, &number);
                 }
             }
             assert_text(w, "{\"words\":\"", "\"}");

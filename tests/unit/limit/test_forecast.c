@@ -218,7 +218,7 @@ static void test_failed(void **state)
     static const struct {
         bool charged;
         uint64_t input, output, requests;
-    } cases[] = {{true, 0, 0, 1}, {false, 0, 0, 0}, {false, 7, 0, 1}, {false, 0, 3, 1}};
+    } cases[] = {{true, 0, 0, 1}, {false, 0, 0, 0}, {false, 7, 0, 0}, {true, 7, 3, 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct weir_amounts used =
             weir_failed_use(cases[i].charged, cases[i].input, cases[i].output);

@@ -17,7 +17,7 @@
 static struct weir_json json;
 static struct weir_buf space;
 
-static struct weir_dialect_request taken(const struct weir_dialect *d, const char *body)
+static inline struct weir_dialect_request taken(const struct weir_dialect *d, const char *body)
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
@@ -27,7 +27,7 @@ static struct weir_dialect_request taken(const struct weir_dialect *d, const cha
     return r;
 }
 
-static void refused(const struct weir_dialect *d, const char *body, const char *param)
+static inline void refused(const struct weir_dialect *d, const char *body, const char *param)
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
@@ -38,16 +38,17 @@ static void refused(const struct weir_dialect *d, const char *body, const char *
     assert_memory_equal(why.text, param, strlen(param)); /* the sentence begins with the field */
 }
 
-static void append(void *ctx, struct weir_str bytes)
+static inline void append(void *ctx, struct weir_str bytes)
 {
     assert_true(bytes.len > 0);
     weir_buf_str(ctx, bytes);
 }
 
 /* Reads an answer in pieces of one length; what went on must be `passed`. */
-static struct weir_progress read_pieces(const struct weir_dialect *d, enum weir_answer_form form,
-                                        bool hide_usage, struct weir_str answer, size_t piece,
-                                        struct weir_str passed)
+static inline struct weir_progress read_pieces(const struct weir_dialect *d,
+                                               enum weir_answer_form form, bool hide_usage,
+                                               struct weir_str answer, size_t piece,
+                                               struct weir_str passed)
 {
     struct weir_answer_reader a;
     struct weir_buf got;
@@ -68,8 +69,9 @@ static struct weir_progress read_pieces(const struct weir_dialect *d, enum weir_
 }
 
 /* The same in pieces of any length. */
-static struct weir_progress read_answer(const struct weir_dialect *d, enum weir_answer_form form,
-                                        bool hide_usage, const char *answer, const char *passed)
+static inline struct weir_progress read_answer(const struct weir_dialect *d,
+                                               enum weir_answer_form form, bool hide_usage,
+                                               const char *answer, const char *passed)
 {
     struct weir_str text = weir_str_z(answer);
     struct weir_progress whole =
@@ -86,18 +88,18 @@ static struct weir_progress read_answer(const struct weir_dialect *d, enum weir_
 }
 
 /* A stream that goes on as it is. */
-static struct weir_progress read_stream(const struct weir_dialect *d, const char *stream)
+static inline struct weir_progress read_stream(const struct weir_dialect *d, const char *stream)
 {
     return read_answer(d, WEIR_ANSWER_EVENTS, false, stream, stream);
 }
 
-static struct weir_progress read_whole(const struct weir_dialect *d, const char *answer)
+static inline struct weir_progress read_whole(const struct weir_dialect *d, const char *answer)
 {
     return read_answer(d, WEIR_ANSWER_JSON, false, answer, answer);
 }
 
-static void expect_used(const struct weir_progress *p, uint64_t input, uint64_t cached,
-                        uint64_t written, uint64_t output)
+static inline void expect_used(const struct weir_progress *p, uint64_t input, uint64_t cached,
+                               uint64_t written, uint64_t output)
 {
     assert_true(p->used.input_known && p->used.output_known);
     assert_int_equal(p->used.input_tokens, input);
@@ -106,14 +108,14 @@ static void expect_used(const struct weir_progress *p, uint64_t input, uint64_t 
     assert_int_equal(p->used.output_tokens, output);
 }
 
-static int support_begin(void **state)
+static inline int support_begin(void **state)
 {
     (void)state;
     weir_buf_init(&space, 1 << 20);
     return 0;
 }
 
-static int support_end(void **state)
+static inline int support_end(void **state)
 {
     (void)state;
     weir_json_deinit(&json);

@@ -185,6 +185,7 @@ static void test_fields_given_twice(void **state)
                  fields[i][1], fields[i][0], fields[i][1]);
         refused(body, fields[i][0]);
     }
+    refused("{\"model\":\"m\",\"messages\":[" MESSAGE "],\"mod\\u0065l\":\"n\"}", "model");
     refused("{\"model\":\"m\",\"messages\":[{\"role\":\"a\",\"role\":\"b\"}]}", "messages[0].role");
     refused("{\"model\":\"m\",\"messages\":[" MESSAGE
             "],\"stream_options\":{\"include_usage\":false,\"include_usage\":true}}",
@@ -211,6 +212,15 @@ static void test_contents(void **state)
         tokens_of_messages("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
                            "\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}]}"),
         ONE_MESSAGE + WEIR_TOKENS_PER_IMAGE);
+    /* but for its size: a GIF of 512 x 512, and any at low detail */
+    static const char gif[] =
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+        "\"image_url\":{\"url\":\"data:image/gif;base64,R0lGODlhAAIAAgAAAA==\"}}]}";
+    static const char low[] =
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
+        "{\"url\":\"https://example.com/a\",\"detail\":\"low\"}}]}";
+    assert_int_equal(tokens_of_messages(gif), ONE_MESSAGE + 255);
+    assert_int_equal(tokens_of_messages(low), ONE_MESSAGE + 85);
     assert_int_equal(tokens_of_messages("{\"role\":\"user\",\"content\":[{\"type\":\"refusal\","
                                         "\"refusal\":\"12345678\"}]}"),
                      ONE_MESSAGE + 2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of recorded loads: the first one is the header. What is taken is in bounds, what is refused
- * says why. Seeds: fuzz_trace/. */
+ * says why. Seeds: fuzz_load_trace/. */
 #include <stdlib.h>
 
 #include "loadgen/trace.h"
