@@ -402,6 +402,62 @@ describe("a stream from an upstream", () => {
     });
 });
 
+describe("a stop of weir", () => {
+    it("lets streams under way end, and idle connections not wait", async (t) => {
+        const u = await upstream(t, model({ words: 50, delayMs: 10 }));
+        const upstreams = [{ name: "u", base_url: u.url }];
+        const node = await Node.start(configuration({ upstreams }));
+        let stopping;
+        let words = 0;
+        for await (const part of await client(node).chat.completions.create({
+            ...ASK,
+            stream: true,
+        })) {
+            words += part.choices[0].delta.content ? 1 : 0;
+            stopping ??= node.stop();
+        }
+        assert.equal(words, 50);
+        await stopping;
+    });
+
+    it("cuts streams that take too long", async (t) => {
+        const u = await upstream(t, model({ words: 100, delayMs: 100 }));
+        const upstreams = [{ name: "u", base_url: u.url }];
+        const node = await Node.start(configuration({ upstreams, http: { drain_timeout_ms: 200 } }));
+        const stream = await client(node).chat.completions.create({ ...ASK, stream: true });
+        let stopping;
+        await assert.rejects(async () => {
+            for await (const part of stream) {
+                stopping ??= node.stop();
+            }
+        });
+        await stopping;
+        await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
+    });
+});
+
+describe("a proxy before an upstream", () => {
+    it("is the one of the configuration, never the environment's", async (t) => {
+        const u = await upstream(t);
+        const asked = [];
+        const proxy = await upstream(t, (request, response) => {
+            asked.push(request.url);
+            return model()(request, response, proxy.requests.at(-1).body, proxy);
+        });
+        const env = { http_proxy: "http://127.0.0.1:1", no_proxy: "*", NO_PROXY: "*" };
+        const fields = { name: "u", base_url: "http://upstream.invalid/v1" };
+        const through = { ...fields, proxy: `http://127.0.0.1:${proxy.port}` };
+        const direct = { name: "u", base_url: u.url };
+        for (const one of [through, direct]) {
+            const node = await Node.start(configuration({ upstreams: [one] }), { env });
+            t.after(() => node.stop());
+            assert.equal((await node.chat(SECRETS.a)).status, 200);
+        }
+        assert.deepEqual(asked, ["http://upstream.invalid/v1/chat/completions"]);
+        assert.equal(u.requests.length, 1);
+    });
+});
+
 describe("an upstream that fails", () => {
     it("is passed over for another when it cannot be reached", async (t) => {
         const u = await upstream(t);
