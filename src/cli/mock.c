@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/token_data.h"
 #include "config/config.h"
 #include "gateway/mock_options.h"
+#include "tokens/tokens.h"
 
 struct worker {
     struct mock *mock;
@@ -25,7 +27,8 @@ struct mock {
     struct weir_mock_options options;
     struct weir_mock_shared shared;
     struct worker *worker;
-    uint32_t workers; /* how many are set up */
+    uint32_t workers;                   /* how many are set up */
+    struct weir_vocabulary *vocabulary; /* NULL: tokens of the input are estimated */
 };
 
 static const char help[] =
@@ -330,6 +333,16 @@ static struct weir_http_limits limits_of(const struct weir_config *config)
     };
 }
 
+static void open_token_data(struct mock *m)
+{
+    char why[WEIR_TOKEN_DATA_ERROR_BYTES];
+    if (weir_token_data_open(NULL, &m->vocabulary, why) == WEIR_OK) {
+        weir_tokens_use(m->vocabulary);
+    } else {
+        weir_log(WEIR_LOG_WARN, "tokens are estimated: %s", why);
+    }
+}
+
 static int mock(struct mock *m, struct arguments *a)
 {
     struct weir_config_error error;
@@ -350,8 +363,11 @@ static int mock(struct mock *m, struct arguments *a)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    open_token_data(m);
     int code = run(m);
     close_workers(m, code == WEIR_EXIT_OK);
+    weir_tokens_use(NULL);
+    weir_vocabulary_free(m->vocabulary);
     weir_config_free(m->config);
     return code;
 }

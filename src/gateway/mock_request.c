@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-#include "tokens/tokens.h"
+#include "tokens/tools.h"
 
 enum { SPACE_KEEP_BYTES = 64 * 1024, DIMENSIONS = 1536 };
 
@@ -14,6 +14,7 @@ struct reading {
     const struct weir_json_node *root;
     struct weir_mock_request r;
     struct weir_mock_refusal *refusal;
+    const struct weir_encoding *encoding; /* NULL: texts are estimated */
     bool no_memory;
 };
 
@@ -92,14 +93,15 @@ static bool read_name(struct reading *g, const struct weir_json_node *n,
 static void count_text(struct reading *g, const struct weir_json_node *n)
 {
     struct weir_str s = text_of(g, n);
-    g->r.input_tokens += weir_tokens_estimate(s);
+    g->r.input_tokens += weir_tokens_count(g->encoding, s);
     g->r.prompt_hash = XXH3_64bits_withSeed(s.p, s.len, g->r.prompt_hash);
 }
 
-static bool is_frame(const struct weir_json *j, const struct weir_json_node *name)
+/* An estimate has the role among what a message costs. */
+static bool is_frame(const struct reading *g, const struct weir_json_node *name)
 {
-    return weir_json_string_is(j, name, WEIR_STR("type")) ||
-           weir_json_string_is(j, name, WEIR_STR("role"));
+    return weir_json_string_is(g->j, name, WEIR_STR("type")) ||
+           (g->encoding == NULL && weir_json_string_is(g->j, name, WEIR_STR("role")));
 }
 
 static bool is_image(const struct weir_json *j, const struct weir_json_node *name)
@@ -121,7 +123,7 @@ static void count_value(struct reading *g, const struct weir_json_node *value)
                 uint64_t before = g->r.input_tokens;
                 count_value(g, name + 1); /* its bytes are no text */
                 g->r.input_tokens = before + WEIR_TOKENS_PER_IMAGE;
-            } else if (!is_frame(g->j, name)) {
+            } else if (!is_frame(g, name)) {
                 count_value(g, name + 1);
             }
         }
@@ -147,6 +149,32 @@ static unsigned parts_of(const struct weir_json *j, const struct weir_json_node 
     return parts;
 }
 
+/* What a message costs beside its texts. */
+static void count_messages(struct reading *g, const struct weir_json_node *messages)
+{
+    g->r.input_tokens += WEIR_TOKENS_PER_REPLY;
+    if (messages->kind != WEIR_JSON_ARRAY) {
+        g->r.input_tokens += WEIR_TOKENS_PER_MESSAGE;
+        return;
+    }
+    for (const struct weir_json_node *m = weir_json_first(g->j, messages); m != NULL;
+         m = weir_json_next(g->j, messages, m)) {
+        bool named = g->encoding != NULL && member(g->j, m, "name") != NULL;
+        g->r.input_tokens += WEIR_TOKENS_PER_MESSAGE + (named ? WEIR_TOKENS_PER_NAME : 0);
+    }
+}
+
+/* Functions in the form of chats cost what their declarations do. */
+static void count_also_read(struct reading *g, const struct weir_json_node *n)
+{
+    uint64_t before = g->r.input_tokens, tokens;
+    count_value(g, n);
+    if (g->encoding != NULL && n->kind == WEIR_JSON_ARRAY &&
+        weir_tools_tokens(g->encoding, g->j, n, &tokens)) {
+        g->r.input_tokens = before + tokens;
+    }
+}
+
 static bool read_input(struct reading *g, const struct api *api)
 {
     const struct weir_json_node *input = member(g->j, g->root, api->input);
@@ -157,7 +185,7 @@ static bool read_input(struct reading *g, const struct api *api)
         return refuse(g, api->input, "it, with something in it");
     }
     if (api->messages) {
-        g->r.input_tokens = WEIR_TOKENS_PER_REPLY + (uint64_t)parts * WEIR_TOKENS_PER_MESSAGE;
+        count_messages(g, input);
     }
     count_value(g, input);
     bool one = text || weir_json_first(g->j, input)->kind == WEIR_JSON_NUMBER;
@@ -166,7 +194,7 @@ static bool read_input(struct reading *g, const struct api *api)
         const struct weir_json_node *n =
             api->also_read[i] == NULL ? NULL : member(g->j, g->root, api->also_read[i]);
         if (n != NULL) {
-            count_value(g, n);
+            count_also_read(g, n);
         }
     }
     return true;
@@ -283,6 +311,7 @@ static bool read_fields(struct reading *g, enum weir_mock_api api)
         is_true(member(g->j, member(g->j, g->root, "stream_options"), "include_usage"));
     struct weir_str name = weir_mock_name_view(&g->r.model);
     g->r.prompt_hash = XXH3_64bits(name.p, name.len);
+    g->encoding = weir_tokens_encoding(name);
     return read_input(g, &apis[api]) && read_maximum(g, &apis[api]) && read_wishes(g) &&
            read_tool(g) && (api != WEIR_MOCK_EMBEDDING || read_embedding(g));
 }

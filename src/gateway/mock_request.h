@@ -38,7 +38,7 @@ struct weir_mock_request {
     struct weir_mock_name model;
     struct weir_mock_name tool;  /* that must be called */
     struct weir_mock_name trace; /* metadata.mock_trace: under which name it is counted, too */
-    uint64_t input_tokens;       /* estimated */
+    uint64_t input_tokens;       /* its texts exactly where the model's encoding is known */
     uint64_t output_max;         /* the largest maximum that is named; 0: none */
     uint64_t output_asked;       /* metadata.mock_output_tokens, or WEIR_MOCK_NOT_ASKED */
     uint64_t prompt_hash;        /* of all that the answer depends on */

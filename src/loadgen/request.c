@@ -8,7 +8,7 @@ enum {
     TEXT_EXTRA_BYTES = 65536, /* so that slices of the longest prompt differ too */
     FRAME_BYTES = 4096,       /* a request without its prompt is shorter than this */
     TAIL_BYTES = 256,
-    CHAT_TOKENS = 6, /* that one message costs beside its text */
+    CHAT_TOKENS = 7, /* that one message costs beside its text, and a word that is cut */
 };
 
 /* One token each in OpenAI's encodings, with the space before it, and three letters on average: so

@@ -7,6 +7,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, streamText } from "ai";
 import OpenAI from "openai";
+import { get_encoding } from "tiktoken";
 import { Mock } from "./support/mock.mjs";
 import { run } from "./support/process.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
@@ -93,6 +94,18 @@ describe("weir mock, OpenAI's chats", () => {
             { headers: { "x-mock-output-tokens": "3" } },
         );
         assert.equal(header.usage.completion_tokens, 3);
+    });
+
+    it("counts the input of a model whose encoding is known as tiktoken does", async () => {
+        const o200k = get_encoding("o200k_base");
+        const content = "Wie heißt der längste Fluß? 世界上最长的河流 🌊 <|endoftext|>";
+        const { usage } = await openai(mock).chat.completions.create({
+            ...{ model: "gpt-4o", messages: [{ role: "user", content }], max_tokens: 1 },
+        });
+        const text = o200k.encode_ordinary(content).length;
+        o200k.free();
+        // 3 for the message, 1 for its role, 3 for the reply (OpenAI's cookbook)
+        assert.equal(usage.prompt_tokens, 3 + 1 + text + 3);
     });
 
     it("calls a tool when it must", async () => {
