@@ -414,6 +414,9 @@ bool weir_json_escaped_is(const struct weir_json *j, const struct weir_json_node
                           struct weir_str text)
 {
     struct weir_buf space;
+    if (text.len >= n->len || text.len < n->len / 6) {
+        return false; /* an escape has two bytes for one, or up to six */
+    }
     weir_buf_init(&space, (size_t)n->len + 1);
     bool is = weir_str_eq(weir_json_string(j, n, &space), text) && !space.failed;
     weir_buf_deinit(&space);

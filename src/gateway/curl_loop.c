@@ -133,12 +133,22 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         arm(s, s->wanted); /* nobody waits: an idle connection ended, or a transfer is paused */
         return;
     }
-    if (s->wanted != 0) {
-        act_on(s->loop, s->fd,
-               status < 0 ? CURL_CSELECT_ERR
-                          : ((events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) |
-                                ((events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0));
+    if (s->wanted == 0) {
+        return;
     }
+    struct weir_curl_loop *c = s->loop;
+    curl_socket_t fd = s->fd;
+    if (status < 0) { /* reading tells the error, behind what came before it */
+        act_on(c, fd, CURL_CSELECT_IN | CURL_CSELECT_OUT);
+        s = socket_of(c, fd);
+        if (s != NULL && s->polled && s->wanted != 0) {
+            arm(s, s->wanted);
+        }
+        return;
+    }
+    act_on(c, fd,
+           ((events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) |
+               ((events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0));
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
@@ -160,11 +170,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
         s = socket_new(c, fd); /* the resolver's: closed without a word after it is removed */
     }
     if (s == NULL) {
-        return -1;
+        return 0; /* time-outs end what waits for it; an error would end all transfers */
     }
     if (!s->polled) {
         if (uv_poll_init(&c->loop->uv, &s->poll, fd) != 0) {
-            return -1;
+            return 0;
         }
         s->poll.data = s;
         s->polled = true;

@@ -177,8 +177,8 @@ void weir_fetch_on_sweep(uv_timer_t *timer)
     struct weir_upstreams *u = timer->data;
     uint64_t now = weir_fetch_now_ms(u);
     for (struct weir_fetch *f = u->active, *next; f != NULL; f = next) {
-        next = f->next; /* a callback frees its own fetch only */
-        if (f->running && !f->paused &&
+        next = f->next; /* a callback may free others: they stay until the turn ends */
+        if (f->running && !f->dead && !f->paused &&
             now - f->progress_ms >= weir_fetch_of(f)->config->timeout_ms) {
             cancel(f);
             fail(f, WEIR_FETCH_SILENT);
@@ -290,10 +290,12 @@ void weir_fetch_free(struct weir_fetch *f)
     if (f == NULL) {
         return;
     }
+    bool listed = f->listed; /* perhaps somebody walks the list */
     unlist(f);
     f->dead = true;
     f->upstreams->failed -= f->failed;
-    if (f->running) { /* perhaps in one of its callbacks, where curl lets nothing go */
+    f->failed = false;
+    if (f->running || listed) { /* perhaps in one of its callbacks, where curl lets nothing go */
         f->next_dead = f->upstreams->dead;
         f->upstreams->dead = f;
         weir_curl_loop_turn(&f->upstreams->curl);

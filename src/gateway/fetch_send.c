@@ -16,6 +16,7 @@ static bool set_up(struct weir_fetch *f)
     f->set_for = NULL;
     curl_easy_setopt(e, CURLOPT_PRIVATE, f);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no thread that resolves a name */
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, weir_fetch_on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, f);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, weir_fetch_on_body);

@@ -13,10 +13,45 @@ static const struct weir_dialect *const dialects[] = {
     &weir_dialect_embeddings, &weir_dialect_completions, &weir_dialect_count,
 };
 
+static unsigned hex_of(char c)
+{
+    return c >= '0' && c <= '9'                 ? (unsigned)(c - '0')
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10)
+                                                : 16;
+}
+
+/* Whether an upstream may take it for this path, whatever its spelling: escapes, case, slashes that
+ * are there twice or at the end. Another dialect would be a way around the limits. */
+static bool path_is(struct weir_str path, struct weir_str known)
+{
+    size_t at = 0;
+    char last = '\0';
+    for (size_t i = 0; i < path.len;) {
+        char c = path.p[i];
+        size_t len = 1;
+        if (c == '%' && path.len - i >= 3 && hex_of(path.p[i + 1]) < 16 &&
+            hex_of(path.p[i + 2]) < 16) {
+            c = (char)(hex_of(path.p[i + 1]) * 16 + hex_of(path.p[i + 2]));
+            len = 3;
+        }
+        i += len;
+        bool extra = c == '/' && (last == '/' || at == known.len);
+        last = c;
+        if (extra) {
+            continue;
+        }
+        c = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        if (at == known.len || c != known.p[at++]) {
+            return false;
+        }
+    }
+    return at == known.len;
+}
+
 const struct weir_dialect *weir_dialect_of(struct weir_str path, bool anthropic)
 {
     for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
-        if (weir_str_eq(path, dialects[i]->path)) {
+        if (path_is(path, dialects[i]->path)) {
             return dialects[i];
         }
     }

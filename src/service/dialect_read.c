@@ -62,20 +62,21 @@ void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools)
     }
 }
 
-/* Its bytes are not text. `part` has OpenAI's detail where `value` is the URL itself. */
-static void read_image(struct weir_reading *g, const struct weir_json_node *part,
-                       const struct weir_json_node *value)
+/* Its bytes are not text. `low`: its part's detail, which counts where `value` is the URL itself.
+ */
+static void read_image(struct weir_reading *g, bool low, const struct weir_json_node *value)
 {
     uint64_t before = g->r.input_tokens;
     weir_read_value(g, value);
-    const struct weir_json_node *about = value->kind == WEIR_JSON_OBJECT ? value : part;
     const struct weir_json_node *url =
         value->kind == WEIR_JSON_OBJECT ? weir_member_of(g->j, value, WEIR_STR("url")) : value;
     struct weir_str text = weir_str("", 0);
     if (url != NULL && url->kind == WEIR_JSON_STRING) {
         text = text_of(g, url);
     }
-    bool low = weir_member_is(g->j, about, WEIR_STR("detail"), WEIR_STR("low"));
+    if (value->kind == WEIR_JSON_OBJECT) {
+        low = weir_member_is(g->j, value, WEIR_STR("detail"), WEIR_STR("low"));
+    }
     g->r.input_tokens = before + weir_count_image(&g->counter, text, low);
 }
 
@@ -93,6 +94,7 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
     }
     bool image = weir_member_is(g->j, part, WEIR_STR("type"), WEIR_STR("image"));
     bool sealed = weir_member_is(g->j, part, WEIR_STR("type"), WEIR_STR("thinking"));
+    bool low = weir_member_is(g->j, part, WEIR_STR("detail"), WEIR_STR("low"));
     for (const struct weir_json_node *name = weir_json_first(g->j, part), *value; name != NULL;
          name = weir_json_next(g->j, part, value)) {
         value = name + 1;
@@ -103,7 +105,7 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
             weir_read_text(g, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("image_url")) ||
                    (image && weir_json_string_is(g->j, name, WEIR_STR("source")))) {
-            read_image(g, part, value);
+            read_image(g, low, value);
         } else if (weir_json_string_is(g->j, name, WEIR_STR("content")) &&
                    value->kind == WEIR_JSON_ARRAY && depth + 1 < PARTS_DEPTH_MAX) {
             if (!read_parts(g, value, depth + 1)) {

@@ -134,6 +134,11 @@ static bool check_form(struct weir_proxied *p, const struct weir_http_request *h
                      WEIR_STR(""));
         return false;
     }
+    if (weir_str_eq(http->method_text, WEIR_STR("TRACE"))) { /* it would tell weir's credentials */
+        refuse_plain(p, 405, WEIR_STR("This URL does not offer that method."), "method_not_allowed",
+                     WEIR_STR("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+        return false;
+    }
     if (!p->dialect->any_method && http->method != WEIR_HTTP_POST) {
         refuse_plain(p, 405, WEIR_STR("This URL does not offer that method."), "method_not_allowed",
                      WEIR_STR("allow: POST\r\n"));
@@ -249,7 +254,8 @@ static bool prepare_fetch(struct weir_proxied *p, const struct weir_http_request
         body = weir_buf_view(&s->body);
     }
     if (!s->body.failed) {
-        bool x_api_key = p->dialect->api->x_api_key || key.p != NULL;
+        bool bearer = weir_http_header(http, WEIR_STR("authorization")).p != NULL;
+        bool x_api_key = p->dialect->api->x_api_key || (key.p != NULL && !bearer);
         p->fetch = weir_fetch_new(s->upstreams, http, body, weir_str(p->model, p->model_len),
                                   x_api_key ? WEIR_CREDENTIAL_X_API_KEY : WEIR_CREDENTIAL_BEARER,
                                   &weir_proxy_fetch_handler, p);

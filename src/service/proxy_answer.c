@@ -24,7 +24,7 @@ static void settle(struct weir_proxied *p, bool complete)
             input = weir_input_counted(used->input_tokens, used->cached_tokens,
                                        p->call.subject[0]->plan->cached_permille);
         }
-        if (progress->used.output_known || p->events || !complete) {
+        if (progress->used.output_known || p->events || (!complete && !p->begun)) {
             output = weir_progress_output(progress);
         }
         if (progress->used.output_known && complete) {

@@ -40,7 +40,7 @@ void redis_settle_copy(struct redis_store *self, const struct weir_settle *settl
  * process remembers it, too; of a reservation over two slots each part by its moment. */
 static uint64_t remembered_as(const struct weir_reservation *r)
 {
-    return (r->nonce ^ weir_mix64(r->at_us)) | 2;
+    return (r->nonce ^ weir_mix64(r->at_us ^ (uint64_t)r->primary << 32)) | 2;
 }
 
 static bool is_settled(const struct redis_store *self, const struct weir_settle *settle)

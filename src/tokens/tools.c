@@ -15,6 +15,13 @@ struct telling {
     bool failed;
 };
 
+/* What is compared may have to be decoded first. */
+static void count_step(struct telling *t, const struct weir_json_node *n)
+{
+    t->steps += 1 + n->len / 16;
+    t->failed |= t->steps > STEPS_MAX;
+}
+
 /* The last member of this name, which is not null; NULL: there is none. */
 static const struct weir_json_node *member(struct telling *t, const struct weir_json_node *object,
                                            struct weir_str name)
@@ -25,7 +32,7 @@ static const struct weir_json_node *member(struct telling *t, const struct weir_
     }
     for (const struct weir_json_node *n = weir_json_first(t->j, object); n != NULL;
          n = weir_json_next(t->j, object, n + 1)) {
-        t->failed |= ++t->steps > STEPS_MAX;
+        count_step(t, n);
         found = weir_json_string_is(t->j, n, name) ? n + 1 : found;
         if (t->failed) {
             return NULL;
@@ -135,8 +142,8 @@ static bool is_required(struct telling *t, const struct weir_json_node *required
     }
     for (const struct weir_json_node *n = weir_json_first(t->j, required);
          n != NULL && !is && !t->failed; n = weir_json_next(t->j, required, n)) {
-        t->failed |= ++t->steps > STEPS_MAX;
-        is = n->kind == WEIR_JSON_STRING && weir_json_string_is(t->j, n, name);
+        count_step(t, n);
+        is = !t->failed && n->kind == WEIR_JSON_STRING && weir_json_string_is(t->j, n, name);
     }
     return is;
 }

@@ -568,6 +568,26 @@ describe("an upstream that fails", () => {
         assert.equal((await used(node)).output, 0);
     });
 
+    it("that falls silent in two answers of one connection ends both, once", async (t) => {
+        const u = await upstream(t, (request, response) => {
+            response.writeHead(200, { "content-type": "application/json" });
+            response.write("{");
+        });
+        const node = await gateway(t, { u: { base_url: u.url, timeout_ms: 300 } });
+        const body = JSON.stringify(ASK);
+        const socket = connect(node.port, "127.0.0.1");
+        const request =
+            `POST /v1/chat/completions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer ${SECRETS.a}\r\n` +
+            `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+        socket.on("error", () => {});
+        socket.resume();
+        socket.write(request + request);
+        await new Promise((resolve) => socket.on("close", resolve));
+        await eventually(() => u.aborted === 2, "both to be cancelled");
+        assert.equal((await used(node)).requests, 2);
+        assert.equal((await used(node)).output, 200);
+    });
+
     it("that is slow, but not silent, is waited for", async (t) => {
         const u = await upstream(t, model({ words: 10, delayMs: 100 }));
         const node = await gateway(t, { u: { base_url: u.url, timeout_ms: 600 } });
@@ -1047,6 +1067,22 @@ describe("what weir does not know", () => {
             }
             assert.match(text, /^HTTP\/1\.1 404 /, path);
         }
+        assert.equal(u.requests.length, 0);
+    });
+
+    it("is not asked to TRACE, which would tell weir's key", async (t) => {
+        const u = await upstream(t);
+        const node = await gateway(t, { u });
+        const socket = connect(node.port, "127.0.0.1");
+        socket.write(
+            `TRACE /v1/files HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer ${SECRETS.a}\r\n` +
+                "Connection: close\r\n\r\n",
+        );
+        let text = "";
+        for await (const part of socket) {
+            text += part;
+        }
+        assert.match(text, /^HTTP\/1\.1 405 /);
         assert.equal(u.requests.length, 0);
     });
 });

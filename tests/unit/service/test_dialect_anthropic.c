@@ -161,7 +161,16 @@ static void test_dialect_of(void **state)
         {"/v1/embeddings", &weir_dialect_embeddings},
         {"/v1/messages", &weir_dialect_messages},
         {"/v1/messages/count_tokens", &weir_dialect_count},
-        {"/v1/messages/", &weir_dialect_other},
+        /* as an upstream may read them: another spelling is no way around the limits */
+        {"/v1/messages/", &weir_dialect_messages},
+        {"/v1/chat/%63ompletion%73", &weir_dialect_chat},
+        {"/v1/chat%2Fcompletions", &weir_dialect_chat},
+        {"/v1//chat//completions//", &weir_dialect_chat},
+        {"/v1/Chat/COMPLETIONS", &weir_dialect_chat},
+        {"/v1/chat/completion", &weir_dialect_other},
+        {"/v1/chat/completions/1", &weir_dialect_other},
+        {"/v1/chat/completions%", &weir_dialect_other},
+        {"/v1/chat/completions%2", &weir_dialect_other},
         {"/v1/audio/speech", &weir_dialect_other},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
