@@ -36,7 +36,7 @@ static inline bool weir_str_eq(struct weir_str a, struct weir_str b)
 
 static inline bool weir_str_starts(struct weir_str s, struct weir_str prefix)
 {
-    return s.len >= prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0;
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.p, prefix.p, prefix.len) == 0);
 }
 
 /* Of equal lengths. */
