@@ -90,7 +90,7 @@ size_t weir_fetch_on_header(char *bytes, size_t one, size_t len, void *ctx)
     struct weir_fetch *f = ctx;
     (void)one;
     if (f->dead) {
-        return 0;
+        return len; /* is cancelled when the turn ends; an error here would keep its connection */
     }
     f->progress_ms = weir_fetch_now_ms(f->upstreams);
     if (f->told) {
@@ -111,7 +111,10 @@ size_t weir_fetch_on_body(char *bytes, size_t one, size_t len, void *ctx)
 {
     struct weir_fetch *f = ctx;
     (void)one;
-    if (f->dead || !f->told) {
+    if (f->dead) {
+        return len;
+    }
+    if (!f->told) {
         return 0;
     }
     f->progress_ms = weir_fetch_now_ms(f->upstreams);
