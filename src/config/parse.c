@@ -40,6 +40,18 @@ enum weir_err weir_parse_scalar(struct parse *p, const struct node *n, const cha
     return WEIR_OK;
 }
 
+enum weir_err weir_parse_copy(struct parse *p, const struct node *n, char *to, size_t room)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "a text", &text));
+    if (text.len == 0 || text.len >= room || memchr(text.p, '\0', text.len) != NULL) {
+        return weir_parse_fail(p, n, "%s: expected 1 to %zu characters", n->name, room - 1);
+    }
+    memcpy(to, text.p, text.len);
+    to[text.len] = '\0';
+    return WEIR_OK;
+}
+
 bool weir_parse_name_valid(struct weir_str name)
 {
     for (size_t i = 0; i < name.len; i++) {

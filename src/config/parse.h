@@ -50,6 +50,9 @@ WEIR_MUSTCHECK enum weir_err weir_parse_unknown(struct parse *p, const struct no
                                                 const char *what);
 WEIR_MUSTCHECK enum weir_err weir_parse_scalar(struct parse *p, const struct node *n,
                                                const char *expected, struct weir_str *ret_text);
+/* 1 to room - 1 bytes without NUL, into `to`, which ends with one. */
+WEIR_MUSTCHECK enum weir_err weir_parse_copy(struct parse *p, const struct node *n, char *to,
+                                             size_t room);
 /* Whether it is a name of 1 to WEIR_NAME_MAX bytes without control characters. */
 bool weir_parse_name_valid(struct weir_str name);
 /* The id of a key, a team or an org. */

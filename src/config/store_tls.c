@@ -2,18 +2,6 @@
 /* store_tls.c - the `store_tls` section: certificates for a rediss store. */
 #include "config/parse.h"
 
-static enum weir_err take_text(struct parse *p, const struct node *value, char *to, size_t room)
-{
-    struct weir_str text;
-    WEIR_TRY(weir_parse_scalar(p, value, "a text", &text));
-    if (text.len == 0 || text.len >= room || memchr(text.p, '\0', text.len) != NULL) {
-        return weir_parse_fail(p, value, "%s: expected 1 to %zu characters", value->name, room - 1);
-    }
-    memcpy(to, text.p, text.len);
-    to[text.len] = '\0';
-    return WEIR_OK;
-}
-
 static enum weir_err tls_field(struct parse *p, struct weir_str key, const struct node *value,
                                void *ctx)
 {
@@ -30,7 +18,7 @@ static enum weir_err tls_field(struct parse *p, struct weir_str key, const struc
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (weir_str_eq(key, fields[i].name)) {
-            return take_text(p, value, fields[i].to, fields[i].room);
+            return weir_parse_copy(p, value, fields[i].to, fields[i].room);
         }
     }
     return weir_parse_unknown(p, value, "store_tls");

@@ -18,18 +18,6 @@ bool weir_upstream_serves(const struct weir_upstream_config *u, struct weir_str 
 
 /* ---- texts ---- */
 
-static enum weir_err take_text(struct parse *p, const struct node *n, char *to, size_t room)
-{
-    struct weir_str text;
-    WEIR_TRY(weir_parse_scalar(p, n, "a text", &text));
-    if (text.len == 0 || text.len >= room || memchr(text.p, '\0', text.len) != NULL) {
-        return weir_parse_fail(p, n, "%s: expected 1 to %zu characters", n->name, room - 1);
-    }
-    memcpy(to, text.p, text.len);
-    to[text.len] = '\0';
-    return WEIR_OK;
-}
-
 /* The label of a metric: characters that need no escaping anywhere. */
 static enum weir_err take_name(struct parse *p, const struct node *n, char *to)
 {
@@ -193,7 +181,7 @@ static enum weir_err upstream_field(struct parse *p, struct weir_str key, const 
         return take_proxy(p, value, u);
     }
     if (weir_str_eq(key, WEIR_STR("ca"))) {
-        return take_text(p, value, u->ca, sizeof(u->ca));
+        return weir_parse_copy(p, value, u->ca, sizeof(u->ca));
     }
     return weir_parse_unknown(p, value,
                               "an upstream; expected name, base_url, api_key, models, weight, "
