@@ -42,11 +42,12 @@ struct weir_proxied {
     struct weir_reserving reserving;
     /* output beyond the reservation */
     struct weir_call more;
-    uint64_t more_from;             /* above this output more is asked for */
-    uint64_t more_taken, more_last; /* in all, and with the last piece */
-    bool more_waiting;              /* for the store */
-    bool cut_due;                   /* the stream ends when an event does */
-    bool ended;                     /* only `more` is waited for */
+    uint64_t more_from;                       /* above this output more is asked for */
+    uint64_t more_taken, more_last;           /* in all, and with the last piece */
+    struct weir_reservation more_reservation; /* of the last piece */
+    bool more_waiting;                        /* for the store */
+    bool cut_due;                             /* the stream ends when an event does */
+    bool ended;                               /* only `more` is waited for */
     struct weir_anonymous anonymous;
     struct weir_call call;
     char id[WEIR_REQUEST_ID_BYTES];

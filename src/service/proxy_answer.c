@@ -24,10 +24,10 @@ static void settle(struct weir_proxied *p, bool complete)
             input = weir_input_counted(used->input_tokens, used->cached_tokens,
                                        p->call.subject[0]->plan->cached_permille);
         }
-        if (progress->used.output_known || p->events || (!complete && !p->begun)) {
+        if (used->output_known || p->events || (!complete && !p->begun)) {
             output = weir_progress_output(progress);
         }
-        if (progress->used.output_known && complete) {
+        if (used->output_known && complete) {
             weir_reserve_used(p->service, &p->reserving, output, p->now_ns);
         }
     }

@@ -15,15 +15,16 @@ static uint64_t reserved_output(const struct weir_proxied *p)
     return p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
 }
 
-static void settle_piece(struct weir_proxied *p, uint64_t output_tokens)
+static void settle_piece(struct weir_proxied *p, const struct weir_reservation *piece,
+                         uint64_t output_tokens)
 {
     struct weir_settle settle = {
-        .subjects = p->more.subjects,
-        .reservation = p->more.reservation,
+        .subjects = p->call.subjects,
+        .reservation = *piece,
         .used = weir_amounts(0, 0, output_tokens),
         .now_us = p->now_ns / 1000,
     };
-    memcpy(settle.subject, p->more.subject, sizeof(settle.subject));
+    memcpy(settle.subject, p->call.subject, sizeof(settle.subject));
     /* as of the request itself */
     enum weir_err err = weir_store_settle(p->service->store, &settle);
     (void)err;
@@ -38,7 +39,7 @@ uint64_t weir_proxied_settle_more(struct weir_proxied *p, uint64_t output_tokens
     uint64_t of_last = output_tokens <= before                 ? 0
                        : output_tokens - before < p->more_last ? output_tokens - before
                                                                : p->more_last;
-    settle_piece(p, of_last);
+    settle_piece(p, &p->more_reservation, of_last);
     p->more_taken = p->more_last = 0;
     return output_tokens - of_last > earlier ? output_tokens - of_last - earlier : 0;
 }
@@ -51,7 +52,7 @@ static void decided(struct weir_call *call)
     bool taken = call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed;
     if (p->ended) { /* the stream was settled without it */
         if (taken) {
-            settle_piece(p, 0);
+            settle_piece(p, &call->reservation, 0);
         }
         weir_proxied_end(p);
         return;
@@ -59,6 +60,7 @@ static void decided(struct weir_call *call)
     if (taken) {
         p->more_last = call->amounts.of[WEIR_METER_OUTPUT_TOKENS];
         p->more_taken += p->more_last;
+        p->more_reservation = call->reservation; /* the next piece uses the call again */
     } else if (call->outcome == WEIR_OUTCOME_DECIDED) {
         p->cut_due = call->subject[call->decision.denied_subject]->plan->cut_on_overrun;
     }
