@@ -11,9 +11,12 @@ const NODES = 4;
 /** For the cases in which Redis is well: a busy test machine must not look like an outage. */
 const PATIENT = { store_timeout_ms: 2000 };
 
-function startNodes(redis, limits, changes = {}) {
+/** A node listens before it has met its Redis: until then its share decides. */
+async function startNodes(redis, limits, changes = {}, ready = true) {
     const config = oneKey(limits, { store: redis.url, nodes: NODES, ...changes });
-    return Promise.all(Array.from({ length: NODES }, () => Node.start(config)));
+    const nodes = await Promise.all(Array.from({ length: NODES }, () => Node.start(config)));
+    await Promise.all(nodes.map((node) => storeReady(node, ready)));
+    return nodes;
 }
 
 function take(node, amounts = {}) {
@@ -241,8 +244,7 @@ describe("Redis out of reach (5)", () => {
 
     it("a node starts without its Redis and finds it later", async () => {
         await redis.kill();
-        nodes = await startNodes(redis, { requests: "40/min" });
-        await storeReady(nodes[0], false);
+        nodes = await startNodes(redis, { requests: "40/min" }, {}, false);
         assert.equal((await nodes[0].ask("GET", "/healthz")).status, 200);
         await redis.restart();
         await storeReady(nodes[0]);

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
 import { run } from "./support/process.mjs";
-import { Redis } from "./support/redis.mjs";
+import { Redis, storeReady } from "./support/redis.mjs";
 import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS, WEIR, configuration, refusesToStart } from "./support/weir.mjs";
 
@@ -143,6 +143,7 @@ describe("a node that cannot start", () => {
         }
         const right = `${store(":the-right-password@")}/3`;
         const node = await Node.start(configuration({ store: right }));
+        await storeReady(node);
         assert.equal((await node.chat(SECRETS.a)).status, 200);
         const keys = await redis.command("-a", "the-right-password", "-n", "3", "DBSIZE");
         assert.match(keys, /[1-9]\d*$/);
