@@ -10,11 +10,17 @@ import { eventually } from "./wait.mjs";
 /** Which primary nodes have accepted (src/store/redis/over.lua); of the tag of slot 0. */
 const ACCEPTED = "weir:{3560}:primary";
 
+const given = new Set();
+
 /** A free port below those that the kernel gives to clients: it is still free when a server that was
- * killed comes back. */
+ * killed comes back. None is given twice: nobody may have bound it yet. */
 export async function freePort() {
     for (;;) {
         const port = 10000 + Math.floor(Math.random() * 20000);
+        if (given.has(port)) {
+            continue;
+        }
+        given.add(port);
         const server = createServer().listen(port, "127.0.0.1");
         try {
             await once(server, "listening");
