@@ -394,7 +394,7 @@ void weir_chat_completions(struct weir_request *r)
     }
     weir_reserve(s, &chat->call,
                  caller.key != NULL ? &caller.key->subject : &chat->anonymous.subject,
-                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max,
+                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max, 1,
                  &chat->reserving);
     chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->reserving.tokens);
     chat->call.done = chat_decided;

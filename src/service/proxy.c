@@ -302,7 +302,8 @@ static void charge(struct weir_proxied *p, const struct weir_caller *caller,
     if (output > 0) {
         weir_reserve(s, &p->call,
                      caller->key != NULL ? &caller->key->subject : &p->anonymous.subject,
-                     weir_str(p->model, p->model_len), p->input_tokens, output, &p->reserving);
+                     weir_str(p->model, p->model_len), p->input_tokens, output, request->choices,
+                     &p->reserving);
         output = p->reserving.tokens;
     }
     p->more_from = output;

@@ -232,6 +232,43 @@ describe("what is reserved for an upstream's answer", () => {
         const reserved = 100000 - 100 * 30 - (await remaining());
         assert.ok(reserved >= 30 && reserved < 60, `${reserved} reserved`);
     });
+
+    it("is for each of the answers that a request asks for, and learnt of each", async (t) => {
+        const u = await upstream(t, (request, response, body) => {
+            const output = (JSON.parse(body).n ?? 1) * 30;
+            fixed(200, {}, JSON.stringify({ usage: usage(7, output) }))(request, response);
+        });
+        const limits = { output_tokens: "1M/min" };
+        const node = await gateway(
+            t,
+            { u },
+            {
+                plans: {
+                    forecast: { limits, reserve: "forecast", default_output_tokens: 50 },
+                    fixed: { limits, reserve: { fixed: 40 } },
+                },
+                keys: [
+                    { id: "a", secret: SECRETS.a, plan: "forecast" },
+                    { id: "b", secret: SECRETS.b, plan: "fixed" },
+                ],
+            },
+        );
+        const reserved = async (id, changes) => {
+            const before = (await node.limits(id))["output_tokens/60"].remaining;
+            const { headers } = await node.chat(SECRETS[id], changes);
+            return before - Number(headers.get("x-ratelimit-remaining-output-tokens"));
+        };
+        assert.equal(await reserved("b", { n: 4 }), 160);
+        assert.equal(await reserved("b", { n: 4, max_tokens: 39 }), 156, "the request's maximum");
+        assert.equal(await reserved("b", { n: 128, max_tokens: 1 }), 128);
+        assert.equal(await reserved("a", { n: 4 }), 200, "the default, at first");
+        for (let i = 0; i < 100; i++) { // a young history is not believed
+            await reserved("a", { n: 4 });
+        }
+        const ofOne = await reserved("a", { max_tokens: 1000 });
+        assert.ok(ofOne >= 30 && ofOne < 45, `${ofOne} reserved for one answer`);
+        assert.equal(await reserved("a", { n: 3, max_tokens: 1000 }), 3 * ofOne);
+    });
 });
 
 describe("a stream from an upstream", () => {
