@@ -105,7 +105,9 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
     }
     p->x = r->x;
     p->started_ns = p->now_ns = r->started_ns;
-    p->waiting = p->stream = p->hide_usage = p->begun = p->reading = p->events = false;
+    p->waiting = p->stream = p->background = p->hide_usage = false;
+    p->begun = p->reading = p->events = false;
+    p->metered = r->http->method == WEIR_HTTP_POST;
     p->fetch = NULL;
     p->status = 0;
     p->line_ends = 2;
@@ -198,6 +200,7 @@ static bool read_body(struct weir_proxied *p, const struct weir_http_request *ht
         memcpy(p->model, ret->model.p, p->model_len);
     }
     p->stream = ret->stream;
+    p->background = ret->background;
     p->hide_usage = ret->stream && !ret->include_usage;
     p->input_tokens = ret->input_tokens;
     return true;

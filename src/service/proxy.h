@@ -29,6 +29,8 @@ struct weir_proxied {
     unsigned upstream;
     bool waiting;    /* for the store */
     bool stream;     /* asked for */
+    bool background; /* the model goes on when the client does not wait */
+    bool metered;    /* a model may run for it: its answer's usage counts */
     bool hide_usage; /* weir asked for the usage, not the client */
     struct weir_fetch *fetch;
     /* the answer */

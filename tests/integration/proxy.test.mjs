@@ -837,6 +837,39 @@ describe("other dialects", () => {
         assert.deepEqual(await used(node), { requests: 2, input: 24, output: 68 });
     });
 
+    // its usage is told when nobody is charged for it: not at the start, and to whoever asks later
+    it("/v1/responses in the background costs what was reserved", async (t) => {
+        const queued = { id: "r", status: "queued", usage: null };
+        const u = await upstream(t, fixed(200, {}, JSON.stringify(queued)));
+        const node = await gateway(t, { u });
+        const body = { input: "Hi", max_output_tokens: 50, background: true };
+        await ask(node, "/v1/responses", body);
+        assert.equal((await used(node)).output, 50);
+        u.answer = (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            response.write(event({ type: "response.created", response: queued }));
+            response.write(event({ type: "response.output_text.delta", delta: "word" }));
+        };
+        const abort = new AbortController();
+        const stream = await fetch(`${node.url}/v1/responses`, {
+            method: "POST",
+            signal: abort.signal,
+            headers: { authorization: `Bearer ${SECRETS.a}`, "content-type": "application/json" },
+            body: JSON.stringify({ model: "m", ...body, stream: true }),
+        });
+        await stream.body.getReader().read();
+        abort.abort();
+        await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
+        assert.equal((await used(node)).output, 100);
+        const told = { input_tokens: 12, output_tokens: 34 };
+        u.answer = (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            response.end(event({ type: "response.completed", response: { id: "r", usage: told } }));
+        };
+        await ask(node, "/v1/responses", { ...body, stream: true });
+        assert.equal((await used(node)).output, 134, "one that was followed to its end");
+    });
+
     it("/v1/messages, with Anthropic's key, headers and errors", async (t) => {
         const told = { input_tokens: 10, cache_read_input_tokens: 5, output_tokens: 7 };
         const u = await upstream(t, fixed(200, {}, JSON.stringify({ usage: told })));
@@ -1078,6 +1111,23 @@ describe("what weir does not know", () => {
         const answer = await node.ask("POST", "/v1/something", { key: SECRETS.a, json: { a: 1 } });
         assert.equal(answer.status, 200);
         assert.deepEqual(await used(node), { requests: 1, input: 11, output: 4 });
+    });
+
+    it("costs one request where no model runs, whatever its answer reports", async (t) => {
+        const told = { input_tokens: 11, output_tokens: 4 };
+        const u = await upstream(t, fixed(200, {}, JSON.stringify({ id: "r", usage: told })));
+        const node = await gateway(t, { u });
+        const look = () => node.ask("GET", "/v1/responses/r", { key: SECRETS.a });
+        assert.deepEqual((await look()).body.usage, told);
+        assert.equal((await look()).status, 200);
+        u.answer = (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            const done = { type: "response.completed", response: { id: "r", usage: told } };
+            response.end(event(done));
+        };
+        assert.match((await look()).text, /response.completed/);
+        await node.ask("DELETE", "/v1/responses/r", { key: SECRETS.a });
+        assert.deepEqual(await used(node), { requests: 4, input: 0, output: 0 });
     });
 
     it("has no body where the status allows none", async (t) => {
