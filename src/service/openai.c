@@ -20,6 +20,7 @@ struct weir_chat {
     struct weir_service *service;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_chat *next;       /* free list */
+    struct weir_chat *all;        /* the service's next one, in use or not */
     uint64_t started_ns, asked_ns;
     uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
@@ -129,9 +130,9 @@ static void chat_end(struct weir_chat *chat)
 
 void weir_chats_free(struct weir_service *s)
 {
-    while (s->spare_chats != NULL) {
-        struct weir_chat *chat = s->spare_chats;
-        s->spare_chats = chat->next;
+    while (s->chats != NULL) {
+        struct weir_chat *chat = s->chats;
+        s->chats = chat->all;
         weir_free(chat);
     }
 }
@@ -184,6 +185,8 @@ static struct weir_chat *chat_new(struct weir_request *r)
         chat->pending.gone = chat_gone;
         chat->service = s;
         chat->timer.data = chat;
+        chat->all = s->chats;
+        s->chats = chat;
     }
     chat->x = r->x;
     chat->started_ns = r->started_ns;

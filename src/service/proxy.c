@@ -33,11 +33,19 @@ void weir_proxied_end(struct weir_proxied *p)
     }
 }
 
+void weir_proxied_close(struct weir_service *s)
+{
+    for (struct weir_proxied *p = s->proxied; p != NULL; p = p->all) {
+        weir_fetch_free(p->fetch);
+        p->fetch = NULL;
+    }
+}
+
 void weir_proxied_free(struct weir_service *s)
 {
-    while (s->spare_proxied != NULL) {
-        struct weir_proxied *p = s->spare_proxied;
-        s->spare_proxied = p->next;
+    while (s->proxied != NULL) {
+        struct weir_proxied *p = s->proxied;
+        s->proxied = p->all;
         weir_buf_deinit(&p->headers);
         weir_buf_deinit(&p->type);
         weir_buf_deinit(&p->body);
@@ -99,6 +107,8 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
         p->pending.gone = gone;
         p->pending.drained = weir_proxied_drained;
         p->service = s;
+        p->all = s->proxied;
+        s->proxied = p;
         weir_buf_init(&p->headers, 4 * WEIR_ANSWER_HEAD_MAX);
         weir_buf_init(&p->type, WEIR_ANSWER_HEAD_MAX);
         weir_buf_init(&p->body, 2 * WEIR_PROXY_GATHER_MAX);

@@ -178,6 +178,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
 
 void weir_service_close(struct weir_service *s)
 {
+    weir_proxied_close(s);
     weir_upstreams_close(s->upstreams);
 }
 

@@ -57,12 +57,12 @@ struct weir_service {
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
     struct weir_rand ids;
-    struct weir_json json;      /* the body that is being read */
-    struct weir_buf text;       /* and what of it had escapes */
-    struct weir_buf head, body; /* of the answer that is being made */
-    struct weir_chat *spare_chats;
-    struct weir_acquire *spare_acquires;
-    struct weir_proxied *spare_proxied;
+    struct weir_json json;                 /* the body that is being read */
+    struct weir_buf text;                  /* and what of it had escapes */
+    struct weir_buf head, body;            /* of the answer that is being made */
+    struct weir_chat *chats, *spare_chats; /* all, and those of them that nobody uses */
+    struct weir_acquire *acquires, *spare_acquires;
+    struct weir_proxied *proxied, *spare_proxied;
     struct weir_upstreams *upstreams; /* NULL: none is configured */
     struct weir_auth_slot *auth;      /* open addressing, half full at most: a slot for each key */
     uint32_t auth_slots;              /* a power of two */
@@ -80,7 +80,8 @@ WEIR_MUSTCHECK enum weir_err weir_service_new(const struct weir_config *config,
                                               struct weir_loop *loop, struct weir_store *store,
                                               struct weir_service_group *group, int fd,
                                               struct weir_service **ret_service);
-/* When its HTTP server was drained: ends what the loop would wait for. */
+/* When its HTTP server was drained, right before the store is closed: ends what the loop would wait
+ * for, and requests whose decision will not come any more. */
 void weir_service_close(struct weir_service *s);
 /* After that. NULL is allowed. */
 void weir_service_free(struct weir_service *s);
@@ -111,9 +112,12 @@ weir_handler_fn weir_acquire, weir_settle; /* limits.c */
 weir_handler_fn weir_healthz, weir_readyz; /* health.c */
 weir_handler_fn weir_metrics;              /* metrics.c */
 
+/* All of them, also those that waited for the store when it was closed. */
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
 void weir_proxied_free(struct weir_service *s);
+/* Before the upstreams are closed: nothing of them is kept any more. */
+void weir_proxied_close(struct weir_service *s);
 /* Whether a request says that its body is JSON. */
 bool weir_request_is_json(const struct weir_http_request *http);
 
