@@ -23,7 +23,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->conn = c;
     x->next = NULL;
     x->slot = NULL;
-    x->held = 0;
+    x->held = x->asked = 0;
     x->wait_below = 0;
     x->dispatched = x->answered = x->streaming = x->needs_client = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
@@ -194,6 +194,7 @@ static void finish(struct weir_http_exchange *x)
 {
     said(x);
     x->answered = true;
+    x->conn->asked -= x->asked;
     http_conn_advance(x->conn);
 }
 

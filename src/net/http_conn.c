@@ -233,10 +233,18 @@ void http_conn_advance(struct http_conn *c)
 
 /* ---- in ---- */
 
+/* What requests under way may come to before no more is read: any one alone, and what one read
+ * brings. A client that goes is noticed only while it is read from. */
+static size_t asked_max(const struct weir_http_limits *l)
+{
+    size_t one = l->head_bytes_max + l->body_bytes_max;
+    return one > HTTP_READ_BYTES ? one : HTTP_READ_BYTES;
+}
+
 static bool must_wait(const struct http_conn *c)
 {
     const struct weir_http_limits *l = &c->server->limits;
-    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) ||
+    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) || c->asked > asked_max(l) ||
            http_conn_unsent(c) > l->answer_bytes_max;
 }
 
@@ -267,6 +275,8 @@ static void dispatch(struct http_conn *c)
         c->no_more_requests = true;
     }
     x->dispatched = true;
+    x->asked = c->parser.head_bytes + req.body.len;
+    c->asked += x->asked;
     c->one_at_a_time = x->http10;
     c->served = true;
     s->handler.on_request(s->handler.ctx, x, &req);

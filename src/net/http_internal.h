@@ -78,6 +78,7 @@ struct weir_http_exchange {
     void *slot;
     struct weir_buf out; /* what waits for the answers before it */
     size_t held;         /* how much of it the connection counts */
+    size_t asked;        /* bytes of the request, until it is answered */
     size_t wait_below;   /* on_drained is due when fewer bytes are unsent; 0: never */
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
@@ -105,6 +106,7 @@ struct http_conn {
     enum http_phase phase;
     uint64_t phase_ms, progress_ms, lingered_bytes;
     size_t held;   /* bytes in the buffers of exchanges */
+    size_t asked;  /* of requests that are not answered: their handlers may keep copies */
     size_t unsent; /* of what is being written, when last looked at */
     bool writing, reading, closing, no_more_requests, peer_done, served, loopback;
     bool one_at_a_time; /* an HTTP/1.0 client: its answer may end with the connection */

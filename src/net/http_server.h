@@ -72,7 +72,8 @@ struct weir_http_limits {
     size_t body_bytes_max;   /* 413 above */
     size_t
         answer_bytes_max;  /* unsent bytes of one connection; above: not read from until drained */
-    uint32_t pipeline_max; /* unanswered requests of one connection; above: not read from */
+    uint32_t pipeline_max; /* unanswered requests of one connection, which together have at most
+                            * twice the bytes that one may have; above: not read from */
     uint32_t connections_max; /* above: accepted and closed at once */
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the end of the headers: 408 */
     uint32_t body_timeout_ms; /* from the end of the headers to the end of the body: 408 */

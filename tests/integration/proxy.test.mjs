@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import OpenAI from "openai";
 import { temporaryFolder } from "./support/process.mjs";
+import { exchange } from "./support/raw.mjs";
 import { Upstream, chunk, event, fixed, model, usage } from "./support/upstream.mjs";
 import { onEachStore } from "./support/stores.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
@@ -206,6 +207,56 @@ describe("a request to an upstream", () => {
         assert.equal(answer.status, 200);
         assert.deepEqual(JSON.parse(u.requests[0].body), json);
         assert.equal((await node.chat(SECRETS.a)).status, 200);
+    });
+});
+
+describe("requests of one connection", () => {
+    // each is kept until it was sent: 256 of them would be a gigabyte
+    it("wait unread when those under way are large, and all are answered", async (t) => {
+        let go;
+        const held = new Promise((done) => (go = done));
+        const u = await upstream(t, async (request, response, body) => {
+            const { user } = JSON.parse(body);
+            await held;
+            const answer = JSON.stringify({ user, usage: usage(1, 1) });
+            fixed(200, { "content-length": answer.length }, answer)(request, response);
+        });
+        const node = await gateway(
+            t,
+            { u },
+            {
+                http: { max_body_bytes: 1 << 20 },
+                plans: { roomy: { limits: { requests: "100/min" } } },
+                keys: [{ id: "a", secret: SECRETS.a, plan: "roomy" }],
+            },
+        );
+        const content = "x".repeat(700_000);
+        const one = (user) => {
+            const json = { ...ASK, user, messages: [{ role: "user", content }] };
+            const body = JSON.stringify(json);
+            const chunked = user % 2 === 1;
+            return (
+                `POST /v1/chat/completions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer ${SECRETS.a}\r\n` +
+                "Content-Type: application/json\r\n" +
+                (chunked
+                    ? `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+                    : `Content-Length: ${body.length}\r\n\r\n${body}`)
+            );
+        };
+        const last = "GET /healthz HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n";
+        const all = Array.from({ length: 8 }, (_, user) => one(user)).join("") + last;
+        const exchanged = exchange(node.port, all, { timeoutMs: 30000 });
+        await eventually(() => u.requests.length >= 2, "as many as fit");
+        await sleep(300); // for more than fit
+        assert.equal(u.requests.length, 2);
+        go();
+        const { answers, closed } = await exchanged;
+        assert.ok(closed);
+        assert.deepEqual(
+            answers.slice(0, -1).map(({ body }) => JSON.parse(body).user),
+            Array.from({ length: 8 }, (_, user) => user),
+        );
+        assert.equal(answers.at(-1).body, "ok\n");
     });
 });
 
