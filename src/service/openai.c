@@ -213,14 +213,12 @@ static struct weir_str chat_headers(struct weir_chat *chat)
 static void answer_denied(struct weir_chat *chat)
 {
     struct weir_service *s = chat->service;
-    char message[512];
-    weir_buf_reset(&s->body);
-    weir_denial_words(&s->body, &chat->call, weir_str(chat->model, chat->model_len));
-    size_t len = s->body.len < sizeof(message) ? s->body.len : sizeof(message);
-    memcpy(message, s->body.data, len);
+    char text[WEIR_DENIAL_MAX];
+    struct weir_str message =
+        weir_denial_words(&s->body, &chat->call, weir_str(chat->model, chat->model_len), text);
     weir_buf_reset(&s->body);
     bool requests = chat->call.decision.denied_meter == WEIR_METER_REQUESTS;
-    weir_error_body(&s->body, weir_str(message, len), requests ? "requests" : "tokens", NULL,
+    weir_error_body(&s->body, message, requests ? "requests" : "tokens", NULL,
                     "rate_limit_exceeded");
     weir_answer(s, chat->x, chat->started_ns, 429, chat_headers(chat), WEIR_STR("application/json"),
                 weir_buf_view(&s->body));

@@ -193,8 +193,11 @@ void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
 void weir_duration(struct weir_buf *b, uint64_t us);
 /* "input tokens per min (TPM)". */
 void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window_s);
-/* A denial in OpenAI's words. */
-void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct weir_str model);
+enum { WEIR_DENIAL_MAX = 512 };
+/* A denial in OpenAI's words: a view of `text`, cut off there. space is used for it; where there is
+ * no memory for that, something of the words may be missing. */
+struct weir_str weir_denial_words(struct weir_buf *space, const struct weir_call *call,
+                                  struct weir_str model, char text[static WEIR_DENIAL_MAX]);
 /* The `limits` array of the native API and of usage. */
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 
