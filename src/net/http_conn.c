@@ -251,14 +251,19 @@ static bool must_wait(const struct http_conn *c)
 static void refuse(struct http_conn *c, int status, const char *reason)
 {
     struct weir_http_exchange *x = http_exchange_new(c);
+    struct weir_http_request req;
+    bool has_head = http_parser_has_head(&c->parser);
     c->no_more_requests = true;
-    weir_buf_reset(&c->in);
-    c->parsed = 0;
     if (x == NULL) {
         http_conn_close(c);
         return;
     }
-    http_refuse(x, status, reason);
+    if (has_head) {
+        http_parser_request(&c->parser, c->server->header, &req);
+    }
+    http_refuse(x, status, reason, has_head ? &req : NULL);
+    weir_buf_reset(&c->in);
+    c->parsed = 0;
 }
 
 static void dispatch(struct http_conn *c)
@@ -454,6 +459,7 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
         break;
     case HTTP_IN_BODY:
         if (for_ms >= l->body_timeout_ms && c->reading && !c->parser.expects_continue) {
+            c->parser.base = c->in.data; /* it may have moved since it was fed */
             refuse(c, 408, "The request body took too long to arrive.");
         }
         break;

@@ -61,8 +61,10 @@ struct weir_http_handler {
     /* The client has taken what weir_http_stream_wait waits for. May be NULL where nothing does. */
     void (*on_drained)(void *ctx, struct weir_http_exchange *x);
     /* The server itself refuses a request (400, 408, 411, 413, 414, 417, 431, 501, 505): appends
-     * the JSON body for it; `reason` is a constant sentence. NULL: a plain text body. */
-    void (*error_body)(void *ctx, int status, struct weir_str reason, struct weir_buf *body);
+     * the JSON body for it; `reason` is a constant sentence. req: as far as it came, which is its
+     * whole head; NULL: not so far. NULL: a plain text body. */
+    void (*error_body)(void *ctx, int status, struct weir_str reason,
+                       const struct weir_http_request *req, struct weir_buf *body);
     void *ctx;
 };
 

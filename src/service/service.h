@@ -137,6 +137,10 @@ void weir_answered(struct weir_service *s, int status, uint64_t started_ns);
 /* error.c: OpenAI's error body. `param` and `code` may be empty: null. */
 void weir_error_body(struct weir_buf *b, struct weir_str message, const char *type,
                      const char *param, const char *code);
+/* The body of a refusal that is none of ours, in the form of the request's API, as far as that is
+ * known (http NULL: not at all). */
+void weir_refusal_body(struct weir_buf *b, const struct weir_http_request *http, int status,
+                       struct weir_str reason);
 /* Answers with one; type invalid_request_error. `headers` may be empty. */
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
                  const char *fmt, ...) WEIR_PRINTF(5, 6);
