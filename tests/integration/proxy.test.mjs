@@ -115,6 +115,37 @@ describe("a request to an upstream", () => {
         assert.equal(headers.authorization, undefined);
     });
 
+    // a client that shows two keys must not decide how weir shows its own
+    it("counts for the bearer token where there is an x-api-key too, and shows its key as one", async (t) => {
+        const u = await upstream(t, (request, response, ...rest) => {
+            const known = request.headers.authorization === "Bearer sk-upstream";
+            return known ? model()(request, response, ...rest) : fixed(401)(request, response);
+        });
+        const node = await gateway(t, { u: { base_url: u.url, api_key: "sk-upstream" } });
+        for (const other of [SECRETS.b, "sk-of-nobody", "sk-upstream"]) {
+            const answer = await node.ask("POST", "/v1/chat/completions", {
+                key: SECRETS.a,
+                json: ASK,
+                headers: { "x-api-key": other },
+            });
+            assert.equal(answer.status, 200, answer.text);
+            const { headers } = u.requests.at(-1);
+            assert.equal(headers["x-api-key"], undefined);
+            assert.ok(!JSON.stringify(headers).includes(SECRETS.a));
+        }
+        assert.equal((await used(node, "a")).requests, 3);
+        assert.equal((await used(node, "b")).requests, 0);
+        const wrong = await node.ask("POST", "/v1/chat/completions", {
+            key: "sk-of-nobody",
+            json: ASK,
+            headers: { "x-api-key": SECRETS.a },
+        });
+        assert.equal(wrong.status, 401);
+        assert.equal(u.requests.length, 3);
+        const { text } = await node.ask("GET", "/metrics");
+        assert.doesNotMatch(text, /^weir_upstream_failures_total\{.*\} [1-9]/m, "it does not cool");
+    });
+
     it("needs a key of weir's own", async (t) => {
         const u = await upstream(t);
         const node = await gateway(t, { u });
@@ -704,6 +735,28 @@ describe("an upstream that fails", () => {
         const answer = await node.chat(SECRETS.a);
         assert.equal(answer.status, 502);
         assert.equal(answer.body.error.code, "upstream_broken");
+        assert.equal((await used(node)).output, 0);
+    });
+
+    // who has most of an answer would have it for nothing
+    it("that breaks off a plain answer of which its client has a part costs what was reserved", async (t) => {
+        const u = await upstream(t, (request, response) => {
+            response.writeHead(200, { "content-type": "application/json" }); // of no known length
+            response.write('{"id":"c","text":"most of it', () => {
+                setTimeout(() => response.destroy(), 100);
+            });
+        });
+        const node = await gateway(t, { u });
+        const answer = await fetch(`${node.url}/v1/chat/completions`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${SECRETS.a}`, "content-type": "application/json" },
+            body: JSON.stringify(ASK),
+        });
+        assert.equal(answer.status, 200);
+        await assert.rejects(answer.text());
+        const now = await used(node);
+        assert.equal(now.requests, 1);
+        assert.equal(now.output, 100);
     });
 });
 
@@ -1046,6 +1099,33 @@ onEachStore("a stream that outgrows what was reserved", (start) => {
         assert.ok(words >= 80 && words < 200, `${words} words`);
         await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
         await eventually(async () => (await output(node)) === words, "the settlement");
+    });
+
+    // the piece after it was denied: what was taken of the last one is given back all the same
+    it("that reports less than was counted gives back the last piece", async (t) => {
+        const { u, node } = await begun(t, { limits: { output_tokens: "100/min" } });
+        const words = (many) => event(chunk({ content: "word" })).repeat(many);
+        let go;
+        u.answer = async (request, response) => {
+            response.writeHead(200, { "content-type": "text/event-stream" });
+            response.write(words(21));
+            await new Promise((done) => (go = done));
+            response.write(words(70));
+            await sleep(100); // denied by now
+            response.write(event({ ...chunk({}), choices: [], usage: usage(9, 30) }));
+            response.end("data: [DONE]\n\n");
+        };
+        const reading = read(node);
+        await eventually(async () => (await output(node)) === 85, "a piece to be taken");
+        go();
+        const { words: came, error } = await reading;
+        assert.equal(error, undefined);
+        assert.equal(came, 91);
+        let last;
+        await eventually(async () => {
+            last = await output(node);
+            return last === 30;
+        }, "the settlement").catch(() => assert.equal(last, 30));
     });
 
     it("that ends or is given up meanwhile is settled all the same", async (t) => {
