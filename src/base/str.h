@@ -48,6 +48,16 @@ static inline bool weir_str_eq_nocase(struct weir_str s, struct weir_str lower)
     return s.len == lower.len && weir_bytes_eq_nocase(s.p, lower.p, s.len);
 }
 
+/* Copies what has room; how much that was. Nothing of a slice that is nowhere. */
+static inline size_t weir_str_copy(struct weir_str s, char *to, size_t room)
+{
+    size_t len = s.len < room ? s.len : room;
+    if (len > 0) {
+        memcpy(to, s.p, len);
+    }
+    return len;
+}
+
 /* The slice without blanks and tabs at both ends. */
 struct weir_str weir_str_trim(struct weir_str s);
 

@@ -10,6 +10,8 @@ enum {
     WAIT_MS = 10,
 };
 
+enum { NAME_JSON_MAX = WEIR_MOCK_NAME_MAX * 6 + 2 };
+
 /* One request to a model, until it has its answer. */
 struct mock_call {
     struct weir_mock_server *server;
@@ -25,7 +27,7 @@ struct mock_call {
     bool stream, aborts, begun, said_all, timer_open;
     uv_timer_t timer;
     char id[MOCK_ID_BYTES];
-    char model_json[WEIR_MOCK_NAME_MAX * 6 + 2], tool_json[WEIR_MOCK_NAME_MAX * 6 + 2];
+    char model_json[NAME_JSON_MAX], tool_json[NAME_JSON_MAX];
 };
 
 /* ---- the life of a call ---- */
@@ -183,13 +185,13 @@ static struct weir_mock_answer answer_to(const struct mock_ask *a,
     return drawn;
 }
 
-static uint32_t json_text(struct weir_mock_server *s, const struct weir_mock_name *name,
-                          char *ret_text)
+/* Of what there is no memory for, something may be missing. */
+static size_t json_text(struct weir_mock_server *s, const struct weir_mock_name *name,
+                        char ret_text[static NAME_JSON_MAX])
 {
     weir_buf_reset(&s->text);
     weir_buf_json(&s->text, weir_mock_name_view(name));
-    memcpy(ret_text, s->text.data, s->text.len);
-    return (uint32_t)s->text.len;
+    return weir_str_copy(weir_buf_view(&s->text), ret_text, NAME_JSON_MAX);
 }
 
 static struct mock_call *call_new(struct weir_mock_server *s)

@@ -258,9 +258,11 @@ static void on_gone(void *ctx, struct weir_http_exchange *x)
     }
 }
 
-static void refusal_body(void *ctx, int status, struct weir_str reason, struct weir_buf *body)
+static void refusal_body(void *ctx, int status, struct weir_str reason,
+                         const struct weir_http_request *req, struct weir_buf *body)
 {
     (void)ctx;
+    (void)req;
     weir_mock_error(body, false, status, reason, NULL, WEIR_STR(""));
 }
 

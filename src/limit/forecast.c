@@ -89,13 +89,16 @@ uint64_t weir_output_ever(const struct weir_subject *const *subject, unsigned su
     return smaller(output, total > input_tokens ? total - input_tokens : 0);
 }
 
-uint64_t weir_reserve_output(const struct weir_plan *plan, uint64_t output_max, uint64_t forecast,
-                             uint64_t ever)
+uint64_t weir_reserve_output(const struct weir_plan *plan, uint32_t choices, uint64_t output_max,
+                             uint64_t forecast, uint64_t ever)
 {
     if (plan->reserve == WEIR_RESERVE_MAX) {
         return output_max;
     }
     uint64_t tokens = plan->reserve == WEIR_RESERVE_FIXED ? plan->reserve_fixed : forecast;
+    if (__builtin_mul_overflow(tokens, choices, &tokens)) {
+        tokens = UINT64_MAX;
+    }
     tokens = smaller(smaller(tokens, output_max), ever);
     return tokens > 0 ? tokens : 1;
 }

@@ -46,13 +46,16 @@ static inline bool weir_forecast_grown(const struct weir_forecast *f)
 uint64_t weir_output_ever(const struct weir_subject *const *subject, unsigned subjects,
                           uint64_t input_tokens);
 
-/* The output tokens to reserve by the plan's rule. output_max: what the request allows, else the
- * plan's default_output_tokens. forecast: of weir_history_quantile. ever: of weir_output_ever.
+/* The output tokens to reserve by the plan's rule. choices: how many answers there will be, at
+ * least
+ * 1. output_max: what the request allows for all of them, else the plan's default_output_tokens for
+ * each. forecast: of weir_history_quantile, for one. ever: of weir_output_ever.
  *   max       output_max, as it is
- *   forecast  the forecast, and fixed the plan's number: not above output_max nor above `ever`, and
- *             at least 1, for a meter that is asked for nothing is not checked. */
-uint64_t weir_reserve_output(const struct weir_plan *plan, uint64_t output_max, uint64_t forecast,
-                             uint64_t ever);
+ *   forecast  the forecast, and fixed the plan's number, for each answer: together not above
+ *             output_max nor above `ever`, and at least 1, for a meter that is asked for nothing is
+ *             not checked. */
+uint64_t weir_reserve_output(const struct weir_plan *plan, uint32_t choices, uint64_t output_max,
+                             uint64_t forecast, uint64_t ever);
 
 /* What `input_tokens` count when `cached_tokens` of them (at most all) count for weight_permille of
  * a thousandth each; rounded up. */

@@ -23,7 +23,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     x->conn = c;
     x->next = NULL;
     x->slot = NULL;
-    x->held = 0;
+    x->held = x->asked = 0;
     x->wait_below = 0;
     x->dispatched = x->answered = x->streaming = x->needs_client = false;
     x->head = c->parser.llhttp.method == HTTP_HEAD;
@@ -194,6 +194,7 @@ static void finish(struct weir_http_exchange *x)
 {
     said(x);
     x->answered = true;
+    x->conn->asked -= x->asked;
     http_conn_advance(x->conn);
 }
 
@@ -289,14 +290,15 @@ void weir_http_stream_abort(struct weir_http_exchange *x)
     http_conn_cut(x->conn);
 }
 
-void http_refuse(struct weir_http_exchange *x, int status, const char *reason)
+void http_refuse(struct weir_http_exchange *x, int status, const char *reason,
+                 const struct weir_http_request *req)
 {
     struct weir_http_server *s = x->conn->server;
     struct weir_str text = weir_str_z(reason);
     struct weir_str type = WEIR_STR("text/plain");
     weir_buf_reset(&s->scratch);
     if (s->handler.error_body != NULL) {
-        s->handler.error_body(s->handler.ctx, status, text, &s->scratch);
+        s->handler.error_body(s->handler.ctx, status, text, req, &s->scratch);
         type = WEIR_STR("application/json");
     } else {
         weir_buf_str(&s->scratch, text);

@@ -233,24 +233,37 @@ void http_conn_advance(struct http_conn *c)
 
 /* ---- in ---- */
 
+/* What requests under way may come to before no more is read: any one alone, and what one read
+ * brings. A client that goes is noticed only while it is read from. */
+static size_t asked_max(const struct weir_http_limits *l)
+{
+    size_t one = l->head_bytes_max + l->body_bytes_max;
+    return one > HTTP_READ_BYTES ? one : HTTP_READ_BYTES;
+}
+
 static bool must_wait(const struct http_conn *c)
 {
     const struct weir_http_limits *l = &c->server->limits;
-    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) ||
+    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) || c->asked > asked_max(l) ||
            http_conn_unsent(c) > l->answer_bytes_max;
 }
 
 static void refuse(struct http_conn *c, int status, const char *reason)
 {
     struct weir_http_exchange *x = http_exchange_new(c);
+    struct weir_http_request req;
+    bool has_head = http_parser_has_head(&c->parser);
     c->no_more_requests = true;
-    weir_buf_reset(&c->in);
-    c->parsed = 0;
     if (x == NULL) {
         http_conn_close(c);
         return;
     }
-    http_refuse(x, status, reason);
+    if (has_head) {
+        http_parser_request(&c->parser, c->server->header, &req);
+    }
+    http_refuse(x, status, reason, has_head ? &req : NULL);
+    weir_buf_reset(&c->in);
+    c->parsed = 0;
 }
 
 static void dispatch(struct http_conn *c)
@@ -267,6 +280,8 @@ static void dispatch(struct http_conn *c)
         c->no_more_requests = true;
     }
     x->dispatched = true;
+    x->asked = c->parser.head_bytes + req.body.len;
+    c->asked += x->asked;
     c->one_at_a_time = x->http10;
     c->served = true;
     s->handler.on_request(s->handler.ctx, x, &req);
@@ -444,6 +459,7 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
         break;
     case HTTP_IN_BODY:
         if (for_ms >= l->body_timeout_ms && c->reading && !c->parser.expects_continue) {
+            c->parser.base = c->in.data; /* it may have moved since it was fed */
             refuse(c, 408, "The request body took too long to arrive.");
         }
         break;

@@ -60,7 +60,9 @@ void http_parser_deinit(struct http_parser *p);
  * *ret_used: how far it got. */
 enum http_parsed http_parser_feed(struct http_parser *p, const char *bytes, size_t from, size_t len,
                                   size_t *ret_used);
-/* The request that was just completed; `header` has room for WEIR_HTTP_HEADERS_MAX. */
+bool http_parser_has_head(const struct http_parser *p);
+/* The request that was just completed, or whose head is; `header` has room for
+ * WEIR_HTTP_HEADERS_MAX. */
 void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
                          struct weir_http_request *ret_request);
 /* Ready for the request after one that was complete. */
@@ -78,6 +80,7 @@ struct weir_http_exchange {
     void *slot;
     struct weir_buf out; /* what waits for the answers before it */
     size_t held;         /* how much of it the connection counts */
+    size_t asked;        /* bytes of the request, until it is answered */
     size_t wait_below;   /* on_drained is due when fewer bytes are unsent; 0: never */
     bool dispatched;     /* the handler knows it */
     bool answered;       /* complete */
@@ -105,6 +108,7 @@ struct http_conn {
     enum http_phase phase;
     uint64_t phase_ms, progress_ms, lingered_bytes;
     size_t held;   /* bytes in the buffers of exchanges */
+    size_t asked;  /* of requests that are not answered: their handlers may keep copies */
     size_t unsent; /* of what is being written, when last looked at */
     bool writing, reading, closing, no_more_requests, peer_done, served, loopback;
     bool one_at_a_time; /* an HTTP/1.0 client: its answer may end with the connection */
@@ -151,8 +155,9 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c);
 void http_exchange_free(struct weir_http_exchange *x);
 /* Takes an exchange out of the server's care for good. */
 void http_spares_free(struct weir_http_server *s);
-/* Answers with the server's own refusal. */
-void http_refuse(struct weir_http_exchange *x, int status, const char *reason);
+/* Answers with the server's own refusal. req: NULL where its head is not complete. */
+void http_refuse(struct weir_http_exchange *x, int status, const char *reason,
+                 const struct weir_http_request *req);
 /* Tells the oldest exchange's writer that its client has read enough, if it waits for that. It may
  * end the connection's exchange, not the connection. */
 void http_exchange_drained(struct http_conn *c);

@@ -380,6 +380,11 @@ static struct weir_str path_of(struct weir_str target)
     return slash == NULL ? WEIR_STR("/") : weir_str(slash, (size_t)(end - slash));
 }
 
+bool http_parser_has_head(const struct http_parser *p)
+{
+    return p->head_bytes != 0 && p->head_bytes != UINT32_MAX;
+}
+
 void http_parser_request(const struct http_parser *p, struct weir_http_header *header,
                          struct weir_http_request *ret_request)
 {

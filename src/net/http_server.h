@@ -61,8 +61,10 @@ struct weir_http_handler {
     /* The client has taken what weir_http_stream_wait waits for. May be NULL where nothing does. */
     void (*on_drained)(void *ctx, struct weir_http_exchange *x);
     /* The server itself refuses a request (400, 408, 411, 413, 414, 417, 431, 501, 505): appends
-     * the JSON body for it; `reason` is a constant sentence. NULL: a plain text body. */
-    void (*error_body)(void *ctx, int status, struct weir_str reason, struct weir_buf *body);
+     * the JSON body for it; `reason` is a constant sentence. req: as far as it came, which is its
+     * whole head; NULL: not so far. NULL: a plain text body. */
+    void (*error_body)(void *ctx, int status, struct weir_str reason,
+                       const struct weir_http_request *req, struct weir_buf *body);
     void *ctx;
 };
 
@@ -72,7 +74,8 @@ struct weir_http_limits {
     size_t body_bytes_max;   /* 413 above */
     size_t
         answer_bytes_max;  /* unsent bytes of one connection; above: not read from until drained */
-    uint32_t pipeline_max; /* unanswered requests of one connection; above: not read from */
+    uint32_t pipeline_max; /* unanswered requests of one connection, which together have at most
+                            * twice the bytes that one may have; above: not read from */
     uint32_t connections_max; /* above: accepted and closed at once */
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the end of the headers: 408 */
     uint32_t body_timeout_ms; /* from the end of the headers to the end of the body: 408 */

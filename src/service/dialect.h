@@ -39,6 +39,7 @@ struct weir_dialect_request {
     uint64_t prompt_hash;  /* of all that the answer depends on */
     uint32_t choices;      /* how many answers it may lead to, at least 1 */
     bool no_output;        /* there is no output to reserve: embeddings, and what is not known */
+    bool background;       /* the model goes on to its end though nobody waits for it */
     bool stream;
     bool include_usage;    /* the client asked to see the usage at the end of its stream */
     struct weir_edit edit; /* the body that goes to the upstream: so that a stream tells its usage

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dialect_other.c - what weir does not know below /v1/: passed through as it is, charged as a
- * request, and with the tokens that its answer reports in OpenAI's or Anthropic's form. */
+ * request, and for a POST with the tokens that its answer reports in OpenAI's or Anthropic's form.
+ */
 #include "service/dialect_read.h"
 
 enum field { MODEL, STREAM, FIELDS };

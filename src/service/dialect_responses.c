@@ -8,6 +8,7 @@ enum field {
     INPUT,
     MAX_OUTPUT_TOKENS,
     STREAM,
+    BACKGROUND,
     ELSEWHERE, /* from here on: where the input may be instead */
     PREVIOUS_RESPONSE_ID = ELSEWHERE,
     CONVERSATION,
@@ -24,6 +25,7 @@ static const struct weir_str names[FIELDS] = {
     [INPUT] = WEIR_FIELD("input"),
     [MAX_OUTPUT_TOKENS] = WEIR_FIELD("max_output_tokens"),
     [STREAM] = WEIR_FIELD("stream"),
+    [BACKGROUND] = WEIR_FIELD("background"),
     [PREVIOUS_RESPONSE_ID] = WEIR_FIELD("previous_response_id"),
     [CONVERSATION] = WEIR_FIELD("conversation"),
     [PROMPT] = WEIR_FIELD("prompt"),
@@ -98,7 +100,8 @@ static bool read_responses(struct weir_reading *g)
     }
     if (!read_input(g, item[INPUT], elsewhere) ||
         !weir_read_maximum(g, item[MAX_OUTPUT_TOKENS], "max_output_tokens") ||
-        !weir_read_bool(g, item[STREAM], "stream", &g->r.stream)) {
+        !weir_read_bool(g, item[STREAM], "stream", &g->r.stream) ||
+        !weir_read_bool(g, item[BACKGROUND], "background", &g->r.background)) {
         return false;
     }
     g->r.input_tokens += WEIR_TOKENS_PER_REPLY;

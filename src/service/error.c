@@ -29,7 +29,7 @@ void weir_error_body(struct weir_buf *b, struct weir_str message, const char *ty
     WEIR_BUF_LIT(b, "}}");
 }
 
-/* http NULL: the request is not there any more. */
+/* http NULL: the request is not there, or not any more. */
 static const struct weir_api *api_of(const struct weir_http_request *http)
 {
     if (http == NULL) {
@@ -37,6 +37,14 @@ static const struct weir_api *api_of(const struct weir_http_request *http)
     }
     bool anthropic = weir_http_header(http, WEIR_STR("anthropic-version")).p != NULL;
     return weir_dialect_of(http->path, anthropic)->api;
+}
+
+void weir_refusal_body(struct weir_buf *b, const struct weir_http_request *http, int status,
+                       struct weir_str reason)
+{
+    const struct weir_failure f = {
+        .status = status, .message = reason, .type = "invalid_request_error"};
+    api_of(http)->error_body(b, &f);
 }
 
 static void answer_error(struct weir_request *r, const struct weir_failure *f,

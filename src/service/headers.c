@@ -188,7 +188,7 @@ static const struct weir_limit_state *denied_state(const struct weir_decision *d
 }
 
 /* Clients read "Limit N, Used N, Requested N" and "try again in T" out of them. */
-void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct weir_str model)
+static void write_denial(struct weir_buf *b, const struct weir_call *call, struct weir_str model)
 {
     const struct weir_decision *d = &call->decision;
     const struct weir_limit_state *s = denied_state(d);
@@ -216,6 +216,14 @@ void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct 
         weir_duration(b, d->retry_after_us);
         weir_buf_char(b, '.');
     }
+}
+
+struct weir_str weir_denial_words(struct weir_buf *space, const struct weir_call *call,
+                                  struct weir_str model, char text[static WEIR_DENIAL_MAX])
+{
+    weir_buf_reset(space);
+    write_denial(space, call, model);
+    return weir_str(text, weir_str_copy(weir_buf_view(space), text, WEIR_DENIAL_MAX));
 }
 
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call)

@@ -9,6 +9,7 @@ struct weir_acquire {
     struct weir_service *service;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_acquire *next;    /* free list */
+    struct weir_acquire *all;     /* the service's next one, in use or not */
     weir_decided_fn *decided;
     uint64_t started_ns;
     struct weir_anonymous anonymous;
@@ -23,9 +24,9 @@ static void release(struct weir_acquire *a)
 
 void weir_acquires_free(struct weir_service *s)
 {
-    while (s->spare_acquires != NULL) {
-        struct weir_acquire *a = s->spare_acquires;
-        s->spare_acquires = a->next;
+    while (s->acquires != NULL) {
+        struct weir_acquire *a = s->acquires;
+        s->acquires = a->all;
         weir_free(a);
     }
 }
@@ -51,16 +52,19 @@ static void decided(struct weir_call *call)
 
 struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *fn)
 {
-    struct weir_acquire *a = r->service->spare_acquires;
+    struct weir_service *s = r->service;
+    struct weir_acquire *a = s->spare_acquires;
     if (a != NULL) {
-        r->service->spare_acquires = a->next;
+        s->spare_acquires = a->next;
     } else {
         a = weir_zalloc(sizeof(*a));
         if (a == NULL) {
             return NULL;
         }
         a->pending.gone = gone;
-        a->service = r->service;
+        a->service = s;
+        a->all = s->acquires;
+        s->acquires = a;
     }
     a->x = r->x;
     a->decided = fn;

@@ -20,6 +20,7 @@ struct weir_chat {
     struct weir_service *service;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_chat *next;       /* free list */
+    struct weir_chat *all;        /* the service's next one, in use or not */
     uint64_t started_ns, asked_ns;
     uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
@@ -129,9 +130,9 @@ static void chat_end(struct weir_chat *chat)
 
 void weir_chats_free(struct weir_service *s)
 {
-    while (s->spare_chats != NULL) {
-        struct weir_chat *chat = s->spare_chats;
-        s->spare_chats = chat->next;
+    while (s->chats != NULL) {
+        struct weir_chat *chat = s->chats;
+        s->chats = chat->all;
         weir_free(chat);
     }
 }
@@ -184,6 +185,8 @@ static struct weir_chat *chat_new(struct weir_request *r)
         chat->pending.gone = chat_gone;
         chat->service = s;
         chat->timer.data = chat;
+        chat->all = s->chats;
+        s->chats = chat;
     }
     chat->x = r->x;
     chat->started_ns = r->started_ns;
@@ -210,14 +213,12 @@ static struct weir_str chat_headers(struct weir_chat *chat)
 static void answer_denied(struct weir_chat *chat)
 {
     struct weir_service *s = chat->service;
-    char message[512];
-    weir_buf_reset(&s->body);
-    weir_denial_words(&s->body, &chat->call, weir_str(chat->model, chat->model_len));
-    size_t len = s->body.len < sizeof(message) ? s->body.len : sizeof(message);
-    memcpy(message, s->body.data, len);
+    char text[WEIR_DENIAL_MAX];
+    struct weir_str message =
+        weir_denial_words(&s->body, &chat->call, weir_str(chat->model, chat->model_len), text);
     weir_buf_reset(&s->body);
     bool requests = chat->call.decision.denied_meter == WEIR_METER_REQUESTS;
-    weir_error_body(&s->body, weir_str(message, len), requests ? "requests" : "tokens", NULL,
+    weir_error_body(&s->body, message, requests ? "requests" : "tokens", NULL,
                     "rate_limit_exceeded");
     weir_answer(s, chat->x, chat->started_ns, 429, chat_headers(chat), WEIR_STR("application/json"),
                 weir_buf_view(&s->body));
@@ -394,7 +395,7 @@ void weir_chat_completions(struct weir_request *r)
     }
     weir_reserve(s, &chat->call,
                  caller.key != NULL ? &caller.key->subject : &chat->anonymous.subject,
-                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max,
+                 weir_str(chat->model, chat->model_len), chat->input_tokens, chat->output_max, 1,
                  &chat->reserving);
     chat->call.amounts = weir_amounts(1, chat->input_tokens, chat->reserving.tokens);
     chat->call.done = chat_decided;

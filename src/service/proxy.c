@@ -33,11 +33,19 @@ void weir_proxied_end(struct weir_proxied *p)
     }
 }
 
+void weir_proxied_close(struct weir_service *s)
+{
+    for (struct weir_proxied *p = s->proxied; p != NULL; p = p->all) {
+        weir_fetch_free(p->fetch);
+        p->fetch = NULL;
+    }
+}
+
 void weir_proxied_free(struct weir_service *s)
 {
-    while (s->spare_proxied != NULL) {
-        struct weir_proxied *p = s->spare_proxied;
-        s->spare_proxied = p->next;
+    while (s->proxied != NULL) {
+        struct weir_proxied *p = s->proxied;
+        s->proxied = p->all;
         weir_buf_deinit(&p->headers);
         weir_buf_deinit(&p->type);
         weir_buf_deinit(&p->body);
@@ -99,13 +107,17 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
         p->pending.gone = gone;
         p->pending.drained = weir_proxied_drained;
         p->service = s;
+        p->all = s->proxied;
+        s->proxied = p;
         weir_buf_init(&p->headers, 4 * WEIR_ANSWER_HEAD_MAX);
         weir_buf_init(&p->type, WEIR_ANSWER_HEAD_MAX);
         weir_buf_init(&p->body, 2 * WEIR_PROXY_GATHER_MAX);
     }
     p->x = r->x;
     p->started_ns = p->now_ns = r->started_ns;
-    p->waiting = p->stream = p->hide_usage = p->begun = p->reading = p->events = false;
+    p->waiting = p->stream = p->background = p->hide_usage = false;
+    p->begun = p->reading = p->events = false;
+    p->metered = r->http->method == WEIR_HTTP_POST;
     p->fetch = NULL;
     p->status = 0;
     p->line_ends = 2;
@@ -198,6 +210,7 @@ static bool read_body(struct weir_proxied *p, const struct weir_http_request *ht
         memcpy(p->model, ret->model.p, p->model_len);
     }
     p->stream = ret->stream;
+    p->background = ret->background;
     p->hide_usage = ret->stream && !ret->include_usage;
     p->input_tokens = ret->input_tokens;
     return true;
@@ -302,7 +315,8 @@ static void charge(struct weir_proxied *p, const struct weir_caller *caller,
     if (output > 0) {
         weir_reserve(s, &p->call,
                      caller->key != NULL ? &caller->key->subject : &p->anonymous.subject,
-                     weir_str(p->model, p->model_len), p->input_tokens, output, &p->reserving);
+                     weir_str(p->model, p->model_len), p->input_tokens, output, request->choices,
+                     &p->reserving);
         output = p->reserving.tokens;
     }
     p->more_from = output;

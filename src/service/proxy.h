@@ -22,6 +22,7 @@ struct weir_proxied {
     struct weir_service *service;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_proxied *next;    /* free list */
+    struct weir_proxied *all;     /* the service's next one, in use or not */
     const struct weir_dialect *dialect;
     uint64_t started_ns, asked_ns;
     uint64_t now_ns;       /* when the present turn began to work on it */
@@ -29,6 +30,8 @@ struct weir_proxied {
     unsigned upstream;
     bool waiting;    /* for the store */
     bool stream;     /* asked for */
+    bool background; /* the model goes on when the client does not wait */
+    bool metered;    /* a model may run for it: its answer's usage counts */
     bool hide_usage; /* weir asked for the usage, not the client */
     struct weir_fetch *fetch;
     /* the answer */

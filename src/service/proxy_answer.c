@@ -7,12 +7,16 @@
 
 /* ---- settling ---- */
 
+static uint64_t reserved_output(const struct weir_proxied *p)
+{
+    return p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
+}
+
 /* What the answer told, or showed. Where an answer that was not refused told nothing of its output,
  * and there is no stream of which something was counted, what was reserved stands. */
 static void settle(struct weir_proxied *p, bool complete)
 {
-    uint64_t input = p->input_tokens;
-    uint64_t output = p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
+    uint64_t input = p->input_tokens, output = reserved_output(p);
     if (p->status >= 300) { /* the model did not run */
         weir_proxied_settle_failed(p, 0);
         return;
@@ -26,6 +30,9 @@ static void settle(struct weir_proxied *p, bool complete)
         }
         if (used->output_known || p->events || (!complete && !p->begun)) {
             output = weir_progress_output(progress);
+        }
+        if (p->background && !progress->ended && output < reserved_output(p)) {
+            output = reserved_output(p); /* the rest is made too, and may be read later */
         }
         if (used->output_known && complete) {
             weir_reserve_used(p->service, &p->reserving, output, p->now_ns);
@@ -100,7 +107,7 @@ static void read_from_here(struct weir_proxied *p, const struct weir_answer_head
 {
     enum weir_answer_form form = weir_answer_form_of(head->content_type);
     p->events = form == WEIR_ANSWER_EVENTS;
-    p->reading = head->status < 300 && !head->coded;
+    p->reading = p->metered && head->status < 300 && !head->coded;
     if (p->reading) {
         weir_answer_reader_init(&p->reader, p->dialect, form, weir_str(p->model, p->model_len),
                                 p->hide_usage);
@@ -212,9 +219,7 @@ void weir_proxied_cut(struct weir_proxied *p)
         /* nobody knows how far the model came with an answer that is told at its end, of which the
          * client may have most: a reset is no way to free tokens, so that what was reserved stands
          */
-        bool nothing = p->stream && p->status == 0;
-        weir_proxied_settle(p, p->input_tokens,
-                            nothing ? 0
-                                    : p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS]);
+        bool nothing = p->stream && !p->background && p->status == 0;
+        weir_proxied_settle(p, p->input_tokens, nothing ? 0 : reserved_output(p));
     }
 }

@@ -35,15 +35,12 @@ void weir_proxied_refuse(struct weir_proxied *p, const struct weir_failure *f,
 void weir_proxied_denied(struct weir_proxied *p)
 {
     struct weir_service *s = p->service;
-    char message[512];
-    weir_buf_reset(&s->body);
-    weir_denial_words(&s->body, &p->call,
-                      p->model_len > 0 ? weir_str(p->model, p->model_len) : WEIR_STR("requests"));
-    size_t len = s->body.len < sizeof(message) ? s->body.len : sizeof(message);
-    memcpy(message, s->body.data, len);
+    char text[WEIR_DENIAL_MAX];
+    struct weir_str model =
+        p->model_len > 0 ? weir_str(p->model, p->model_len) : WEIR_STR("requests");
     bool requests = p->call.decision.denied_meter == WEIR_METER_REQUESTS;
     const struct weir_failure f = {.status = 429,
-                                   .message = weir_str(message, len),
+                                   .message = weir_denial_words(&s->body, &p->call, model, text),
                                    .type = requests ? "requests" : "tokens",
                                    .code = "rate_limit_exceeded"};
     struct weir_buf *head = weir_proxied_head(p, &p->call.decision);

@@ -23,10 +23,10 @@ enum weir_err weir_reserve_histories_new(const struct weir_config *config,
 
 void weir_reserve(struct weir_service *s, const struct weir_call *call,
                   const struct weir_subject *key, struct weir_str model, uint64_t input_tokens,
-                  uint64_t output_max, struct weir_reserving *ret_reserving)
+                  uint64_t output_max, uint32_t choices, struct weir_reserving *ret_reserving)
 {
     const struct weir_plan *plan = call->subject[0]->plan;
-    struct weir_reserving r = {.rule = plan->reserve};
+    struct weir_reserving r = {.rule = plan->reserve, .choices = choices};
     uint64_t forecast = 0, ever = UINT64_MAX;
     if (plan->reserve == WEIR_RESERVE_FORECAST) {
         r.of = weir_history_of(key, model);
@@ -36,7 +36,7 @@ void weir_reserve(struct weir_service *s, const struct weir_call *call,
     if (plan->reserve != WEIR_RESERVE_MAX) {
         ever = weir_output_ever(call->subject, call->subjects, input_tokens);
     }
-    r.tokens = weir_reserve_output(plan, output_max, forecast, ever);
+    r.tokens = weir_reserve_output(plan, choices, output_max, forecast, ever);
     *ret_reserving = r;
 }
 
@@ -57,7 +57,8 @@ void weir_reserve_used(struct weir_service *s, const struct weir_reserving *r,
         count_used(&s->metrics.used[r->rule], output_tokens, r->tokens);
     }
     if (r->rule == WEIR_RESERVE_FORECAST) {
-        weir_history_add(s->group->history, &r->of, output_tokens,
+        uint64_t of_each = (output_tokens + r->choices - 1) / r->choices;
+        weir_history_add(s->group->history, &r->of, of_each,
                          (uint32_t)(now_ns / UINT64_C(1000000000)));
     }
 }

@@ -9,7 +9,8 @@
 
 /* Kept by the request until its answer is complete. */
 struct weir_reserving {
-    uint64_t tokens; /* to charge for output */
+    uint64_t tokens;  /* to charge for output */
+    uint32_t choices; /* how many answers share it */
     enum weir_reserve rule;
     struct weir_history_of of; /* of WEIR_RESERVE_FORECAST */
 };
@@ -19,12 +20,13 @@ WEIR_MUSTCHECK enum weir_err weir_reserve_histories_new(const struct weir_config
                                                         struct weir_history **ret_history);
 
 /* call: its subjects are set; the plan of the first is the one that counts. key: whose history,
- * with or without limits of its own. output_max: what the request allows, else the plan's default.
- */
+ * with or without limits of its own. output_max: what the request allows for all of its `choices`
+ * (answers, at least 1), else the plan's default for each. */
 void weir_reserve(struct weir_service *s, const struct weir_call *call,
                   const struct weir_subject *key, struct weir_str model, uint64_t input_tokens,
-                  uint64_t output_max, struct weir_reserving *ret_reserving);
-/* The answer came to its own end after so many tokens. One that was given up tells nothing. */
+                  uint64_t output_max, uint32_t choices, struct weir_reserving *ret_reserving);
+/* The answer, with all its choices, came to its own end after so many tokens. One that was given up
+ * tells nothing. */
 void weir_reserve_used(struct weir_service *s, const struct weir_reserving *r,
                        uint64_t output_tokens, uint64_t now_ns);
 

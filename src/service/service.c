@@ -97,11 +97,12 @@ static void on_drained(void *ctx, struct weir_http_exchange *x)
     pending->drained(pending);
 }
 
-static void refusal_body(void *ctx, int status, struct weir_str reason, struct weir_buf *body)
+static void refusal_body(void *ctx, int status, struct weir_str reason,
+                         const struct weir_http_request *http, struct weir_buf *body)
 {
     struct weir_service *s = ctx;
     weir_count(&s->metrics.responses[status / 100], 1);
-    weir_error_body(body, reason, "invalid_request_error", NULL, NULL);
+    weir_refusal_body(body, http, status, reason);
 }
 
 void weir_answered(struct weir_service *s, int status, uint64_t started_ns)
@@ -178,6 +179,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
 
 void weir_service_close(struct weir_service *s)
 {
+    weir_proxied_close(s);
     weir_upstreams_close(s->upstreams);
 }
 

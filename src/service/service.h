@@ -57,12 +57,12 @@ struct weir_service {
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
     struct weir_rand ids;
-    struct weir_json json;      /* the body that is being read */
-    struct weir_buf text;       /* and what of it had escapes */
-    struct weir_buf head, body; /* of the answer that is being made */
-    struct weir_chat *spare_chats;
-    struct weir_acquire *spare_acquires;
-    struct weir_proxied *spare_proxied;
+    struct weir_json json;                 /* the body that is being read */
+    struct weir_buf text;                  /* and what of it had escapes */
+    struct weir_buf head, body;            /* of the answer that is being made */
+    struct weir_chat *chats, *spare_chats; /* all, and those of them that nobody uses */
+    struct weir_acquire *acquires, *spare_acquires;
+    struct weir_proxied *proxied, *spare_proxied;
     struct weir_upstreams *upstreams; /* NULL: none is configured */
     struct weir_auth_slot *auth;      /* open addressing, half full at most: a slot for each key */
     uint32_t auth_slots;              /* a power of two */
@@ -80,7 +80,8 @@ WEIR_MUSTCHECK enum weir_err weir_service_new(const struct weir_config *config,
                                               struct weir_loop *loop, struct weir_store *store,
                                               struct weir_service_group *group, int fd,
                                               struct weir_service **ret_service);
-/* When its HTTP server was drained: ends what the loop would wait for. */
+/* When its HTTP server was drained, right before the store is closed: ends what the loop would wait
+ * for, and requests whose decision will not come any more. */
 void weir_service_close(struct weir_service *s);
 /* After that. NULL is allowed. */
 void weir_service_free(struct weir_service *s);
@@ -111,9 +112,12 @@ weir_handler_fn weir_acquire, weir_settle; /* limits.c */
 weir_handler_fn weir_healthz, weir_readyz; /* health.c */
 weir_handler_fn weir_metrics;              /* metrics.c */
 
+/* All of them, also those that waited for the store when it was closed. */
 void weir_chats_free(struct weir_service *s);
 void weir_acquires_free(struct weir_service *s);
 void weir_proxied_free(struct weir_service *s);
+/* Before the upstreams are closed: nothing of them is kept any more. */
+void weir_proxied_close(struct weir_service *s);
 /* Whether a request says that its body is JSON. */
 bool weir_request_is_json(const struct weir_http_request *http);
 
@@ -133,6 +137,10 @@ void weir_answered(struct weir_service *s, int status, uint64_t started_ns);
 /* error.c: OpenAI's error body. `param` and `code` may be empty: null. */
 void weir_error_body(struct weir_buf *b, struct weir_str message, const char *type,
                      const char *param, const char *code);
+/* The body of a refusal that is none of ours, in the form of the request's API, as far as that is
+ * known (http NULL: not at all). */
+void weir_refusal_body(struct weir_buf *b, const struct weir_http_request *http, int status,
+                       struct weir_str reason);
 /* Answers with one; type invalid_request_error. `headers` may be empty. */
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
                  const char *fmt, ...) WEIR_PRINTF(5, 6);
@@ -189,8 +197,11 @@ void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
 void weir_duration(struct weir_buf *b, uint64_t us);
 /* "input tokens per min (TPM)". */
 void weir_limit_words(struct weir_buf *b, enum weir_meter meter, uint32_t window_s);
-/* A denial in OpenAI's words. */
-void weir_denial_words(struct weir_buf *b, const struct weir_call *call, struct weir_str model);
+enum { WEIR_DENIAL_MAX = 512 };
+/* A denial in OpenAI's words: a view of `text`, cut off there. space is used for it; where there is
+ * no memory for that, something of the words may be missing. */
+struct weir_str weir_denial_words(struct weir_buf *space, const struct weir_call *call,
+                                  struct weir_str model, char text[static WEIR_DENIAL_MAX]);
 /* The `limits` array of the native API and of usage. */
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 

@@ -58,7 +58,7 @@ static uint64_t reservation(struct replay *w, const struct weir_trace_row *row, 
         forecast = weir_history_quantile(w->history, &of, w->plan.forecast_permille,
                                          w->plan.default_output_tokens);
     }
-    return weir_reserve_output(&w->plan, most, forecast,
+    return weir_reserve_output(&w->plan, 1, most, forecast,
                                weir_output_ever(&subject, 1, row->input_tokens));
 }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { exchange } from "./support/raw.mjs";
+import { sleep } from "./support/wait.mjs";
 import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
 const CHAT = "/v1/chat/completions";
@@ -317,6 +318,38 @@ describe("sizes and times", () => {
         await refusedAndClosed("GET /healthz HTTP/1.1\r\nHost: weir\r\n", 408);
         await refusedAndClosed(`${POST}${LENGTH}\r\n{`, 408);
         await refusedAndClosed(`${POST}Transfer-Encoding: chunked\r\n\r\n5\r\n{`, 408);
+    });
+
+    it("in Anthropic's form, where that is the request's", async () => {
+        const messages = POST.replace(CHAT, "/v1/messages");
+        const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
+        for (const [text, status, type] of [
+            [`${messages}\r\n`, 411, "invalid_request_error"],
+            [`${messages}Content-Length: 65537\r\n\r\n`, 413, "request_too_large"],
+            [
+                `${messages}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(5)}`,
+                413,
+                "request_too_large",
+            ],
+            [`${messages}${LENGTH}\r\n{`, 408, "timeout_error"],
+            [`${messages}Transfer-Encoding: chunked\r\n\r\n5\r\n{`, 408, "timeout_error"],
+            [
+                `${POST.replace(CHAT, "/v1/x?y")}Anthropic-Version: 1\r\nExpect: z\r\n${LENGTH}\r\n`,
+                417,
+                "invalid_request_error",
+            ],
+        ]) {
+            const exchanged = exchange(node.port, text);
+            await sleep(50);
+            await node.ask("GET", `/${"x".repeat(900)}`); // read where that one was
+            const { answers } = await exchanged;
+            assert.equal(answers.length, 1, text.slice(0, 200));
+            assert.equal(answers[0].status, status);
+            const body = JSON.parse(answers[0].body);
+            assert.equal(body.type, "error");
+            assert.equal(body.error.type, type);
+            assert.ok(body.error.message.length > 10);
+        }
     });
 
     it("501 for a transfer coding it does not know", async () => {

@@ -286,7 +286,7 @@ onEachStore("the client's retry", (start) => {
             [200, 200, 429, 200],
         );
         assert.ok(Number(statuses[2][1]) <= 2024, `retry-after-ms is ${statuses[2][1]}`);
-        assert.ok(tookMs >= 1900 && tookMs < 3000, `took ${tookMs} ms`);
+        assert.ok(tookMs >= 1900 && tookMs < 10000, `took ${tookMs} ms`);
     });
 });
 

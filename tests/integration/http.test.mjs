@@ -67,7 +67,7 @@ for (const workers of [1, 2]) {
 
         it("says 100 Continue to who asks for it", async () => {
             const head = `${HEAD}Expect: 100-continue\r\nContent-Length: ${BODY.length}\r\n\r\n`;
-            const waiting = await exchange(node.port, head, { timeoutMs: 300 });
+            const waiting = await exchange(node.port, head, { timeoutMs: 1000 });
             assert.deepEqual(
                 waiting.answers.map(({ status }) => status),
                 [100],
@@ -101,7 +101,7 @@ for (const workers of [1, 2]) {
 
         it("keeps a connection for the next request", async () => {
             const { answers, closed } = await exchange(node.port, WHOLE + WHOLE, {
-                timeoutMs: 300,
+                timeoutMs: 1000,
             });
             assert.ok(!closed);
             assert.deepEqual(

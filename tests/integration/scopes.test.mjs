@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Redis, RedisCluster, storeReady } from "./support/redis.mjs";
-import { onEveryStore } from "./support/stores.mjs";
-import { eventually, sleep } from "./support/wait.mjs";
+import { PATIENT, onEveryStore } from "./support/stores.mjs";
+import { eventually, passesWhenTold, sleep } from "./support/wait.mjs";
 import { Node, configuration, refusesToStart } from "./support/weir.mjs";
 
 const plan = (limits, more = {}) => ({ limits, default_output_tokens: 10, ...more });
@@ -381,14 +381,9 @@ onEveryStore("retry_after over several subjects", (start) => {
         assert.equal((await acquire(node, "l", 8)).status, 200);
         await sleep(1000);
         assert.equal((await acquire(node, "k", 7)).status, 200);
-        const denied = await acquire(node, "k", 5); // the key: 1 s from now; the team: 2 s
-        assert.equal(denied.status, 429);
-        const wait = denied.body.retry_after_ms;
-        assert.ok(wait > 1500 && wait <= 2050, `${wait} ms`);
-        await sleep(wait - 150);
-        assert.equal((await acquire(node, "k", 5)).status, 429);
-        await sleep(151);
-        assert.equal((await acquire(node, "k", 5)).status, 200);
+        const ask = () => acquire(node, "k", 5); // the key: 1 s from now; the team: 2 s
+        const wait = await passesWhenTold(ask);
+        assert.ok(wait > 1100 && wait <= 2050, `${wait} ms`);
     });
 });
 
@@ -442,7 +437,7 @@ describe("several subjects on several nodes", () => {
     const nodes = [];
     before(async () => {
         redis = await Redis.start();
-        const config = { ...SCOPES, store: redis.url, nodes: 2, store_timeout_ms: 500 };
+        const config = { ...SCOPES, ...PATIENT, store: redis.url, nodes: 2 };
         for (let i = 0; i < 2; i++) {
             nodes.push(await Node.start(config));
             await storeReady(nodes[i]);
@@ -486,7 +481,7 @@ describe("several subjects on a cluster that loses a shard", () => {
     const nodes = [];
     before(async () => {
         cluster = await RedisCluster.start();
-        const config = { ...SCOPES, store: cluster.url, nodes: 2, store_timeout_ms: 500 };
+        const config = { ...SCOPES, ...PATIENT, store: cluster.url, nodes: 2 };
         for (const on_store_failure of ["local", "closed"]) {
             nodes.push(await Node.start({ ...config, on_store_failure }));
         }

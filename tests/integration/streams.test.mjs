@@ -105,15 +105,15 @@ describe("a request that is given up", () => {
         for await (const chunk of stream) {
             received += chunk.choices[0].delta.content ? 1 : 0;
             if (received === 5) {
+                assert.equal(await outputUsed(node), 1000);
                 break; // aborts the request
             }
         }
-        assert.equal(await outputUsed(node), 1000);
         const used = await eventually(async () => {
             const now = await outputUsed(node);
             return now < 1000 && now;
         }, "the reservation to be settled");
-        assert.ok(used >= 5 && used < 40, `${used} tokens`);
+        assert.ok(used >= 5 && used < 200, `${used} tokens`);
     });
 
     it("costs what its model had made, where no stream shows it", async (t) => {
@@ -126,6 +126,6 @@ describe("a request that is given up", () => {
             const now = await outputUsed(node);
             return now < 1000 && now;
         }, "the reservation to be settled");
-        assert.ok(used >= 10 && used < 100, `${used} tokens`);
+        assert.ok(used >= 10 && used < 200, `${used} tokens`);
     });
 });

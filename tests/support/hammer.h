@@ -6,7 +6,7 @@
 
 #include "support/store_node.h"
 
-enum { HAMMERS = 4, ADMITTED_MAX = 8000 };
+enum { HAMMERS = 4, ADMITTED_MAX = 8000, STALL_US = 20000, STALLS_MAX_US = 8000000 };
 
 static struct {
     unsigned count;
@@ -29,10 +29,44 @@ static inline void on_hammered(struct weir_call *call)
     one->idle = true;
 }
 
-/* Those that have their answer ask again. False: none is under way, and none shall be. */
-static inline bool hammer(struct fixture *f, bool again)
+/* For how long to ask. Turns in which a call has been without an answer for long are added, up to a
+ * bound: then the machine does something else, and what is admitted in so many windows is no matter
+ * of how fast it is. A denial is an answer. */
+struct span {
+    uint64_t until_us, turn_us, stalls_max_us;
+};
+
+static inline struct span span_of(uint64_t for_us)
 {
-    bool any = false;
+    uint64_t now_us = weir_clock_us();
+    return (struct span){now_us + for_us, now_us, STALLS_MAX_US};
+}
+
+static inline bool is_stalled(const struct one *one, const struct span *s)
+{
+    return !one->idle && s->turn_us > one->sent_us + STALL_US;
+}
+
+/* Before each turn; stalled: is_stalled of any. False: it is over. */
+static inline bool span_goes_on(struct span *s, bool stalled)
+{
+    uint64_t now_us = weir_clock_us(), took_us = now_us - s->turn_us;
+    if ((stalled || took_us > STALL_US) && s->stalls_max_us > took_us) {
+        s->until_us += took_us;
+        s->stalls_max_us -= took_us;
+    }
+    s->turn_us = now_us;
+    return now_us < s->until_us;
+}
+
+/* Those that have their answer ask again. False: none is under way, and none shall be. */
+static inline bool hammer(struct fixture *f, struct span *s)
+{
+    bool any = false, stalled = false;
+    for (unsigned i = 0; i < NODES * HAMMERS; i++) {
+        stalled = stalled || is_stalled(&f->one[i], s);
+    }
+    bool again = span_goes_on(s, stalled);
     for (unsigned i = 0; i < NODES * HAMMERS; i++) {
         struct one *one = &f->one[i];
         if (one->idle && again) {
@@ -82,11 +116,11 @@ static inline void saturate(struct fixture *f, const char *mode, unsigned capaci
         node_open(f, &f->node[i], NULL, mode);
         until_ready(f, &f->node[i], true);
     }
-    uint64_t from_us = weir_clock_us();
     for (unsigned i = 0; i < NODES * HAMMERS; i++) {
         f->one[i].idle = true;
     }
-    while (hammer(f, weir_clock_us() - from_us <= 5 * window_us / 2)) {
+    struct span span = span_of(5 * window_us / 2);
+    while (hammer(f, &span)) {
         uv_run(&f->loop.uv, UV_RUN_NOWAIT);
     }
     never_more_than(capacity, window_us);

@@ -5,6 +5,9 @@ import { after, before, describe } from "node:test";
 import { Redis, RedisCluster, storeReady } from "./redis.mjs";
 import { Node, configuration } from "./weir.mjs";
 
+/** Where Redis is well: a busy test machine must not look like an outage. */
+export const PATIENT = { store_timeout_ms: 5000, store_connect_timeout_ms: 5000 };
+
 /** @param {(start: (config?: object, options?: object) => Promise<Node>) => void} cases gets what
  * starts a node on the store; the nodes are stopped after the cases. */
 export function onEachStore(name, cases) {
@@ -43,7 +46,7 @@ function onRedis(title, open, cases, close = () => {}) {
         });
         cases(async (config = configuration(), options = {}) => {
             await redis.command("FLUSHALL");
-            const node = await Node.start({ ...config, store: redis.url }, options);
+            const node = await Node.start({ ...PATIENT, ...config, store: redis.url }, options);
             nodes.push(node);
             await storeReady(node);
             return node;

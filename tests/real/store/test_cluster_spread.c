@@ -210,9 +210,13 @@ static void hammer_model(unsigned number, uint64_t for_us)
         r->model = hammered[0].model;
         r->one.idle = true;
     }
-    uint64_t until_us = weir_clock_us() + for_us;
+    struct span span = span_of(for_us);
     for (bool any = true; any;) {
-        bool again = weir_clock_us() < until_us;
+        bool stalled = false;
+        for (unsigned i = 0; i < HAMMERED_NODES * HAMMERS; i++) {
+            stalled = stalled || is_stalled(&hammered[i].one, &span);
+        }
+        bool again = span_goes_on(&span, stalled);
         any = again;
         for (unsigned i = 0; i < HAMMERED_NODES * HAMMERS; i++) {
             if (hammered[i].one.idle && again) {

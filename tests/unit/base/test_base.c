@@ -31,6 +31,12 @@ static void test_str(void **state)
 {
     (void)state;
     assert_true(weir_str_eq(weir_str_trim(WEIR_STR(" \ta b\t ")), WEIR_STR("a b")));
+    char copy[3] = "xyz";
+    assert_int_equal(weir_str_copy(weir_str(NULL, 0), copy, sizeof(copy)), 0);
+    assert_int_equal(weir_str_copy(WEIR_STR("a"), copy, sizeof(copy)), 1);
+    assert_memory_equal(copy, "ayz", 3);
+    assert_int_equal(weir_str_copy(WEIR_STR("abcd"), copy, sizeof(copy)), 3);
+    assert_memory_equal(copy, "abc", 3);
     assert_true(weir_str_eq_nocase(WEIR_STR("Content-TYPE"), WEIR_STR("content-type")));
     assert_false(weir_str_eq_nocase(WEIR_STR("content-typ"), WEIR_STR("content-type")));
     assert_true(weir_str_starts(WEIR_STR("Bearer x"), WEIR_STR("Bearer ")));

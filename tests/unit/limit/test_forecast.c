@@ -182,20 +182,38 @@ static void test_reserve(void **state)
     (void)state;
     struct weir_plan plan = plan_of(NULL, 0);
     /* as ever: what the request allows, whatever the limits are */
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, 500), 4096);
-    assert_int_equal(weir_reserve_output(&plan, 0, 100, 500), 0);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, 500), 4096);
+    assert_int_equal(weir_reserve_output(&plan, 1, 0, 100, 500), 0);
     plan.reserve = WEIR_RESERVE_FORECAST;
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, UINT64_MAX), 100);
-    assert_int_equal(weir_reserve_output(&plan, 99, 100, UINT64_MAX), 99);
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, 99), 99);
-    assert_int_equal(weir_reserve_output(&plan, 4096, 0, UINT64_MAX), 1);
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, 0), 1); /* and is then denied */
-    assert_int_equal(weir_reserve_output(&plan, 0, 100, 500), 1);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, UINT64_MAX), 100);
+    assert_int_equal(weir_reserve_output(&plan, 1, 99, 100, UINT64_MAX), 99);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, 99), 99);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 0, UINT64_MAX), 1);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, 0), 1); /* and is then denied */
+    assert_int_equal(weir_reserve_output(&plan, 1, 0, 100, 500), 1);
     plan.reserve = WEIR_RESERVE_FIXED;
     plan.reserve_fixed = 300;
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, UINT64_MAX), 300);
-    assert_int_equal(weir_reserve_output(&plan, 299, 100, UINT64_MAX), 299);
-    assert_int_equal(weir_reserve_output(&plan, 4096, 100, 299), 299);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, UINT64_MAX), 300);
+    assert_int_equal(weir_reserve_output(&plan, 1, 299, 100, UINT64_MAX), 299);
+    assert_int_equal(weir_reserve_output(&plan, 1, 4096, 100, 299), 299);
+}
+
+/* Of several answers to one request each has what one of them would have. */
+static void test_reserve_choices(void **state)
+{
+    (void)state;
+    struct weir_plan plan = plan_of(NULL, 0);
+    assert_int_equal(weir_reserve_output(&plan, 4, 4096, 100, 500), 4096); /* of all of them */
+    plan.reserve = WEIR_RESERVE_FORECAST;
+    assert_int_equal(weir_reserve_output(&plan, 4, 4096, 100, UINT64_MAX), 400);
+    assert_int_equal(weir_reserve_output(&plan, 4, 399, 100, UINT64_MAX), 399);
+    assert_int_equal(weir_reserve_output(&plan, 4, 4096, 100, 399), 399);
+    assert_int_equal(weir_reserve_output(&plan, 4, 4096, 0, UINT64_MAX), 1);
+    assert_true(weir_reserve_output(&plan, 4, UINT64_MAX, UINT64_MAX / 4 + 1, UINT64_MAX) ==
+                UINT64_MAX);
+    plan.reserve = WEIR_RESERVE_FIXED;
+    plan.reserve_fixed = 300;
+    assert_int_equal(weir_reserve_output(&plan, 128, 100000, 100, UINT64_MAX), 38400);
 }
 
 static void test_counted(void **state)
@@ -236,7 +254,7 @@ int main(void)
         cmocka_unit_test(test_halving),   cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_drift),     cmocka_unit_test(test_ever),
         cmocka_unit_test(test_reserve),   cmocka_unit_test(test_counted),
-        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_failed),    cmocka_unit_test(test_reserve_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "service/service.h"
 
 static const char *text_of(struct weir_buf *b)
@@ -213,9 +214,12 @@ static void test_limits_json(void **state)
 static void denial_is(const struct weir_call *call, const char *expected)
 {
     struct weir_buf b;
+    char text[WEIR_DENIAL_MAX];
     weir_buf_init(&b, 4096);
-    weir_denial_words(&b, call, WEIR_STR("gpt-4o"));
-    assert_string_equal(text_of(&b), expected);
+    struct weir_str words = weir_denial_words(&b, call, WEIR_STR("gpt-4o"), text);
+    assert_ptr_equal(words.p, text);
+    assert_int_equal(words.len, strlen(expected));
+    assert_memory_equal(text, expected, words.len);
     weir_buf_deinit(&b);
 }
 
@@ -241,6 +245,16 @@ static void test_denial(void **state)
     denial_is(&call, "Request too large for gpt-4o in organization model:gpt-4* on output tokens "
                      "per min (TPM): Limit 1003, Requested 300. The input or output tokens must "
                      "be reduced in order to run successfully.");
+    struct weir_buf b;
+    char text[WEIR_DENIAL_MAX], model[2 * WEIR_DENIAL_MAX];
+    memset(model, 'm', sizeof(model));
+    weir_buf_init(&b, 4096);
+    weir_mem_fail_after(0);
+    assert_int_equal(weir_denial_words(&b, &call, WEIR_STR("gpt-4o"), text).len, 0);
+    weir_mem_fail_after(UINT64_MAX);
+    struct weir_str cut = weir_denial_words(&b, &call, weir_str(model, sizeof(model)), text);
+    assert_int_equal(cut.len, WEIR_DENIAL_MAX);
+    weir_buf_deinit(&b);
 }
 
 int main(void)

@@ -118,6 +118,35 @@ static void test_bounded(void **state)
     assert_false(many(100000));
 }
 
+/* One name of so many bytes, all of them escaped, is looked at for each of 1000 others. */
+static bool long_name(unsigned bytes)
+{
+    struct weir_buf b;
+    uint64_t tokens;
+    weir_buf_init(&b, 1 << 20);
+    WEIR_BUF_LIT(&b, "[{\"name\":\"f\",\"parameters\":{\"required\":[\"");
+    for (unsigned i = 0; i < bytes; i++) {
+        WEIR_BUF_LIT(&b, "\\u0061");
+    }
+    WEIR_BUF_LIT(&b, "\"],\"properties\":{");
+    for (unsigned i = 0; i < 1000; i++) {
+        weir_buf_printf(&b, "\"%u\":{}%s", i, i < 999 ? "," : "");
+    }
+    WEIR_BUF_LIT(&b, "}}}]");
+    assert_false(b.failed);
+    bool told = tools(weir_buf_view(&b), &tokens);
+    weir_buf_deinit(&b);
+    return told;
+}
+
+/* What has to be decoded counts by its bytes, for that is the work. */
+static void test_bounded_by_bytes(void **state)
+{
+    (void)state;
+    assert_true(long_name(2000));
+    assert_false(long_name(4000));
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -132,9 +161,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_not_told),
-        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_told),      cmocka_unit_test(test_not_told),
+        cmocka_unit_test(test_bounded),   cmocka_unit_test(test_bounded_by_bytes),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, open_bytes, close_bytes);
