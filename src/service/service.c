@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "gateway/fetch.h"
+#include "gateway/http_limits.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
 
@@ -130,6 +131,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
 {
     struct weir_service *s = weir_zalloc(sizeof(*s));
     if (s == NULL) {
+        close(fd);
         return WEIR_ERR_NOMEM;
     }
     s->config = config;
@@ -143,17 +145,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
     uint64_t seed;
     weir_random_bytes(&seed, sizeof(seed));
     weir_rand_init(&s->ids, seed);
-    const struct weir_http_limits limits = {
-        .head_bytes_max = config->head_bytes_max,
-        .target_bytes_max = config->target_bytes_max,
-        .body_bytes_max = config->body_bytes_max,
-        .answer_bytes_max = 1 << 20,
-        .pipeline_max = 256,
-        .connections_max = config->connections_max,
-        .head_timeout_ms = config->head_timeout_ms,
-        .body_timeout_ms = config->body_timeout_ms,
-        .idle_timeout_ms = config->idle_timeout_ms,
-    };
+    const struct weir_http_limits limits = weir_http_limits_of(config);
     const struct weir_http_handler handler = {.on_request = on_request,
                                               .on_gone = on_gone,
                                               .on_drained = on_drained,
