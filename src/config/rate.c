@@ -105,10 +105,10 @@ bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds)
         struct weir_str name;
         uint64_t seconds;
     } units[] = {
-        {{"s", 1}, 1},
-        {{"min", 3}, 60},
-        {{"h", 1}, 3600},
-        {{"day", 3}, 86400},
+        {WEIR_STR_INIT("s"), 1},
+        {WEIR_STR_INIT("min"), 60},
+        {WEIR_STR_INIT("h"), 3600},
+        {WEIR_STR_INIT("day"), 86400},
     };
     uint64_t count = 1;
     unsigned places = 0;

@@ -3,10 +3,10 @@
 #include "gateway/shape_openai.h"
 
 static const struct weir_shape_form form = {
-    .id = {"chatcmpl-", 9},
-    .object = {"chat.completion", 15},
-    .chunk = {"chat.completion.chunk", 21},
-    .usage = {",\"completion_tokens_details\":{\"reasoning_tokens\":0}", 51},
+    .id = WEIR_STR_INIT("chatcmpl-"),
+    .object = WEIR_STR_INIT("chat.completion"),
+    .chunk = WEIR_STR_INIT("chat.completion.chunk"),
+    .usage = WEIR_STR_INIT(",\"completion_tokens_details\":{\"reasoning_tokens\":0}"),
 };
 
 static struct weir_str finish_reason(const struct weir_shape *s)

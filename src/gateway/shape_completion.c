@@ -3,9 +3,9 @@
 #include "gateway/shape_openai.h"
 
 static const struct weir_shape_form form = {
-    .id = {"cmpl-", 5},
-    .object = {"text_completion", 15},
-    .chunk = {"text_completion", 15},
+    .id = WEIR_STR_INIT("cmpl-"),
+    .object = WEIR_STR_INIT("text_completion"),
+    .chunk = WEIR_STR_INIT("text_completion"),
 };
 
 static struct weir_str finish_reason(const struct weir_shape *s)

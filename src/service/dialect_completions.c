@@ -15,10 +15,10 @@ enum field {
 };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),   [PROMPT] = WEIR_FIELD("prompt"),
-    [SUFFIX] = WEIR_FIELD("suffix"), [MAX_TOKENS] = WEIR_FIELD("max_tokens"),
-    [STREAM] = WEIR_FIELD("stream"), [STREAM_OPTIONS] = WEIR_FIELD("stream_options"),
-    [N] = WEIR_FIELD("n"),           [BEST_OF] = WEIR_FIELD("best_of"),
+    [MODEL] = WEIR_STR_INIT("model"),   [PROMPT] = WEIR_STR_INIT("prompt"),
+    [SUFFIX] = WEIR_STR_INIT("suffix"), [MAX_TOKENS] = WEIR_STR_INIT("max_tokens"),
+    [STREAM] = WEIR_STR_INIT("stream"), [STREAM_OPTIONS] = WEIR_STR_INIT("stream_options"),
+    [N] = WEIR_STR_INIT("n"),           [BEST_OF] = WEIR_STR_INIT("best_of"),
 };
 
 static bool read_completions(struct weir_reading *g)
@@ -55,9 +55,9 @@ static struct weir_verdict on_event(const struct weir_dialect_event *e, struct w
 
 const struct weir_dialect weir_dialect_completions = {
     .name = "completions",
-    .path = WEIR_FIELD("/v1/completions"),
+    .path = WEIR_STR_INIT("/v1/completions"),
     .api = &weir_api_openai,
     .read = read_completions,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };

@@ -17,11 +17,6 @@ struct weir_reading {
     bool no_memory;                     /* a text was not counted */
 };
 
-#define WEIR_FIELD(text)                                                                           \
-    {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
-    }
-
 bool weir_refuse_field(struct weir_reading *g, const char *param, const char *expected);
 /* A field of one element of a list, as messages[1].role. */
 bool weir_refuse_element(struct weir_reading *g, const char *list, unsigned i, const char *field,

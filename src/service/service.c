@@ -18,14 +18,14 @@ static const struct route {
     weir_handler_fn *handler;
     bool json; /* needs content-type: application/json */
 } routes[] = {
-    {{"/v1/chat/completions", 20}, WEIR_HTTP_POST, weir_chat_completions, true},
-    {{"/weir/v1/acquire", 16}, WEIR_HTTP_POST, weir_acquire, true},
-    {{"/weir/v1/settle", 15}, WEIR_HTTP_POST, weir_settle, true},
-    {{"/v1/models", 10}, WEIR_HTTP_GET, weir_models, false},
-    {{"/v1/usage", 9}, WEIR_HTTP_GET, weir_usage, false},
-    {{"/healthz", 8}, WEIR_HTTP_GET, weir_healthz, false},
-    {{"/readyz", 7}, WEIR_HTTP_GET, weir_readyz, false},
-    {{"/metrics", 8}, WEIR_HTTP_GET, weir_metrics, false},
+    {WEIR_STR_INIT("/v1/chat/completions"), WEIR_HTTP_POST, weir_chat_completions, true},
+    {WEIR_STR_INIT("/weir/v1/acquire"), WEIR_HTTP_POST, weir_acquire, true},
+    {WEIR_STR_INIT("/weir/v1/settle"), WEIR_HTTP_POST, weir_settle, true},
+    {WEIR_STR_INIT("/v1/models"), WEIR_HTTP_GET, weir_models, false},
+    {WEIR_STR_INIT("/v1/usage"), WEIR_HTTP_GET, weir_usage, false},
+    {WEIR_STR_INIT("/healthz"), WEIR_HTTP_GET, weir_healthz, false},
+    {WEIR_STR_INIT("/readyz"), WEIR_HTTP_GET, weir_readyz, false},
+    {WEIR_STR_INIT("/metrics"), WEIR_HTTP_GET, weir_metrics, false},
 };
 
 static const struct route *route_of(struct weir_str path)
