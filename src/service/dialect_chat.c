@@ -87,16 +87,15 @@ static void delta_produced(const struct weir_dialect_event *e, const struct weir
     }
 }
 
+static void choice_produced(const struct weir_dialect_event *e, const struct weir_json_node *choice,
+                            struct weir_progress *p)
+{
+    delta_produced(e, weir_member_of(e->j, choice, WEIR_STR("delta")), p);
+}
+
 static struct weir_verdict on_event(const struct weir_dialect_event *e, struct weir_progress *p)
 {
-    const struct weir_json_node *choices =
-        weir_member_of(e->j, weir_json_root(e->j), WEIR_STR("choices"));
-    if (choices != NULL && choices->kind == WEIR_JSON_ARRAY) {
-        for (const struct weir_json_node *choice = weir_json_first(e->j, choices); choice != NULL;
-             choice = weir_json_next(e->j, choices, choice)) {
-            delta_produced(e, weir_member_of(e->j, choice, WEIR_STR("delta")), p);
-        }
-    }
+    weir_choices_produced(e, choice_produced, p);
     return weir_openai_event(e, p);
 }
 
