@@ -175,14 +175,19 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
-/* Of all limits of a meter over all subjects the one with the least left; NULL without any. tokens:
- * that of total_tokens, else the tighter one of input and output. */
-struct weir_tightest {
-    const struct weir_limit_state *requests, *tokens, *input, *output;
+/* How an API names a header of a meter, as requests: what stands before the meter and behind it. */
+struct weir_rate_name {
+    struct weir_str before, behind;
 };
-struct weir_tightest weir_tightest_of(const struct weir_decision *d);
-/* x-ratelimit-*. */
-void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
+/* Its three headers of a limit, and the moment at which all of it is there again. */
+struct weir_rate_form {
+    struct weir_rate_name limit, remaining, reset;
+    void (*moment)(struct weir_buf *b, uint64_t reset_us, uint64_t wall_s);
+};
+/* Three for each meter: of its limit with the least left, over all subjects. Without a limit of
+ * total_tokens the tighter one of input and output stands for it. wall_s: the time of day. */
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d,
+                       const struct weir_rate_form *f, uint64_t wall_s);
 /* Of a denial: which limit of which subject, and when to come again. */
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
 /* "12ms", "1.146s", "6m0s". */
