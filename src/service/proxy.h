@@ -86,6 +86,8 @@ struct weir_buf *weir_proxied_head(struct weir_proxied *p, const struct weir_dec
  * decision: also what the limits are. */
 void weir_proxied_refuse(struct weir_proxied *p, const struct weir_failure *f,
                          struct weir_str lines);
+/* Ends a stream, behind a whole event, with an error in the words of the API. */
+void weir_proxied_end_stream(struct weir_proxied *p, const struct weir_failure *f);
 void weir_proxied_denied(struct weir_proxied *p);
 void weir_proxied_unavailable(struct weir_proxied *p, enum weir_outcome outcome);
 /* No answer of an upstream: 502 or 504. */
