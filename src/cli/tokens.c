@@ -9,7 +9,6 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/token_data.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rate.c - rates and amounts as the configuration writes them: "20k/min", "1.5M/day", "5/7s". */
 #include "config/config.h"
-#include "config/parse.h"
 
 /* Digits with at most one point: value * 10^-places. */
 static bool take_decimal(struct weir_str *s, uint64_t *ret_value, unsigned *ret_places)

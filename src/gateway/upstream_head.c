@@ -89,7 +89,8 @@ static bool is_listed(struct weir_str name, struct weir_str list)
     return false;
 }
 
-bool weir_request_field_passes(struct weir_str name, struct weir_str connection)
+/* Whether a request's field goes to the upstream. */
+static bool request_field_passes(struct weir_str name, struct weir_str connection)
 {
     return !is_one_of(name, of_connection, COUNT(of_connection)) &&
            !is_one_of(name, not_asked, COUNT(not_asked)) && !is_listed(name, connection);
@@ -165,7 +166,7 @@ size_t weir_request_fields(const struct weir_http_request *http, struct weir_buf
     }
     for (size_t i = 0; i < http->headers; i++) {
         const struct weir_http_header *h = &http->header[i];
-        if (!weir_request_field_passes(h->name, weir_str(joined, len))) {
+        if (!request_field_passes(h->name, weir_str(joined, len))) {
             continue;
         }
         weir_buf_str(b, h->name);

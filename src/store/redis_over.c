@@ -2,7 +2,6 @@
 #include "store/redis_over.h"
 
 #include "base/mem.h"
-#include "limit/window.h"
 #include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
