@@ -44,9 +44,8 @@ struct arguments {
 
 /* ---- options ---- */
 
-/* Above every character, so that a short option is told from a long one. */
 enum {
-    OPTION_LISTEN = 256,
+    OPTION_LISTEN = WEIR_OPTION_FIRST,
     OPTION_WORKERS,
     OPTION_HELP,
     OPTION_SEED, /* from here on: in `values` */
@@ -133,15 +132,6 @@ static const struct option options[] = {
     {0},
 };
 
-static bool say_unknown(char **argv)
-{
-    const char name[] = {'-', (char)optopt, '\0'};
-    bool one_letter = optopt > 0 && optopt < OPTION_LISTEN; /* perhaps of several, as in -xy */
-    fprintf(stderr, "weir mock: unknown option %s; see weir mock --help\n",
-            one_letter ? name : argv[optind - 1]);
-    return false;
-}
-
 /* False: said what is wrong. */
 static bool set_option(struct arguments *a, int option)
 {
@@ -165,12 +155,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 {
     opterr = 0;
     for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (o == ':') {
-            fprintf(stderr, "weir mock: %s expects a value\n", argv[optind - 1]);
-            return false;
-        }
-        if (o == '?') {
-            return say_unknown(argv);
+        if (o == ':' || o == '?') {
+            return weir_start_wrong_option("weir mock", o, argv);
         }
         if (!set_option(a, o)) {
             return false;

@@ -41,9 +41,8 @@ struct arguments {
     bool help;
 };
 
-/* Above every character, so that a short option is told from a long one. */
 enum {
-    OPTION_CONFIG = 256,
+    OPTION_CONFIG = WEIR_OPTION_FIRST,
     OPTION_LISTEN,
     OPTION_WORKERS,
     OPTION_STORE,
@@ -51,14 +50,6 @@ enum {
     OPTION_FAILURE,
     OPTION_HELP,
 };
-
-static void say_unknown(char **argv)
-{
-    const char name[] = {'-', (char)optopt, '\0'};
-    bool one_letter = optopt > 0 && optopt < OPTION_CONFIG; /* perhaps of several, as in -xy */
-    fprintf(stderr, "weir serve: unknown option %s; see weir serve --help\n",
-            one_letter ? name : argv[optind - 1]);
-}
 
 /* False: said what is wrong. */
 static bool parse_arguments(int argc, char **argv, struct arguments *ret)
@@ -97,12 +88,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
         case OPTION_HELP:
             ret->help = true;
             break;
-        case ':':
-            fprintf(stderr, "weir serve: %s expects a value\n", argv[optind - 1]);
-            return false;
         default:
-            say_unknown(argv);
-            return false;
+            return weir_start_wrong_option("weir serve", o, argv);
         }
     }
     if (optind < argc) {

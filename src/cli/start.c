@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/start.h"
 
+#include <getopt.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "cli/cli.h"
+
+bool weir_start_wrong_option(const char *command, int got, char **argv)
+{
+    if (got == ':') {
+        fprintf(stderr, "%s: %s expects a value\n", command, argv[optind - 1]);
+        return false;
+    }
+    const char letter[] = {'-', (char)optopt, '\0'};
+    bool one_letter = optopt > 0 && optopt < WEIR_OPTION_FIRST; /* perhaps of several, as in -xy */
+    fprintf(stderr, "%s: unknown option %s; see %s --help\n", command,
+            one_letter ? letter : argv[optind - 1], command);
+    return false;
+}
 
 void weir_start_sockets(void)
 {
