@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service.h - what a worker's listener offers: OpenAI's API, the decision API, usage, health and
- * metrics. A service belongs to its worker's loop; other threads only read its metrics. */
+/* service.h - what a worker's listener offers: the APIs of model servers, the decision API, usage,
+ * health and metrics. A service belongs to its worker's loop; other threads only read its metrics.
+ */
 #ifndef WEIR_SERVICE_SERVICE_H
 #define WEIR_SERVICE_SERVICE_H
 
@@ -130,10 +131,11 @@ void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t 
 /* Counts it as answered, for streams. */
 void weir_answered(struct weir_service *s, int status, uint64_t started_ns);
 
-/* error.c: OpenAI's error body. `param` and `code` may be empty: null. */
+/* error.c: OpenAI's error body. type, param and code: NULL where there is none. */
 void weir_error_body(struct weir_buf *b, struct weir_str message, const char *type,
                      const char *param, const char *code);
-/* Answers with one; type invalid_request_error. `headers` may be empty. */
+/* Answers with an error in the words of the API that is asked; OpenAI's type is
+ * invalid_request_error. */
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
                  const char *fmt, ...) WEIR_PRINTF(5, 6);
 /* 405, with what the URL does offer. */
