@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock.h - the only readers of the machine's clocks. Floors below `net` never call them: time is
- * an argument there. Microseconds everywhere. */
+/* clock.h - the only readers of the machine's clocks. Floors below `net` never call them, but for
+ * the log: time is an argument there. */
 #ifndef WEIR_BASE_CLOCK_H
 #define WEIR_BASE_CLOCK_H
 

@@ -37,18 +37,6 @@ void weir_hist_add(struct weir_hist *h, uint64_t value_ns)
     }
 }
 
-void weir_hist_merge(struct weir_hist *into, const struct weir_hist *from)
-{
-    for (unsigned i = 0; i < WEIR_HIST_BUCKETS; i++) {
-        STORE(into->bucket[i], LOAD(into->bucket[i]) + LOAD(from->bucket[i]));
-    }
-    STORE(into->count, LOAD(into->count) + LOAD(from->count));
-    STORE(into->sum_ns, LOAD(into->sum_ns) + LOAD(from->sum_ns));
-    if (LOAD(from->max_ns) > LOAD(into->max_ns)) {
-        STORE(into->max_ns, LOAD(from->max_ns));
-    }
-}
-
 uint64_t weir_hist_quantile_ns(const struct weir_hist *h, double q)
 {
     uint64_t total = LOAD(h->count);

@@ -23,8 +23,6 @@ struct weir_hist {
 
 /* Zeroed memory is an empty histogram. Values above 2^40 ns (18 min) count in the last bucket. */
 void weir_hist_add(struct weir_hist *h, uint64_t value_ns);
-/* Adds `from` to `into`; only `into`'s owner calls it. */
-void weir_hist_merge(struct weir_hist *into, const struct weir_hist *from);
 /* The value below which `q` (0..1) of all values lie, as the upper end of its bucket, never above
  * the largest value seen; 0 for an empty histogram. */
 uint64_t weir_hist_quantile_ns(const struct weir_hist *h, double q);

@@ -9,19 +9,10 @@
 
 enum { LINE_MAX_BYTES = 1024, GATE_US = 10000000 };
 
-static enum weir_log_level min_level = WEIR_LOG_INFO;
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
-
-void weir_log_set_level(enum weir_log_level level)
-{
-    min_level = level;
-}
+static const char *const level_names[] = {"info", "warn", "error"};
 
 void weir_log(enum weir_log_level level, const char *fmt, ...)
 {
-    if (level < min_level) {
-        return;
-    }
     char line[LINE_MAX_BYTES];
     uint64_t wall_us = weir_clock_wall_us();
     time_t seconds = (time_t)(wall_us / 1000000);
@@ -48,18 +39,19 @@ void weir_log(enum weir_log_level level, const char *fmt, ...)
     (void)ignored; /* nobody is left to tell */
 }
 
-int weir_log_gate_pass(struct weir_log_gate *g, uint32_t burst, uint64_t now_us, uint32_t *ret_held)
+bool weir_log_gate_pass(struct weir_log_gate *g, uint32_t burst, uint64_t now_us,
+                        uint32_t *ret_held)
 {
     if (g->_since_us == 0 || now_us - g->_since_us >= GATE_US) {
         *ret_held = g->_held;
         *g = (struct weir_log_gate){._since_us = now_us > 0 ? now_us : 1, ._passed = 1};
-        return 1;
+        return true;
     }
     if (g->_passed < burst) {
         g->_passed++;
         *ret_held = 0;
-        return 1;
+        return true;
     }
     g->_held++;
-    return 0;
+    return false;
 }

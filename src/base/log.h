@@ -4,15 +4,14 @@
 #ifndef WEIR_BASE_LOG_H
 #define WEIR_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
+enum weir_log_level { WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
 
-/* Lines below `level` are dropped. Set once, before threads start. Default: info. */
-void weir_log_set_level(enum weir_log_level level);
-/* Control characters of the finished message are escaped; a line ends at 1 KiB. */
+/* A control character in the message is shown as '?'; a line ends at 1 KiB. */
 void weir_log(enum weir_log_level level, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
 /* Allows `burst` lines per 10 s of one event; the next line allowed says how many were held back
@@ -21,7 +20,7 @@ struct weir_log_gate {
     uint64_t _since_us;
     uint32_t _passed, _held;
 };
-int weir_log_gate_pass(struct weir_log_gate *g, uint32_t burst, uint64_t now_us,
-                       uint32_t *ret_held);
+bool weir_log_gate_pass(struct weir_log_gate *g, uint32_t burst, uint64_t now_us,
+                        uint32_t *ret_held);
 
 #endif

@@ -44,15 +44,6 @@ void *weir_realloc(void *block, size_t size)
     return injected_failure() ? NULL : realloc(block, size);
 }
 
-char *weir_strndup(const char *p, size_t len)
-{
-    char *copy = weir_zalloc(len + 1);
-    if (copy != NULL && len > 0) {
-        memcpy(copy, p, len);
-    }
-    return copy;
-}
-
 void weir_free(void *block)
 {
     free(block);

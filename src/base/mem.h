@@ -15,8 +15,6 @@ void *weir_zalloc_array(size_t count, size_t size) __attribute__((malloc));
 void *weir_zalloc_aligned(size_t align, size_t size) __attribute__((malloc));
 /* As realloc(3): on NULL the old block is untouched. New bytes are not set. */
 void *weir_realloc(void *block, size_t size);
-/* A NUL-terminated copy of len bytes. */
-char *weir_strndup(const char *p, size_t len);
 /* NULL is allowed. */
 void weir_free(void *block);
 /* Overwrites a secret in a way the compiler keeps. */

@@ -18,6 +18,11 @@ struct weir_str {
 
 /* A string literal as a slice. */
 #define WEIR_STR(literal) ((struct weir_str){(literal), sizeof(literal) - 1})
+/* The same as an initializer, where a constant is asked for: in a static table. */
+#define WEIR_STR_INIT(literal)                                                                     \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 
 static inline struct weir_str weir_str(const char *p, size_t len)
 {

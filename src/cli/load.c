@@ -2,24 +2,14 @@
 /* load.c - the load tester: options, one run, the report in up to three forms. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/start.h"
 #include "loadgen/html.h"
 #include "loadgen/report.h"
 #include "loadgen/run.h"
-
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 struct report {
     const char *path; /* NULL: not asked for */
@@ -168,8 +158,7 @@ static bool open_trace(struct weir_load_options *o, struct weir_load_trace *trac
 
 static int load(struct weir_load_options *o)
 {
-    signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
+    weir_start_sockets();
     int code = WEIR_EXIT_FAILED;
     struct weir_load_trace trace = {0};
     if (o->trace != NULL && !open_trace(o, &trace)) {

@@ -1,33 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mock.c - the mock model server: one thread per worker, each with its loop and listener. */
-#include <errno.h>
+/* mock.c - the mock model server: its options, and one server for each worker. */
 #include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "base/log.h"
-#include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/start.h"
 #include "cli/token_data.h"
-#include "config/config.h"
+#include "cli/workers.h"
+#include "gateway/http_limits.h"
 #include "gateway/mock_options.h"
-#include "tokens/tokens.h"
-
-struct worker {
-    struct mock *mock;
-    pthread_t thread;
-    struct weir_loop loop;
-    struct weir_mock_server *server;
-};
 
 struct mock {
     struct weir_config *config; /* its defaults, the address and the number of workers */
     struct weir_mock_options options;
     struct weir_mock_shared shared;
-    struct worker *worker;
-    uint32_t workers;                   /* how many are set up */
     struct weir_vocabulary *vocabulary; /* NULL: tokens of the input are estimated */
 };
 
@@ -59,9 +44,8 @@ struct arguments {
 
 /* ---- options ---- */
 
-/* Above every character, so that a short option is told from a long one. */
 enum {
-    OPTION_LISTEN = 256,
+    OPTION_LISTEN = WEIR_OPTION_FIRST,
     OPTION_WORKERS,
     OPTION_HELP,
     OPTION_SEED, /* from here on: in `values` */
@@ -148,15 +132,6 @@ static const struct option options[] = {
     {0},
 };
 
-static bool say_unknown(char **argv)
-{
-    const char name[] = {'-', (char)optopt, '\0'};
-    bool one_letter = optopt > 0 && optopt < OPTION_LISTEN; /* perhaps of several, as in -xy */
-    fprintf(stderr, "weir mock: unknown option %s; see weir mock --help\n",
-            one_letter ? name : argv[optind - 1]);
-    return false;
-}
-
 /* False: said what is wrong. */
 static bool set_option(struct arguments *a, int option)
 {
@@ -180,12 +155,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 {
     opterr = 0;
     for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (o == ':') {
-            fprintf(stderr, "weir mock: %s expects a value\n", argv[optind - 1]);
-            return false;
-        }
-        if (o == '?') {
-            return say_unknown(argv);
+        if (o == ':' || o == '?') {
+            return weir_start_wrong_option("weir mock", o, argv);
         }
         if (!set_option(a, o)) {
             return false;
@@ -198,176 +169,58 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
     return true;
 }
 
-/* ---- workers ---- */
+/* ---- the servers ---- */
+
+static enum weir_err open_server(void *ctx, struct weir_loop *loop, int fd, void **ret_server)
+{
+    struct weir_mock_server *server;
+    WEIR_TRY(weir_mock_server_new(ctx, loop, fd, &server));
+    *ret_server = server;
+    return WEIR_OK;
+}
 
 static void on_drained(void *ctx)
 {
     (void)ctx;
 }
 
-static void on_stop(void *ctx)
+static void drain_server(void *server, uint32_t timeout_ms)
 {
-    struct worker *w = ctx;
-    weir_mock_server_drain(w->server, w->mock->config->drain_timeout_ms, on_drained, w);
+    weir_mock_server_drain(server, timeout_ms, on_drained, NULL);
 }
 
-static void *run_worker(void *arg)
+static void close_server(void *server)
 {
-    struct worker *w = arg;
-    weir_loop_run(&w->loop);
-    return NULL;
+    weir_mock_server_free(server);
 }
 
-/* False: said what is wrong. */
-static bool worker_open(struct mock *m, struct worker *w, int fd)
-{
-    w->mock = m;
-    if (weir_loop_init(&w->loop) != WEIR_OK) {
-        fprintf(stderr, "weir mock: the kernel gives no event loop: %s\n", strerror(errno));
-        close(fd);
-        return false;
-    }
-    if (weir_mock_server_new(&m->shared, &w->loop, fd, &w->server) != WEIR_OK) {
-        fprintf(stderr, "weir mock: a worker cannot start: out of memory\n");
-        weir_loop_deinit(&w->loop);
-        return false;
-    }
-    weir_loop_on_stop(&w->loop, on_stop, w);
-    return true;
-}
-
-/* A listener for each worker, on one port. False: said what is wrong. */
-static bool open_workers(struct mock *m, uint16_t *ret_port)
-{
-    const struct weir_listen *listen = &m->config->listen;
-    uint16_t port = listen->port;
-    m->worker = weir_zalloc_array(m->config->workers, sizeof(*m->worker));
-    if (m->worker == NULL || weir_mock_ledger_new(&m->shared.ledger) != WEIR_OK) {
-        fprintf(stderr, "weir mock: out of memory\n");
-        return false;
-    }
-    for (uint32_t i = 0; i < m->config->workers; i++) {
-        int fd;
-        if (weir_http_listen(listen->host, port, i == 0, &fd, &port) != WEIR_OK) {
-            fprintf(stderr, "weir mock: cannot listen on %s:%u: %s\n", listen->host, listen->port,
-                    errno == EADDRINUSE ? "address already in use" : strerror(errno));
-            return false;
-        }
-        if (!worker_open(m, &m->worker[i], fd)) {
-            return false;
-        }
-        m->workers++;
-    }
-    *ret_port = port;
-    return true;
-}
-
-/* Until SIGTERM or SIGINT; a second one ends the process at once. */
-static void wait_for_signal(const sigset_t *signals, struct mock *m)
-{
-    int got;
-    sigwait(signals, &got);
-    weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
-    for (uint32_t i = 0; i < m->workers; i++) {
-        weir_loop_stop(&m->worker[i].loop);
-    }
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
+static const struct weir_worker_ops servers = {open_server, drain_server, close_server};
 
 static int run(struct mock *m)
 {
-    uint16_t port = 0;
-    if (!open_workers(m, &port)) {
+    if (weir_mock_ledger_new(&m->shared.ledger) != WEIR_OK) {
+        fprintf(stderr, "weir mock: out of memory\n");
         return WEIR_EXIT_FAILED;
     }
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    for (uint32_t i = 0; i < m->workers; i++) {
-        if (pthread_create(&m->worker[i].thread, NULL, run_worker, &m->worker[i]) != 0) {
-            fprintf(stderr, "weir mock: cannot start worker %u: %s\n", i, strerror(errno));
-            exit(WEIR_EXIT_FAILED); /* no request was served yet */
-        }
-    }
-    bool ipv6 = strchr(m->config->listen.host, ':') != NULL;
-    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", m->config->listen.host,
-            ipv6 ? "]" : "", port);
-    wait_for_signal(&signals, m);
-    for (uint32_t i = 0; i < m->workers; i++) {
-        pthread_join(m->worker[i].thread, NULL);
-    }
-    return WEIR_EXIT_OK;
-}
-
-/* Listeners of workers that never ran are drained here, so that all can be freed. */
-static void close_workers(struct mock *m, bool ran)
-{
-    for (uint32_t i = 0; i < m->workers; i++) {
-        if (!ran) {
-            on_stop(&m->worker[i]);
-            weir_loop_run(&m->worker[i].loop);
-        }
-        weir_mock_server_free(m->worker[i].server);
-        weir_loop_deinit(&m->worker[i].loop);
-    }
-    weir_free(m->worker);
+    int code = weir_workers_run("weir mock", m->config, &servers, &m->shared);
     weir_mock_ledger_free(m->shared.ledger);
-}
-
-static struct weir_http_limits limits_of(const struct weir_config *config)
-{
-    return (struct weir_http_limits){
-        .head_bytes_max = config->head_bytes_max,
-        .target_bytes_max = config->target_bytes_max,
-        .body_bytes_max = config->body_bytes_max,
-        .answer_bytes_max = 1 << 20,
-        .pipeline_max = 256,
-        .connections_max = config->connections_max,
-        .head_timeout_ms = config->head_timeout_ms,
-        .body_timeout_ms = config->body_timeout_ms,
-        .idle_timeout_ms = config->idle_timeout_ms,
-    };
-}
-
-static void open_token_data(struct mock *m)
-{
-    char why[WEIR_TOKEN_DATA_ERROR_BYTES];
-    if (weir_token_data_open(NULL, &m->vocabulary, why) == WEIR_OK) {
-        weir_tokens_use(m->vocabulary);
-    } else {
-        weir_log(WEIR_LOG_WARN, "tokens are estimated: %s", why);
-    }
+    return code;
 }
 
 static int mock(struct mock *m, struct arguments *a)
 {
-    struct weir_config_error error;
     if (a->flags.listen == NULL) {
         a->flags.listen = "127.0.0.1:9000";
     }
-    if (weir_config_load(NULL, &a->flags, &m->config, &error) != WEIR_OK) {
-        char why[1024];
-        weir_config_error_say(&error, NULL, why, sizeof(why));
-        fprintf(stderr, "weir mock: %s\n", why);
-        return error.in_flag ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
+    int code = weir_start_config("weir mock", NULL, &a->flags, &m->config);
+    if (code != WEIR_EXIT_OK) {
+        return code;
     }
-    m->options.limits = limits_of(m->config);
+    m->options.limits = weir_http_limits_of(m->config);
     m->shared.options = &m->options;
-    signal(SIGPIPE, SIG_IGN);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    open_token_data(m);
-    int code = run(m);
-    close_workers(m, code == WEIR_EXIT_OK);
-    weir_tokens_use(NULL);
-    weir_vocabulary_free(m->vocabulary);
+    weir_start_sockets();
+    code = weir_token_data_use("weir mock", NULL, &m->vocabulary) ? run(m) : WEIR_EXIT_FAILED;
+    weir_token_data_end(m->vocabulary);
     weir_config_free(m->config);
     return code;
 }

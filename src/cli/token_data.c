@@ -5,6 +5,9 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "tokens/tokens.h"
+
 /* From the folder of the program: in a build tree, and where it is installed. */
 static const char *const places[] = {"weir.tokens", "../share/weir/weir.tokens"};
 
@@ -58,4 +61,26 @@ enum weir_err weir_token_data_open(const char *path, struct weir_vocabulary **re
                  places[0]);
     }
     return err;
+}
+
+bool weir_token_data_use(const char *command, const char *path,
+                         struct weir_vocabulary **ret_vocabulary)
+{
+    char why[WEIR_TOKEN_DATA_ERROR_BYTES];
+    if (weir_token_data_open(path, ret_vocabulary, why) == WEIR_OK) {
+        weir_tokens_use(*ret_vocabulary);
+        return true;
+    }
+    if (path != NULL && path[0] != '\0') {
+        fprintf(stderr, "%s: token_data: %s\n", command, why);
+        return false;
+    }
+    weir_log(WEIR_LOG_WARN, "tokens are estimated: %s", why);
+    return true;
+}
+
+void weir_token_data_end(struct weir_vocabulary *vocabulary)
+{
+    weir_tokens_use(NULL);
+    weir_vocabulary_free(vocabulary);
 }

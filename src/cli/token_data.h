@@ -12,5 +12,12 @@ enum { WEIR_TOKEN_DATA_ERROR_BYTES = 4608 };
 WEIR_MUSTCHECK enum weir_err weir_token_data_open(const char *path,
                                                   struct weir_vocabulary **ret_vocabulary,
                                                   char ret_why[static WEIR_TOKEN_DATA_ERROR_BYTES]);
+/* Opens the data for all counting of the process. Without any beside the program tokens are
+ * estimated, which is logged, and *ret_vocabulary stays. False: said why what `path` names cannot
+ * be used. command: as "weir serve". */
+WEIR_MUSTCHECK bool weir_token_data_use(const char *command, const char *path,
+                                        struct weir_vocabulary **ret_vocabulary);
+/* The end of that, when nothing counts any more. NULL is allowed. */
+void weir_token_data_end(struct weir_vocabulary *vocabulary);
 
 #endif

@@ -9,9 +9,9 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
+#include "cli/start.h"
 #include "cli/token_data.h"
 #include "tokens/pack.h"
 #include "tokens/tokens.h"
@@ -29,7 +29,14 @@ static const char help[] =
     "  --help           this text\n\n"
     "Exit codes: 0 counted, 1 something could not be read or written, 2 a wrong argument.\n";
 
-enum { OPTION_ENCODING = 256, OPTION_MODEL, OPTION_DATA, OPTION_LINES, OPTION_PACK, OPTION_HELP };
+enum {
+    OPTION_ENCODING = WEIR_OPTION_FIRST,
+    OPTION_MODEL,
+    OPTION_DATA,
+    OPTION_LINES,
+    OPTION_PACK,
+    OPTION_HELP
+};
 
 enum { FILE_BYTES_MAX = 1 << 30, READ_BYTES = 1 << 16 };
 
@@ -80,11 +87,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
         case OPTION_HELP:
             ret->help = true;
             return true;
-        case ':':
-            fprintf(stderr, "weir tokens: %s expects a value\n", argv[optind - 1]);
-            return false;
         default:
-            return refuse("unknown option");
+            return weir_start_wrong_option("weir tokens", o, argv);
         }
     }
     ret->file = argv + optind;

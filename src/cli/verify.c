@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/start.h"
 #include "config/config.h"
 #include "verify/report.h"
 
@@ -24,7 +25,7 @@ static const char help[] =
 
 enum { EXIT_UNREADABLE = 3 };
 
-enum { OPTION_LIMITS = 256, OPTION_WINDOW, OPTION_JSON, OPTION_HELP };
+enum { OPTION_LIMITS = WEIR_OPTION_FIRST, OPTION_WINDOW, OPTION_JSON, OPTION_HELP };
 
 struct arguments {
     const char *limits, *window; /* one of them */
@@ -64,11 +65,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
         case OPTION_HELP:
             ret->help = true;
             return true;
-        case ':':
-            fprintf(stderr, "weir verify: %s expects a value\n", argv[optind - 1]);
-            return false;
         default:
-            return refuse("unknown option");
+            return weir_start_wrong_option("weir verify", o, argv);
         }
     }
     ret->file = argv + optind;

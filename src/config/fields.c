@@ -154,9 +154,9 @@ static const struct {
     struct weir_str section;
     enum weir_err (*parse)(struct parse *p, const struct node *n);
 } named[] = {
-    {{"plans", 5}, weir_parse_plans},
-    {{"orgs", 4}, weir_parse_orgs},
-    {{"teams", 5}, weir_parse_teams},
+    {WEIR_STR_INIT("plans"), weir_parse_plans},
+    {WEIR_STR_INIT("orgs"), weir_parse_orgs},
+    {WEIR_STR_INIT("teams"), weir_parse_teams},
 };
 
 enum { NAMED = sizeof(named) / sizeof(named[0]) };

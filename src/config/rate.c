@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rate.c - rates and amounts as the configuration writes them: "20k/min", "1.5M/day", "5/7s". */
 #include "config/config.h"
-#include "config/parse.h"
 
 /* Digits with at most one point: value * 10^-places. */
 static bool take_decimal(struct weir_str *s, uint64_t *ret_value, unsigned *ret_places)
@@ -105,10 +104,10 @@ bool weir_parse_duration_s(struct weir_str text, uint64_t *ret_seconds)
         struct weir_str name;
         uint64_t seconds;
     } units[] = {
-        {{"s", 1}, 1},
-        {{"min", 3}, 60},
-        {{"h", 1}, 3600},
-        {{"day", 3}, 86400},
+        {WEIR_STR_INIT("s"), 1},
+        {WEIR_STR_INIT("min"), 60},
+        {WEIR_STR_INIT("h"), 3600},
+        {WEIR_STR_INIT("day"), 86400},
     };
     uint64_t count = 1;
     unsigned places = 0;

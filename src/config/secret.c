@@ -2,7 +2,6 @@
 /* secret.c - a secret in the file, in the environment or in a file of its own. */
 #include <errno.h>
 
-#include "base/mem.h"
 #include "config/parse.h"
 
 struct source {

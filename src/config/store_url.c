@@ -182,13 +182,13 @@ bool weir_parse_store(struct weir_str text, struct weir_config *config)
         bool tls;
         bool (*parse)(struct weir_str s, struct url *u);
     } forms[] = {
-        {{"redis://", 8}, false, parse_single},
-        {{"rediss://", 9}, true, parse_single},
-        {{"redis+unix://", 13}, false, parse_path},
-        {{"redis+cluster://", 16}, false, parse_cluster},
-        {{"rediss+cluster://", 17}, true, parse_cluster},
-        {{"redis+sentinel://", 17}, false, parse_sentinels},
-        {{"rediss+sentinel://", 18}, true, parse_sentinels},
+        {WEIR_STR_INIT("redis://"), false, parse_single},
+        {WEIR_STR_INIT("rediss://"), true, parse_single},
+        {WEIR_STR_INIT("redis+unix://"), false, parse_path},
+        {WEIR_STR_INIT("redis+cluster://"), false, parse_cluster},
+        {WEIR_STR_INIT("rediss+cluster://"), true, parse_cluster},
+        {WEIR_STR_INIT("redis+sentinel://"), false, parse_sentinels},
+        {WEIR_STR_INIT("rediss+sentinel://"), true, parse_sentinels},
     };
     if (weir_str_eq(text, WEIR_STR("embedded"))) {
         config->store = WEIR_STORE_EMBEDDED;

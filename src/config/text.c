@@ -56,7 +56,8 @@ static unsigned choice(struct weir_str text, const struct weir_str *names, unsig
 
 static bool parse_failure_policy(struct weir_str text, enum weir_on_store_failure *ret_policy)
 {
-    static const struct weir_str names[] = {{"local", 5}, {"closed", 6}, {"open", 4}};
+    static const struct weir_str names[] = {WEIR_STR_INIT("local"), WEIR_STR_INIT("closed"),
+                                            WEIR_STR_INIT("open")};
     unsigned i = choice(text, names, 3);
     if (i < 3) {
         *ret_policy = (enum weir_on_store_failure)i;
@@ -66,7 +67,7 @@ static bool parse_failure_policy(struct weir_str text, enum weir_on_store_failur
 
 static bool parse_mode(struct weir_str text, enum weir_store_mode *ret_mode)
 {
-    static const struct weir_str names[] = {{"lease", 5}, {"exact", 5}};
+    static const struct weir_str names[] = {WEIR_STR_INIT("lease"), WEIR_STR_INIT("exact")};
     unsigned i = choice(text, names, 2);
     if (i < 2) {
         *ret_mode = (enum weir_store_mode)i;

@@ -280,11 +280,6 @@ void weir_fetch_resume(struct weir_fetch *f)
     }
 }
 
-const struct weir_upstream *weir_fetch_upstream(const struct weir_fetch *f)
-{
-    return weir_fetch_of(f);
-}
-
 void weir_fetch_free(struct weir_fetch *f)
 {
     if (f == NULL) {

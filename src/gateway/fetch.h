@@ -61,8 +61,6 @@ void weir_fetch_start(struct weir_fetch *f, unsigned upstream);
 /* Not after on_end. */
 void weir_fetch_pause(struct weir_fetch *f);
 void weir_fetch_resume(struct weir_fetch *f);
-/* Whose answer it is, or was to be. */
-const struct weir_upstream *weir_fetch_upstream(const struct weir_fetch *f);
 /* Ends it, whatever its state; no callback comes after. NULL is allowed. */
 void weir_fetch_free(struct weir_fetch *f);
 

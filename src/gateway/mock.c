@@ -7,19 +7,19 @@
 
 /* Each is one token of o200k_base and of cl100k_base, with the space before it and without; none
  * needs escaping in JSON. */
-#define WORD(text)                                                                                 \
-    {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
-    }
 static const struct weir_str words[] = {
-    WORD(" the"),   WORD(" a"),     WORD(" river"),  WORD(" flow"),  WORD(" water"), WORD(" level"),
-    WORD(" gate"),  WORD(" dam"),   WORD(" is"),     WORD(" was"),   WORD(" and"),   WORD(" then"),
-    WORD(" slow"),  WORD(" fast"),  WORD(" steady"), WORD(" over"),  WORD(" under"), WORD(" each"),
-    WORD(" every"), WORD(" small"), WORD(" large"),  WORD(" stone"), WORD(" bank"),  WORD(" bed"),
-    WORD(" rain"),  WORD(" falls"), WORD(" holds"),  WORD(" runs"),  WORD(" deep"),  WORD(" wide"),
-    WORD(" cold"),  WORD(" takes"),
+    WEIR_STR_INIT(" the"),   WEIR_STR_INIT(" a"),     WEIR_STR_INIT(" river"),
+    WEIR_STR_INIT(" flow"),  WEIR_STR_INIT(" water"), WEIR_STR_INIT(" level"),
+    WEIR_STR_INIT(" gate"),  WEIR_STR_INIT(" dam"),   WEIR_STR_INIT(" is"),
+    WEIR_STR_INIT(" was"),   WEIR_STR_INIT(" and"),   WEIR_STR_INIT(" then"),
+    WEIR_STR_INIT(" slow"),  WEIR_STR_INIT(" fast"),  WEIR_STR_INIT(" steady"),
+    WEIR_STR_INIT(" over"),  WEIR_STR_INIT(" under"), WEIR_STR_INIT(" each"),
+    WEIR_STR_INIT(" every"), WEIR_STR_INIT(" small"), WEIR_STR_INIT(" large"),
+    WEIR_STR_INIT(" stone"), WEIR_STR_INIT(" bank"),  WEIR_STR_INIT(" bed"),
+    WEIR_STR_INIT(" rain"),  WEIR_STR_INIT(" falls"), WEIR_STR_INIT(" holds"),
+    WEIR_STR_INIT(" runs"),  WEIR_STR_INIT(" deep"),  WEIR_STR_INIT(" wide"),
+    WEIR_STR_INIT(" cold"),  WEIR_STR_INIT(" takes"),
 };
-#undef WORD
 
 enum { WORDS = sizeof(words) / sizeof(words[0]) };
 

@@ -8,7 +8,7 @@
 #include "gateway/mock_request.h"
 
 /* An error in OpenAI's form or, with `anthropic`, in Anthropic's; the type follows from the status.
- * `param`: may be empty. `id`: the request's. */
+ * `param` may be NULL or empty; `id`: the request's. */
 void weir_mock_error(struct weir_buf *b, bool anthropic, int status, struct weir_str message,
                      const char *param, struct weir_str id);
 /* r->inputs vectors of r->dimensions numbers, whose length is 1; they follow from the request and

@@ -91,12 +91,12 @@ static const struct route {
     struct weir_str path;
     enum weir_mock_api api;
 } routes[] = {
-    {{"/v1/chat/completions", 20}, WEIR_MOCK_CHAT},
-    {{"/v1/completions", 15}, WEIR_MOCK_COMPLETION},
-    {{"/v1/responses", 13}, WEIR_MOCK_RESPONSE},
-    {{"/v1/embeddings", 14}, WEIR_MOCK_EMBEDDING},
-    {{"/v1/messages", 12}, WEIR_MOCK_MESSAGE},
-    {{"/v1/messages/count_tokens", 25}, WEIR_MOCK_COUNT},
+    {WEIR_STR_INIT("/v1/chat/completions"), WEIR_MOCK_CHAT},
+    {WEIR_STR_INIT("/v1/completions"), WEIR_MOCK_COMPLETION},
+    {WEIR_STR_INIT("/v1/responses"), WEIR_MOCK_RESPONSE},
+    {WEIR_STR_INIT("/v1/embeddings"), WEIR_MOCK_EMBEDDING},
+    {WEIR_STR_INIT("/v1/messages"), WEIR_MOCK_MESSAGE},
+    {WEIR_STR_INIT("/v1/messages/count_tokens"), WEIR_MOCK_COUNT},
 };
 
 static const struct route *route_of(struct weir_str path)

@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shape_chat.c - OpenAI's chat completions. */
-#include "gateway/shape.h"
+#include "gateway/shape_openai.h"
 
-/* {"id":...,"object":...,"created":...,"model":... */
-static void begin_object(const struct weir_shape *s, struct weir_buf *b, struct weir_str object)
-{
-    WEIR_BUF_LIT(b, "{\"id\":\"chatcmpl-");
-    weir_buf_str(b, s->id);
-    WEIR_BUF_LIT(b, "\",\"object\":\"");
-    weir_buf_str(b, object);
-    WEIR_BUF_LIT(b, "\",\"created\":");
-    weir_buf_u64(b, s->created_s);
-    WEIR_BUF_LIT(b, ",\"model\":");
-    weir_buf_str(b, s->model_json);
-}
-
-static void usage(const struct weir_shape *s, struct weir_buf *b)
-{
-    WEIR_BUF_LIT(b, "{\"prompt_tokens\":");
-    weir_buf_u64(b, s->input_tokens);
-    WEIR_BUF_LIT(b, ",\"completion_tokens\":");
-    weir_buf_u64(b, s->answer->output_tokens);
-    WEIR_BUF_LIT(b, ",\"total_tokens\":");
-    weir_buf_u64(b, s->input_tokens + s->answer->output_tokens);
-    WEIR_BUF_LIT(b, ",\"prompt_tokens_details\":{\"cached_tokens\":");
-    weir_buf_u64(b, s->cached_tokens);
-    WEIR_BUF_LIT(b, "},\"completion_tokens_details\":{\"reasoning_tokens\":0}}");
-}
+static const struct weir_shape_form form = {
+    .id = WEIR_STR_INIT("chatcmpl-"),
+    .object = WEIR_STR_INIT("chat.completion"),
+    .chunk = WEIR_STR_INIT("chat.completion.chunk"),
+    .usage = WEIR_STR_INIT(",\"completion_tokens_details\":{\"reasoning_tokens\":0}"),
+};
 
 static struct weir_str finish_reason(const struct weir_shape *s)
 {
@@ -48,7 +29,7 @@ static void call_begin(const struct weir_shape *s, struct weir_buf *b)
 
 static void whole(const struct weir_shape *s, struct weir_buf *b)
 {
-    begin_object(s, b, WEIR_STR("chat.completion"));
+    weir_shape_object(&form, s, b, form.object);
     WEIR_BUF_LIT(b, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
     if (s->tool_json.len > 0) {
         WEIR_BUF_LIT(b, "null,\"tool_calls\":[{");
@@ -62,28 +43,24 @@ static void whole(const struct weir_shape *s, struct weir_buf *b)
     }
     WEIR_BUF_LIT(b, ",\"refusal\":null},\"logprobs\":null,\"finish_reason\":");
     weir_buf_str(b, finish_reason(s));
-    WEIR_BUF_LIT(b, "}],\"usage\":");
-    usage(s, b);
+    WEIR_BUF_LIT(b, "}]");
+    weir_shape_usage(&form, s, b);
     WEIR_BUF_LIT(b, ",\"system_fingerprint\":\"fp_weir_mock\"}");
 }
 
 /* One event is chunk_begin, its delta and chunk_end. */
 static void chunk_begin(const struct weir_shape *s, struct weir_buf *b)
 {
-    WEIR_BUF_LIT(b, "data: ");
-    begin_object(s, b, WEIR_STR("chat.completion.chunk"));
-    WEIR_BUF_LIT(b, ",\"choices\":[{\"index\":0,\"delta\":");
+    weir_shape_event_begin(&form, s, b);
+    WEIR_BUF_LIT(b, "{\"index\":0,\"delta\":");
 }
 
 static void chunk_end(const struct weir_shape *s, struct weir_buf *b, struct weir_str reason)
 {
     WEIR_BUF_LIT(b, ",\"logprobs\":null,\"finish_reason\":");
     weir_buf_str(b, reason);
-    WEIR_BUF_LIT(b, "}]");
-    if (s->include_usage) {
-        WEIR_BUF_LIT(b, ",\"usage\":null");
-    }
-    WEIR_BUF_LIT(b, "}\n\n");
+    WEIR_BUF_LIT(b, "}");
+    weir_shape_event_end(s, b);
 }
 
 static void begin(const struct weir_shape *s, struct weir_buf *b)
@@ -143,14 +120,7 @@ static void end(const struct weir_shape *s, struct weir_buf *b)
     chunk_begin(s, b);
     WEIR_BUF_LIT(b, "{}");
     chunk_end(s, b, finish_reason(s));
-    if (s->include_usage) {
-        WEIR_BUF_LIT(b, "data: ");
-        begin_object(s, b, WEIR_STR("chat.completion.chunk"));
-        WEIR_BUF_LIT(b, ",\"choices\":[],\"usage\":");
-        usage(s, b);
-        WEIR_BUF_LIT(b, "}\n\n");
-    }
-    WEIR_BUF_LIT(b, "data: [DONE]\n\n");
+    weir_shape_stream_end(&form, s, b);
 }
 
 const struct weir_shape_ops weir_shape_chat = {whole, begin, tokens, end};

@@ -99,7 +99,7 @@ static void join(struct weir_sse *s, unsigned values, struct weir_str value,
 /* What the lines of a whole event say. */
 static void read_fields(struct weir_sse *s, struct weir_str raw, struct weir_sse_event *event)
 {
-    static const struct weir_str mark = {"\xef\xbb\xbf", 3}; /* U+FEFF */
+    static const struct weir_str mark = WEIR_STR_INIT("\xef\xbb\xbf"); /* U+FEFF */
     const char *p = raw.p, *end = raw.p + raw.len;
     unsigned values = 0;
     *event =

@@ -3,57 +3,51 @@
 
 #include <curl/curl.h>
 
-#define NAME(text)                                                                                 \
-    {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
-    }
-
 /* Of one connection only, whoever sends them. */
 static const struct weir_str of_connection[] = {
-    NAME("connection"),
-    NAME("keep-alive"),
-    NAME("proxy-connection"),
-    NAME("proxy-authenticate"),
-    NAME("proxy-authorization"),
-    NAME("proxy-authentication-info"),
-    NAME("te"),
-    NAME("trailer"),
-    NAME("transfer-encoding"),
-    NAME("upgrade"),
+    WEIR_STR_INIT("connection"),
+    WEIR_STR_INIT("keep-alive"),
+    WEIR_STR_INIT("proxy-connection"),
+    WEIR_STR_INIT("proxy-authenticate"),
+    WEIR_STR_INIT("proxy-authorization"),
+    WEIR_STR_INIT("proxy-authentication-info"),
+    WEIR_STR_INIT("te"),
+    WEIR_STR_INIT("trailer"),
+    WEIR_STR_INIT("transfer-encoding"),
+    WEIR_STR_INIT("upgrade"),
 };
 
 /* Set anew for the upstream, or the client's own business with weir. The body must come as it is,
  * so that usage can be read: no coding is offered. */
 static const struct weir_str not_asked[] = {
-    NAME("host"),           NAME("content-length"),
-    NAME("expect"),         NAME("accept-encoding"),
-    NAME("authorization"),  NAME("x-api-key"),
-    NAME("api-key"),        NAME("x-goog-api-key"),
-    NAME("cookie"),         NAME("openai-organization"),
-    NAME("openai-project"),
+    WEIR_STR_INIT("host"),           WEIR_STR_INIT("content-length"),
+    WEIR_STR_INIT("expect"),         WEIR_STR_INIT("accept-encoding"),
+    WEIR_STR_INIT("authorization"),  WEIR_STR_INIT("x-api-key"),
+    WEIR_STR_INIT("api-key"),        WEIR_STR_INIT("x-goog-api-key"),
+    WEIR_STR_INIT("cookie"),         WEIR_STR_INIT("openai-organization"),
+    WEIR_STR_INIT("openai-project"),
 };
 
 /* Set anew for the client, or about weir's account and connection there. */
 static const struct weir_str not_answered[] = {
-    NAME("content-length"),
-    NAME("date"),
-    NAME("set-cookie"),
-    NAME("alt-svc"),
-    NAME("strict-transport-security"),
-    NAME("openai-version"),
-    NAME("openai-processing-ms"),
-    NAME("openai-organization"),
-    NAME("openai-project"),
-    NAME("anthropic-organization-id"),
-    NAME("anthropic-workspace-id"),
+    WEIR_STR_INIT("content-length"),
+    WEIR_STR_INIT("date"),
+    WEIR_STR_INIT("set-cookie"),
+    WEIR_STR_INIT("alt-svc"),
+    WEIR_STR_INIT("strict-transport-security"),
+    WEIR_STR_INIT("openai-version"),
+    WEIR_STR_INIT("openai-processing-ms"),
+    WEIR_STR_INIT("openai-organization"),
+    WEIR_STR_INIT("openai-project"),
+    WEIR_STR_INIT("anthropic-organization-id"),
+    WEIR_STR_INIT("anthropic-workspace-id"),
 };
 
 static const struct weir_str not_answered_beginnings[] = {
-    NAME("x-ratelimit-"),
-    NAME("anthropic-ratelimit-"),
-    NAME("x-weir-"),
+    WEIR_STR_INIT("x-ratelimit-"),
+    WEIR_STR_INIT("anthropic-ratelimit-"),
+    WEIR_STR_INIT("x-weir-"),
 };
-#undef NAME
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -95,7 +89,8 @@ static bool is_listed(struct weir_str name, struct weir_str list)
     return false;
 }
 
-bool weir_request_field_passes(struct weir_str name, struct weir_str connection)
+/* Whether a request's field goes to the upstream. */
+static bool request_field_passes(struct weir_str name, struct weir_str connection)
 {
     return !is_one_of(name, of_connection, COUNT(of_connection)) &&
            !is_one_of(name, not_asked, COUNT(not_asked)) && !is_listed(name, connection);
@@ -171,7 +166,7 @@ size_t weir_request_fields(const struct weir_http_request *http, struct weir_buf
     }
     for (size_t i = 0; i < http->headers; i++) {
         const struct weir_http_header *h = &http->header[i];
-        if (!weir_request_field_passes(h->name, weir_str(joined, len))) {
+        if (!request_field_passes(h->name, weir_str(joined, len))) {
             continue;
         }
         weir_buf_str(b, h->name);

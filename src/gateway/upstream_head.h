@@ -14,10 +14,8 @@
 
 enum { WEIR_ANSWER_HEAD_MAX = 64 * 1024 }; /* bytes of an upstream's head */
 
-/* Whether a request's field goes to the upstream. connection: the values of its Connection fields,
+/* Whether an answer's field goes to the client. connection: the values of its Connection fields,
  * joined by commas; may be empty. */
-bool weir_request_field_passes(struct weir_str name, struct weir_str connection);
-/* Whether an answer's field goes to the client. */
 bool weir_answer_field_passes(struct weir_str name, struct weir_str connection);
 
 /* Whether a path, which begins with "/v1/", stays below what it is appended to: no dot segments,

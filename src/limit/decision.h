@@ -45,6 +45,22 @@ static inline uint64_t weir_limit_remaining(const struct weir_limit_state *s)
     return s->used >= s->capacity ? 0 : s->capacity - s->used;
 }
 
+/* Appends the state of a window's limit i: `used` of it, and nothing is left in the window after
+ * empty_in_us. */
+static inline void weir_decision_add(struct weir_decision *d, unsigned subject,
+                                     const struct weir_window_spec *w, unsigned i, uint64_t used,
+                                     uint64_t empty_in_us)
+{
+    d->state[d->states++] = (struct weir_limit_state){
+        .subject = (uint8_t)subject,
+        .meter = w->meter[i],
+        .window_s = w->window_s,
+        .capacity = w->capacity[i],
+        .used = used,
+        .reset_us = used == 0 ? 0 : empty_in_us,
+    };
+}
+
 /* retry_after_us as whole milliseconds, rounded up; not for WEIR_RETRY_NEVER. */
 static inline uint64_t weir_retry_ms(uint64_t retry_after_us)
 {

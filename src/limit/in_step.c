@@ -73,15 +73,7 @@ static void add_states(const struct weir_window_spec *w, const struct weir_layou
                        struct weir_decision *d)
 {
     for (unsigned i = 0; i < w->meters; i++) {
-        uint64_t used = words->sum[i] & l->sum_max[i];
-        d->state[d->states++] = (struct weir_limit_state){
-            .subject = (uint8_t)subject,
-            .meter = w->meter[i],
-            .window_s = w->window_s,
-            .capacity = w->capacity[i],
-            .used = used,
-            .reset_us = used == 0 ? 0 : reset_us,
-        };
+        weir_decision_add(d, subject, w, i, words->sum[i] & l->sum_max[i], reset_us);
     }
 }
 

@@ -113,15 +113,7 @@ void weir_value_states(const struct weir_value *v, const struct weir_plan *plan,
         uint64_t idle_us = b == NULL ? 0 : weir_block_idle_at_us(b, w);
         uint64_t reset_us = idle_us > now_us ? idle_us - now_us : 0;
         for (unsigned i = 0; i < w->meters; i++) {
-            uint64_t used = b == NULL ? 0 : block_sum(b, l, i);
-            d->state[d->states++] = (struct weir_limit_state){
-                .subject = (uint8_t)subject,
-                .meter = w->meter[i],
-                .window_s = w->window_s,
-                .capacity = w->capacity[i],
-                .used = used,
-                .reset_us = used == 0 ? 0 : reset_us,
-            };
+            weir_decision_add(d, subject, w, i, b == NULL ? 0 : block_sum(b, l, i), reset_us);
         }
         b = b == NULL ? NULL : b + block_bytes(b, l);
     }

@@ -403,7 +403,7 @@ enum weir_err weir_load_clients_open(struct weir_load_clients *c)
 }
 
 void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns,
-                           const struct weir_load_row *row)
+                           const struct weir_trace_row *row)
 {
     struct weir_load_clients *all = client->_all;
     const struct weir_load_options *o = all->options;
@@ -411,7 +411,7 @@ void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns,
     client->_key = o->keys > 1 ? (uint32_t)weir_zipf_draw(&all->_zipf, &all->_rand) : 0;
     client->_due_ns = due_ns;
     client->_has_row = row != NULL;
-    client->_row = row != NULL ? *row : (struct weir_load_row){0};
+    client->_row = row != NULL ? *row : (struct weir_trace_row){0};
     client->_active_ms = uv_now(all->loop);
     struct weir_load_conn *conn = &client->_conns[target];
     client->_busy = conn;

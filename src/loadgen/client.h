@@ -42,7 +42,7 @@ struct weir_load_answer {
     uint32_t target;
     uint32_t key;
     uint64_t due_ns;
-    struct weir_load_row row; /* the trace's; of nothing without one */
+    struct weir_trace_row row; /* the trace's; of nothing without one */
     /* for a record only, of an allowed request */
     uint64_t sent_ns, head_ns; /* when it was written, when the answer's head had come */
     bool has_usage;
@@ -72,7 +72,7 @@ struct weir_load_client {
     uint64_t _due_ns, _sent_ns, _head_ns;
     uint64_t _active_ms;
     struct weir_load_usage _usage;
-    struct weir_load_row _row;
+    struct weir_trace_row _row;
     bool _has_row;
     uint32_t _key;
     bool _resting; /* after a failure, until the next tick: no hot loop of refused connects */
@@ -108,7 +108,7 @@ WEIR_MUSTCHECK enum weir_err weir_load_clients_open(struct weir_load_clients *c)
 /* One request from a free client, of a random key to a random target. `row`: the trace's, copied;
  * NULL: none. */
 void weir_load_client_send(struct weir_load_client *client, uint64_t due_ns,
-                           const struct weir_load_row *row);
+                           const struct weir_trace_row *row);
 /* Several times a second: ends requests without an answer, wakes those that rest. */
 void weir_load_clients_tick(struct weir_load_clients *c);
 /* Closes everything, without any further callback to the owner. */

@@ -2,8 +2,6 @@
 /* options.c - the command line of `weir load`: a table of flags, each with its own reader. */
 #include "loadgen/options.h"
 
-#include <netdb.h>
-
 #include "base/flags.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -78,67 +76,6 @@ static bool next_part(struct weir_str *rest, struct weir_str *part)
     return true;
 }
 
-/* What a name or a literal address is made of; the rest could end the Host field. */
-static bool is_host(struct weir_str host)
-{
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.p[i];
-        if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
-            memchr("-._:", c, 4) == NULL) {
-            return false;
-        }
-    }
-    return host.len > 0 && host.len < NI_MAXHOST;
-}
-
-/* IPv4 first: that is where most test servers listen when they say localhost. */
-static bool read_address(struct weir_str host, uint64_t port, struct sockaddr_storage *addr)
-{
-    bool six = host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
-    if (six) {
-        host = weir_str(host.p + 1, host.len - 2);
-    }
-    if (!is_host(host) || (!six && memchr(host.p, ':', host.len) != NULL)) {
-        return false;
-    }
-    char name[NI_MAXHOST], service[8];
-    memcpy(name, host.p, host.len);
-    name[host.len] = '\0';
-    snprintf(service, sizeof(service), "%u", (unsigned)port);
-    struct addrinfo hints = {.ai_family = six ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found;
-    if (getaddrinfo(name, service, &hints, &found) != 0) {
-        hints.ai_family = AF_INET6;
-        if (six || getaddrinfo(name, service, &hints, &found) != 0) {
-            return false;
-        }
-    }
-    memcpy(addr, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return true;
-}
-
-static bool read_target(struct weir_str url, struct weir_load_target *t)
-{
-    t->url = url;
-    if (!weir_str_starts(url, WEIR_STR("http://"))) {
-        return false;
-    }
-    struct weir_str rest = weir_str(url.p + 7, url.len - 7);
-    if (rest.len > 0 && rest.p[rest.len - 1] == '/') {
-        rest.len--;
-    }
-    const char *colon = rest.len > 0 ? memrchr(rest.p, ':', rest.len) : NULL;
-    if (colon == NULL) {
-        return false;
-    }
-    t->authority = rest;
-    struct weir_str host = weir_str(rest.p, (size_t)(colon - rest.p));
-    uint64_t port;
-    return whole(weir_str(colon + 1, rest.len - host.len - 1), 1, 65535, &port) &&
-           read_address(host, port, &t->addr);
-}
-
 static bool set_target(const struct weir_flag_value *v)
 {
     struct weir_load_options *o = options(v);
@@ -148,7 +85,7 @@ static bool set_target(const struct weir_flag_value *v)
         if (o->targets == WEIR_LOAD_TARGETS_MAX) {
             return weir_flag_refuse(v, "at most 16 targets");
         }
-        if (!read_target(url, &o->target[o->targets])) {
+        if (!weir_load_target_read(url, &o->target[o->targets])) {
             return weir_flag_refuse(v, "http://HOST:PORT with a host that has an address");
         }
         o->targets++;
@@ -185,10 +122,15 @@ static bool set_duration(const struct weir_flag_value *v)
            weir_flag_refuse(v, "seconds from 0.1 to 86400");
 }
 
+static bool set_path(const struct weir_flag_value *v, const char **ret_path)
+{
+    *ret_path = v->value;
+    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+}
+
 static bool set_trace(const struct weir_flag_value *v)
 {
-    options(v)->trace = v->value;
-    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+    return set_path(v, &options(v)->trace);
 }
 
 static bool set_speed(const struct weir_flag_value *v)
@@ -318,20 +260,17 @@ static bool set_model(const struct weir_flag_value *v)
 
 static bool set_json(const struct weir_flag_value *v)
 {
-    options(v)->json = v->value;
-    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+    return set_path(v, &options(v)->json);
 }
 
 static bool set_html(const struct weir_flag_value *v)
 {
-    options(v)->html = v->value;
-    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+    return set_path(v, &options(v)->html);
 }
 
 static bool set_record(const struct weir_flag_value *v)
 {
-    options(v)->record = v->value;
-    return *v->value != '\0' || weir_flag_refuse(v, "the name of a file");
+    return set_path(v, &options(v)->record);
 }
 
 static bool set_stream(const struct weir_flag_value *v)

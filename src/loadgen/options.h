@@ -5,11 +5,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/flags.h"
 #include "base/str.h"
+#include "loadgen/target.h"
 
 enum {
     WEIR_LOAD_TARGETS_MAX = 16,
@@ -23,12 +23,6 @@ enum {
     WEIR_LOAD_SPEED_MAX = 1000000,
     WEIR_LOAD_PROMPT_TOKENS_MAX = 1000000,
     WEIR_LOAD_MAX_TOKENS_MAX = 10000000,
-};
-
-struct weir_load_target {
-    struct weir_str url;
-    struct weir_str authority; /* HOST:PORT, for the Host field */
-    struct sockaddr_storage addr;
 };
 
 /* Both ends are included. */

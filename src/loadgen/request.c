@@ -86,7 +86,7 @@ static uint64_t maximum_of_key(const struct weir_load_options *o, uint32_t key)
     return range.low + weir_mix64(weir_mix64(o->seed) ^ key) % (range.high - range.low + 1);
 }
 
-static uint64_t maximum(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row)
+static uint64_t maximum(struct weir_load_request *r, uint32_t key, const struct weir_trace_row *row)
 {
     if (row == NULL) {
         return pick(r, r->_o->max_tokens);
@@ -98,7 +98,7 @@ static uint64_t maximum(struct weir_load_request *r, uint32_t key, const struct 
 }
 
 /* What follows the prompt. A record needs the usage of streams, too. */
-static void make_tail(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row)
+static void make_tail(struct weir_load_request *r, uint32_t key, const struct weir_trace_row *row)
 {
     const struct weir_load_options *o = r->_o;
     struct weir_buf *b = &r->_tail;
@@ -122,7 +122,7 @@ static void make_tail(struct weir_load_request *r, uint32_t key, const struct we
     WEIR_BUF_LIT(b, "}");
 }
 
-static uint64_t text_tokens(struct weir_load_request *r, const struct weir_load_row *row)
+static uint64_t text_tokens(struct weir_load_request *r, const struct weir_trace_row *row)
 {
     if (row == NULL) {
         return pick(r, r->_o->prompt_tokens);
@@ -131,7 +131,7 @@ static uint64_t text_tokens(struct weir_load_request *r, const struct weir_load_
 }
 
 struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key,
-                                       const struct weir_load_row *row)
+                                       const struct weir_trace_row *row)
 {
     const struct weir_load_options *o = r->_o;
     struct weir_buf *out = &r->_out;

@@ -24,7 +24,7 @@ void weir_load_request_deinit(struct weir_load_request *r);
 /* Head and body for a target and a key; `row`: the trace's, NULL: none. The slice is valid until
  * the next call. Allocates nothing once the buffers have their size. */
 struct weir_str weir_load_request_make(struct weir_load_request *r, uint32_t target, uint32_t key,
-                                       const struct weir_load_row *row);
+                                       const struct weir_trace_row *row);
 /* How many bytes of text make about this many tokens. */
 size_t weir_load_text_bytes(uint64_t tokens);
 

@@ -25,7 +25,7 @@ enum {
 struct run {
     const struct weir_load_options *o;
     struct weir_load_trace *trace; /* NULL: none */
-    struct weir_load_row row;      /* of the next request */
+    struct weir_trace_row row;     /* of the next request */
     struct weir_load_tally *tally;
     struct weir_load_record *record; /* NULL: none */
     struct weir_load_clients clients;

@@ -54,8 +54,8 @@ static void error_event(struct weir_buf *b, const struct weir_failure *f)
 
 /* ---- headers ---- */
 
-/* When all of the limit is there again, in UTC to the second: not before. */
-static void reset_time(struct weir_buf *b, uint64_t wall_s, uint64_t reset_us)
+/* In UTC to the second: not before. */
+static void moment(struct weir_buf *b, uint64_t reset_us, uint64_t wall_s)
 {
     char text[32];
     struct tm utc;
@@ -64,26 +64,12 @@ static void reset_time(struct weir_buf *b, uint64_t wall_s, uint64_t reset_us)
     weir_buf_append(b, text, strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc));
 }
 
-static void three(struct weir_buf *b, const struct weir_limit_state *s, struct weir_str name,
-                  uint64_t wall_s)
-{
-    if (s == NULL) {
-        return;
-    }
-    WEIR_BUF_LIT(b, "anthropic-ratelimit-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, "-limit: ");
-    weir_buf_u64(b, s->capacity);
-    WEIR_BUF_LIT(b, "\r\nanthropic-ratelimit-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, "-remaining: ");
-    weir_buf_u64(b, weir_limit_remaining(s));
-    WEIR_BUF_LIT(b, "\r\nanthropic-ratelimit-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, "-reset: ");
-    reset_time(b, wall_s, s->reset_us);
-    WEIR_BUF_LIT(b, "\r\n");
-}
+static const struct weir_rate_form rate = {
+    .limit = {WEIR_STR_INIT("anthropic-ratelimit-"), WEIR_STR_INIT("-limit: ")},
+    .remaining = {WEIR_STR_INIT("anthropic-ratelimit-"), WEIR_STR_INIT("-remaining: ")},
+    .reset = {WEIR_STR_INIT("anthropic-ratelimit-"), WEIR_STR_INIT("-reset: ")},
+    .moment = moment,
+};
 
 static void headers(struct weir_buf *b, const char *request_id, uint64_t took_ms,
                     const struct weir_decision *d, uint64_t wall_s)
@@ -95,11 +81,7 @@ static void headers(struct weir_buf *b, const char *request_id, uint64_t took_ms
         WEIR_BUF_LIT(b, "\r\n");
     }
     if (d != NULL) {
-        struct weir_tightest t = weir_tightest_of(d);
-        three(b, t.requests, WEIR_STR("requests"), wall_s);
-        three(b, t.tokens, WEIR_STR("tokens"), wall_s);
-        three(b, t.input, WEIR_STR("input-tokens"), wall_s);
-        three(b, t.output, WEIR_STR("output-tokens"), wall_s);
+        weir_headers_rate(b, d, &rate, wall_s);
     }
 }
 

@@ -108,7 +108,7 @@ bool weir_authorize_service(struct weir_request *r)
 
 /* ---- the subjects of a request ---- */
 
-static const struct weir_str anonymous_prefix = {"key:anon-", 9};
+static const struct weir_str anonymous_prefix = WEIR_STR_INIT("key:anon-");
 
 static void anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
                            const struct weir_plan *plan)

@@ -134,6 +134,27 @@ static struct weir_verdict without(const struct weir_json *j, const struct weir_
     return (struct weir_verdict){.at = (uint32_t)from, .length = (uint32_t)(to - from)};
 }
 
+/* NULL: there is none. */
+static const struct weir_json_node *choices_of(const struct weir_json *j)
+{
+    const struct weir_json_node *choices =
+        weir_member_of(j, weir_json_root(j), WEIR_STR("choices"));
+    return choices != NULL && choices->kind == WEIR_JSON_ARRAY ? choices : NULL;
+}
+
+void weir_choices_produced(const struct weir_dialect_event *e, weir_choice_fn *on_choice,
+                           struct weir_progress *p)
+{
+    const struct weir_json_node *choices = choices_of(e->j);
+    if (choices == NULL) {
+        return;
+    }
+    for (const struct weir_json_node *choice = weir_json_first(e->j, choices); choice != NULL;
+         choice = weir_json_next(e->j, choices, choice)) {
+        on_choice(e, choice, p);
+    }
+}
+
 /* OpenAI's clients throw what has an `error` that is not null. */
 static bool tells_error(const struct weir_json *j)
 {
@@ -143,8 +164,8 @@ static bool tells_error(const struct weir_json *j)
 
 struct weir_verdict weir_openai_event(const struct weir_dialect_event *e, struct weir_progress *p)
 {
-    const struct weir_json_node *root = weir_json_root(e->j);
-    const struct weir_json_node *usage = weir_member_of(e->j, root, WEIR_STR("usage"));
+    const struct weir_json_node *usage =
+        weir_member_of(e->j, weir_json_root(e->j), WEIR_STR("usage"));
     p->failed |= tells_error(e->j);
     if (usage == NULL) {
         return (struct weir_verdict){0};
@@ -153,8 +174,8 @@ struct weir_verdict weir_openai_event(const struct weir_dialect_event *e, struct
     if (!e->hide_usage) {
         return (struct weir_verdict){0};
     }
-    const struct weir_json_node *choices = weir_member_of(e->j, root, WEIR_STR("choices"));
-    if (usage->kind == WEIR_JSON_OBJECT && choices != NULL && choices->kind == WEIR_JSON_ARRAY &&
+    const struct weir_json_node *choices = choices_of(e->j);
+    if (usage->kind == WEIR_JSON_OBJECT && choices != NULL &&
         weir_json_first(e->j, choices) == NULL) {
         return (struct weir_verdict){.drop = true}; /* it is there for the usage alone */
     }

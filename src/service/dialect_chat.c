@@ -18,16 +18,16 @@ enum field {
 };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),
-    [MESSAGES] = WEIR_FIELD("messages"),
-    [MAX_TOKENS] = WEIR_FIELD("max_tokens"),
-    [MAX_COMPLETION_TOKENS] = WEIR_FIELD("max_completion_tokens"),
-    [STREAM] = WEIR_FIELD("stream"),
-    [STREAM_OPTIONS] = WEIR_FIELD("stream_options"),
-    [N] = WEIR_FIELD("n"),
-    [TOOLS] = WEIR_FIELD("tools"),
-    [FUNCTIONS] = WEIR_FIELD("functions"),
-    [RESPONSE_FORMAT] = WEIR_FIELD("response_format"),
+    [MODEL] = WEIR_STR_INIT("model"),
+    [MESSAGES] = WEIR_STR_INIT("messages"),
+    [MAX_TOKENS] = WEIR_STR_INIT("max_tokens"),
+    [MAX_COMPLETION_TOKENS] = WEIR_STR_INIT("max_completion_tokens"),
+    [STREAM] = WEIR_STR_INIT("stream"),
+    [STREAM_OPTIONS] = WEIR_STR_INIT("stream_options"),
+    [N] = WEIR_STR_INIT("n"),
+    [TOOLS] = WEIR_STR_INIT("tools"),
+    [FUNCTIONS] = WEIR_STR_INIT("functions"),
+    [RESPONSE_FORMAT] = WEIR_STR_INIT("response_format"),
 };
 
 static bool read_chat(struct weir_reading *g)
@@ -67,10 +67,10 @@ static void delta_produced(const struct weir_dialect_event *e, const struct weir
                            struct weir_progress *p)
 {
     static const struct weir_str texts[] = {
-        WEIR_FIELD("content"),
-        WEIR_FIELD("refusal"),
-        WEIR_FIELD("reasoning_content"), /* vLLM, DeepSeek */
-        WEIR_FIELD("reasoning"),
+        WEIR_STR_INIT("content"),
+        WEIR_STR_INIT("refusal"),
+        WEIR_STR_INIT("reasoning_content"), /* vLLM, DeepSeek */
+        WEIR_STR_INIT("reasoning"),
     };
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         weir_produced(e, weir_member_of(e->j, delta, texts[i]), p);
@@ -87,24 +87,23 @@ static void delta_produced(const struct weir_dialect_event *e, const struct weir
     }
 }
 
+static void choice_produced(const struct weir_dialect_event *e, const struct weir_json_node *choice,
+                            struct weir_progress *p)
+{
+    delta_produced(e, weir_member_of(e->j, choice, WEIR_STR("delta")), p);
+}
+
 static struct weir_verdict on_event(const struct weir_dialect_event *e, struct weir_progress *p)
 {
-    const struct weir_json_node *choices =
-        weir_member_of(e->j, weir_json_root(e->j), WEIR_STR("choices"));
-    if (choices != NULL && choices->kind == WEIR_JSON_ARRAY) {
-        for (const struct weir_json_node *choice = weir_json_first(e->j, choices); choice != NULL;
-             choice = weir_json_next(e->j, choices, choice)) {
-            delta_produced(e, weir_member_of(e->j, choice, WEIR_STR("delta")), p);
-        }
-    }
+    weir_choices_produced(e, choice_produced, p);
     return weir_openai_event(e, p);
 }
 
 const struct weir_dialect weir_dialect_chat = {
     .name = "chat",
-    .path = WEIR_FIELD("/v1/chat/completions"),
+    .path = WEIR_STR_INIT("/v1/chat/completions"),
     .api = &weir_api_openai,
     .read = read_chat,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };

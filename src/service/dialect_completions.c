@@ -15,10 +15,10 @@ enum field {
 };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),   [PROMPT] = WEIR_FIELD("prompt"),
-    [SUFFIX] = WEIR_FIELD("suffix"), [MAX_TOKENS] = WEIR_FIELD("max_tokens"),
-    [STREAM] = WEIR_FIELD("stream"), [STREAM_OPTIONS] = WEIR_FIELD("stream_options"),
-    [N] = WEIR_FIELD("n"),           [BEST_OF] = WEIR_FIELD("best_of"),
+    [MODEL] = WEIR_STR_INIT("model"),   [PROMPT] = WEIR_STR_INIT("prompt"),
+    [SUFFIX] = WEIR_STR_INIT("suffix"), [MAX_TOKENS] = WEIR_STR_INIT("max_tokens"),
+    [STREAM] = WEIR_STR_INIT("stream"), [STREAM_OPTIONS] = WEIR_STR_INIT("stream_options"),
+    [N] = WEIR_STR_INIT("n"),           [BEST_OF] = WEIR_STR_INIT("best_of"),
 };
 
 static bool read_completions(struct weir_reading *g)
@@ -40,24 +40,23 @@ static bool read_completions(struct weir_reading *g)
     return true;
 }
 
+static void choice_produced(const struct weir_dialect_event *e, const struct weir_json_node *choice,
+                            struct weir_progress *p)
+{
+    weir_produced(e, weir_member_of(e->j, choice, WEIR_STR("text")), p);
+}
+
 static struct weir_verdict on_event(const struct weir_dialect_event *e, struct weir_progress *p)
 {
-    const struct weir_json_node *choices =
-        weir_member_of(e->j, weir_json_root(e->j), WEIR_STR("choices"));
-    if (choices != NULL && choices->kind == WEIR_JSON_ARRAY) {
-        for (const struct weir_json_node *choice = weir_json_first(e->j, choices); choice != NULL;
-             choice = weir_json_next(e->j, choices, choice)) {
-            weir_produced(e, weir_member_of(e->j, choice, WEIR_STR("text")), p);
-        }
-    }
+    weir_choices_produced(e, choice_produced, p);
     return weir_openai_event(e, p);
 }
 
 const struct weir_dialect weir_dialect_completions = {
     .name = "completions",
-    .path = WEIR_FIELD("/v1/completions"),
+    .path = WEIR_STR_INIT("/v1/completions"),
     .api = &weir_api_openai,
     .read = read_completions,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };

@@ -5,8 +5,8 @@
 enum field { MODEL, INPUT, FIELDS };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),
-    [INPUT] = WEIR_FIELD("input"),
+    [MODEL] = WEIR_STR_INIT("model"),
+    [INPUT] = WEIR_STR_INIT("input"),
 };
 
 static bool read_embeddings(struct weir_reading *g)
@@ -20,8 +20,8 @@ static bool read_embeddings(struct weir_reading *g)
 
 const struct weir_dialect weir_dialect_embeddings = {
     .name = "embeddings",
-    .path = WEIR_FIELD("/v1/embeddings"),
+    .path = WEIR_STR_INIT("/v1/embeddings"),
     .api = &weir_api_openai,
     .read = read_embeddings,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
 };

@@ -16,13 +16,13 @@ enum field {
 };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),
-    [MESSAGES] = WEIR_FIELD("messages"),
-    [MAX_TOKENS] = WEIR_FIELD("max_tokens"),
-    [STREAM] = WEIR_FIELD("stream"),
-    [SYSTEM] = WEIR_FIELD("system"),
-    [TOOLS] = WEIR_FIELD("tools"),
-    [OUTPUT_CONFIG] = WEIR_FIELD("output_config"),
+    [MODEL] = WEIR_STR_INIT("model"),
+    [MESSAGES] = WEIR_STR_INIT("messages"),
+    [MAX_TOKENS] = WEIR_STR_INIT("max_tokens"),
+    [STREAM] = WEIR_STR_INIT("stream"),
+    [SYSTEM] = WEIR_STR_INIT("system"),
+    [TOOLS] = WEIR_STR_INIT("tools"),
+    [OUTPUT_CONFIG] = WEIR_STR_INIT("output_config"),
 };
 
 static bool read_prompt(struct weir_reading *g, const struct weir_json_node **item)
@@ -103,16 +103,16 @@ static struct weir_verdict on_event(const struct weir_dialect_event *e, struct w
 
 const struct weir_dialect weir_dialect_messages = {
     .name = "messages",
-    .path = WEIR_FIELD("/v1/messages"),
+    .path = WEIR_STR_INIT("/v1/messages"),
     .api = &weir_api_anthropic,
     .read = read_messages,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };
 
 const struct weir_dialect weir_dialect_count = {
     .name = "count_tokens",
-    .path = WEIR_FIELD("/v1/messages/count_tokens"),
+    .path = WEIR_STR_INIT("/v1/messages/count_tokens"),
     .api = &weir_api_anthropic,
     .read = read_count,
 };

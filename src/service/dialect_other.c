@@ -7,8 +7,8 @@
 enum field { MODEL, STREAM, FIELDS };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),
-    [STREAM] = WEIR_FIELD("stream"),
+    [MODEL] = WEIR_STR_INIT("model"),
+    [STREAM] = WEIR_STR_INIT("stream"),
 };
 
 /* The body may be anything; where it is an object with a model, that is whose limits hold. */
@@ -41,7 +41,7 @@ const struct weir_dialect weir_dialect_other = {
     .api = &weir_api_openai,
     .any_method = true,
     .read = read_other,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };
 
@@ -50,6 +50,6 @@ const struct weir_dialect weir_dialect_other_anthropic = {
     .api = &weir_api_anthropic,
     .any_method = true,
     .read = read_other,
-    .usage.name = WEIR_FIELD("usage"),
+    .usage.name = WEIR_STR_INIT("usage"),
     .on_event = on_event,
 };

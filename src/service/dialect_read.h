@@ -17,11 +17,6 @@ struct weir_reading {
     bool no_memory;                     /* a text was not counted */
 };
 
-#define WEIR_FIELD(text)                                                                           \
-    {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
-    }
-
 bool weir_refuse_field(struct weir_reading *g, const char *param, const char *expected);
 /* A field of one element of a list, as messages[1].role. */
 bool weir_refuse_element(struct weir_reading *g, const char *list, unsigned i, const char *field,
@@ -79,8 +74,13 @@ bool weir_member_is(const struct weir_json *j, const struct weir_json_node *obje
 /* A text that the model has produced; nothing when it is no string. */
 void weir_produced(const struct weir_dialect_event *e, const struct weir_json_node *value,
                    struct weir_progress *p);
-/* An OpenAI stream's usage and error, which stand in chat and completions alike, and what of the
- * event goes on. */
+/* What a choice of an event has produced. */
+typedef void weir_choice_fn(const struct weir_dialect_event *e, const struct weir_json_node *choice,
+                            struct weir_progress *p);
+/* Of an OpenAI stream's event, in chat and completions alike: each of its choices. */
+void weir_choices_produced(const struct weir_dialect_event *e, weir_choice_fn *on_choice,
+                           struct weir_progress *p);
+/* Its usage and error, and what of it goes on. */
 struct weir_verdict weir_openai_event(const struct weir_dialect_event *e, struct weir_progress *p);
 
 #endif

@@ -21,26 +21,26 @@ enum field {
 };
 
 static const struct weir_str names[FIELDS] = {
-    [MODEL] = WEIR_FIELD("model"),
-    [INPUT] = WEIR_FIELD("input"),
-    [MAX_OUTPUT_TOKENS] = WEIR_FIELD("max_output_tokens"),
-    [STREAM] = WEIR_FIELD("stream"),
-    [BACKGROUND] = WEIR_FIELD("background"),
-    [PREVIOUS_RESPONSE_ID] = WEIR_FIELD("previous_response_id"),
-    [CONVERSATION] = WEIR_FIELD("conversation"),
-    [PROMPT] = WEIR_FIELD("prompt"),
-    [INSTRUCTIONS] = WEIR_FIELD("instructions"),
-    [TOOLS] = WEIR_FIELD("tools"),
-    [TEXT] = WEIR_FIELD("text"),
+    [MODEL] = WEIR_STR_INIT("model"),
+    [INPUT] = WEIR_STR_INIT("input"),
+    [MAX_OUTPUT_TOKENS] = WEIR_STR_INIT("max_output_tokens"),
+    [STREAM] = WEIR_STR_INIT("stream"),
+    [BACKGROUND] = WEIR_STR_INIT("background"),
+    [PREVIOUS_RESPONSE_ID] = WEIR_STR_INIT("previous_response_id"),
+    [CONVERSATION] = WEIR_STR_INIT("conversation"),
+    [PROMPT] = WEIR_STR_INIT("prompt"),
+    [INSTRUCTIONS] = WEIR_STR_INIT("instructions"),
+    [TOOLS] = WEIR_STR_INIT("tools"),
+    [TEXT] = WEIR_STR_INIT("text"),
 };
 
 /* A message, a call, a call's result: what is not its content counts as it stands, but for what
  * says which item it is. */
 static bool read_item(struct weir_reading *g, const struct weir_json_node *object, unsigned i)
 {
-    static const struct weir_str about[] = {WEIR_FIELD("type"), WEIR_FIELD("id"),
-                                            WEIR_FIELD("role"), WEIR_FIELD("status"),
-                                            WEIR_FIELD("call_id")};
+    static const struct weir_str about[] = {WEIR_STR_INIT("type"), WEIR_STR_INIT("id"),
+                                            WEIR_STR_INIT("role"), WEIR_STR_INIT("status"),
+                                            WEIR_STR_INIT("call_id")};
     if (object->kind != WEIR_JSON_OBJECT) {
         return weir_refuse_element(g, "input", i, "type", "an item");
     }
@@ -153,10 +153,10 @@ static struct weir_verdict on_event(const struct weir_dialect_event *e, struct w
 
 const struct weir_dialect weir_dialect_responses = {
     .name = "responses",
-    .path = WEIR_FIELD("/v1/responses"),
+    .path = WEIR_STR_INIT("/v1/responses"),
     .api = &weir_api_openai,
     .read = read_responses,
-    .usage.name = WEIR_FIELD("usage"),
-    .end_usage = {WEIR_FIELD("response"), WEIR_FIELD("usage")}, /* beside all that was said */
+    .usage.name = WEIR_STR_INIT("usage"),
+    .end_usage = {WEIR_STR_INIT("response"), WEIR_STR_INIT("usage")}, /* beside all that was said */
     .on_event = on_event,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* headers.c - what answers say of limits, in OpenAI's headers and words. */
+/* headers.c - what answers say of limits, and a denial in OpenAI's words. */
 #include "service/service.h"
 
 enum { RETRY_WORTH_WAITING_US = 60000000 };
@@ -67,64 +67,65 @@ void weir_duration(struct weir_buf *b, uint64_t us)
     seconds(b, ms);
 }
 
+/* The more restrictive one of two; either may be NULL. */
+static const struct weir_limit_state *tighter(const struct weir_limit_state *a,
+                                              const struct weir_limit_state *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == NULL ? b : a;
+    }
+    return weir_limit_remaining(b) < weir_limit_remaining(a) ? b : a;
+}
+
+/* Of all limits of a meter over all subjects the one with the least left; NULL without any. */
 static const struct weir_limit_state *tightest(const struct weir_decision *d, unsigned meter)
 {
     const struct weir_limit_state *found = NULL;
     for (unsigned i = 0; i < d->states; i++) {
-        const struct weir_limit_state *s = &d->state[i];
-        if (s->meter == meter &&
-            (found == NULL || weir_limit_remaining(s) < weir_limit_remaining(found))) {
-            found = s;
+        if (d->state[i].meter == meter) {
+            found = tighter(found, &d->state[i]);
         }
     }
     return found;
 }
 
-static void three(struct weir_buf *b, const struct weir_limit_state *s, struct weir_str name)
+static void name(struct weir_buf *b, const struct weir_rate_name *n, struct weir_str meter)
 {
-    if (s == NULL) {
-        return;
-    }
-    WEIR_BUF_LIT(b, "x-ratelimit-limit-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, ": ");
-    weir_buf_u64(b, s->capacity);
-    WEIR_BUF_LIT(b, "\r\nx-ratelimit-remaining-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, ": ");
-    weir_buf_u64(b, weir_limit_remaining(s));
-    WEIR_BUF_LIT(b, "\r\nx-ratelimit-reset-");
-    weir_buf_str(b, name);
-    WEIR_BUF_LIT(b, ": ");
-    weir_duration(b, s->reset_us);
-    WEIR_BUF_LIT(b, "\r\n");
+    weir_buf_str(b, n->before);
+    weir_buf_str(b, meter);
+    weir_buf_str(b, n->behind);
 }
 
-struct weir_tightest weir_tightest_of(const struct weir_decision *d)
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d,
+                       const struct weir_rate_form *f, uint64_t wall_s)
 {
-    struct weir_tightest t = {
-        .requests = tightest(d, WEIR_METER_REQUESTS),
-        .tokens = tightest(d, WEIR_METER_TOTAL_TOKENS),
-        .input = tightest(d, WEIR_METER_INPUT_TOKENS),
-        .output = tightest(d, WEIR_METER_OUTPUT_TOKENS),
+    const struct weir_limit_state *input = tightest(d, WEIR_METER_INPUT_TOKENS);
+    const struct weir_limit_state *output = tightest(d, WEIR_METER_OUTPUT_TOKENS);
+    const struct weir_limit_state *total = tightest(d, WEIR_METER_TOTAL_TOKENS);
+    const struct {
+        struct weir_str meter;
+        const struct weir_limit_state *state;
+    } rows[] = {
+        {WEIR_STR_INIT("requests"), tightest(d, WEIR_METER_REQUESTS)},
+        {WEIR_STR_INIT("tokens"), total != NULL ? total : tighter(input, output)},
+        {WEIR_STR_INIT("input-tokens"), input},
+        {WEIR_STR_INIT("output-tokens"), output},
     };
-    if (t.tokens == NULL) { /* the more restrictive of the two */
-        t.tokens = t.input;
-        if (t.output != NULL &&
-            (t.input == NULL || weir_limit_remaining(t.output) < weir_limit_remaining(t.input))) {
-            t.tokens = t.output;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct weir_limit_state *s = rows[i].state;
+        if (s == NULL) {
+            continue;
         }
+        name(b, &f->limit, rows[i].meter);
+        weir_buf_u64(b, s->capacity);
+        WEIR_BUF_LIT(b, "\r\n");
+        name(b, &f->remaining, rows[i].meter);
+        weir_buf_u64(b, weir_limit_remaining(s));
+        WEIR_BUF_LIT(b, "\r\n");
+        name(b, &f->reset, rows[i].meter);
+        f->moment(b, s->reset_us, wall_s);
+        WEIR_BUF_LIT(b, "\r\n");
     }
-    return t;
-}
-
-void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d)
-{
-    struct weir_tightest t = weir_tightest_of(d);
-    three(b, t.requests, WEIR_STR("requests"));
-    three(b, t.tokens, WEIR_STR("tokens"));
-    three(b, t.input, WEIR_STR("input-tokens"));
-    three(b, t.output, WEIR_STR("output-tokens"));
 }
 
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call)

@@ -200,10 +200,8 @@ static struct weir_chat *chat_new(struct weir_request *r)
 static struct weir_str chat_headers(struct weir_chat *chat)
 {
     struct weir_buf *b = weir_head(chat->service, chat->id);
-    WEIR_BUF_LIT(b, "openai-version: 2020-10-01\r\nopenai-processing-ms: ");
-    weir_buf_u64(b, (chat->now_ns - chat->started_ns) / 1000000);
-    WEIR_BUF_LIT(b, "\r\n");
-    weir_headers_rate(b, &chat->call.decision);
+    weir_api_openai.headers(b, chat->id, (chat->now_ns - chat->started_ns) / 1000000,
+                            &chat->call.decision, 0);
     if (!chat->call.decision.allowed) {
         weir_headers_retry(b, &chat->call);
     }

@@ -85,10 +85,11 @@ void weir_proxied_cut(struct weir_proxied *p);
 /* proxy_error.c */
 /* The head of an answer to p: its id, and what its API tells of limits (d NULL: nothing). */
 struct weir_buf *weir_proxied_head(struct weir_proxied *p, const struct weir_decision *d);
-/* Answers with an error in the words of the API. lines: complete lines, may be empty; with
- * decision: also what the limits are. */
+/* Answers with an error in the words of the API. lines: complete lines, may be empty. */
 void weir_proxied_refuse(struct weir_proxied *p, const struct weir_failure *f,
                          struct weir_str lines);
+/* Ends a stream, behind a whole event, with an error in the words of the API. */
+void weir_proxied_end_stream(struct weir_proxied *p, const struct weir_failure *f);
 void weir_proxied_denied(struct weir_proxied *p);
 void weir_proxied_unavailable(struct weir_proxied *p, enum weir_outcome outcome);
 /* No answer of an upstream: 502 or 504. */

@@ -161,7 +161,6 @@ static void break_off(struct weir_proxied *p, enum weir_fetch_end how)
         weir_proxied_end(p);
         return;
     }
-    struct weir_buf *b = &p->service->body;
     const struct weir_failure f = {
         .status = how == WEIR_FETCH_SILENT ? 504 : 502,
         .message = how == WEIR_FETCH_SILENT
@@ -171,11 +170,7 @@ static void break_off(struct weir_proxied *p, enum weir_fetch_end how)
         .code = how == WEIR_FETCH_SILENT ? "upstream_timeout" : "upstream_broken",
         .request_id = p->id,
     };
-    weir_buf_reset(b);
-    p->dialect->api->error_event(b, &f);
-    weir_http_stream_write(p->x, weir_buf_view(b));
-    weir_http_stream_end(p->x);
-    weir_proxied_end(p);
+    weir_proxied_end_stream(p, &f);
 }
 
 static void on_end(void *ctx, enum weir_fetch_end how)

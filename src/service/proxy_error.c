@@ -32,6 +32,16 @@ void weir_proxied_refuse(struct weir_proxied *p, const struct weir_failure *f,
     refuse(p, f, head);
 }
 
+void weir_proxied_end_stream(struct weir_proxied *p, const struct weir_failure *f)
+{
+    struct weir_buf *b = &p->service->body;
+    weir_buf_reset(b);
+    p->dialect->api->error_event(b, f);
+    weir_http_stream_write(p->x, weir_buf_view(b));
+    weir_http_stream_end(p->x);
+    weir_proxied_end(p);
+}
+
 void weir_proxied_denied(struct weir_proxied *p)
 {
     struct weir_service *s = p->service;

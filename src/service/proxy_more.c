@@ -92,7 +92,6 @@ void weir_proxied_meter(struct weir_proxied *p)
 
 void weir_proxied_cut_off(struct weir_proxied *p)
 {
-    struct weir_buf *b = &p->service->body;
     const struct weir_failure f = {
         .status = 429,
         .message = WEIR_STR("The output has used up a rate limit, which ends this stream."),
@@ -100,9 +99,5 @@ void weir_proxied_cut_off(struct weir_proxied *p)
         .code = "rate_limit_exceeded",
         .request_id = p->id,
     };
-    weir_buf_reset(b);
-    p->dialect->api->error_event(b, &f);
-    weir_http_stream_write(p->x, weir_buf_view(b));
-    weir_http_stream_end(p->x);
-    weir_proxied_end(p);
+    weir_proxied_end_stream(p, &f);
 }

@@ -23,7 +23,7 @@ _Static_assert(4 + (BINARY_MAX * 4 + 2) / 3 == WEIR_RESERVATION_TEXT_MAX, "the l
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static const struct weir_str prefix = {"rsv_", 4};
+static const struct weir_str prefix = WEIR_STR_INIT("rsv_");
 
 static void write_base64(struct weir_buf *b, const uint8_t *p, size_t len)
 {

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "gateway/fetch.h"
+#include "gateway/http_limits.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
 
@@ -17,14 +18,14 @@ static const struct route {
     weir_handler_fn *handler;
     bool json; /* needs content-type: application/json */
 } routes[] = {
-    {{"/v1/chat/completions", 20}, WEIR_HTTP_POST, weir_chat_completions, true},
-    {{"/weir/v1/acquire", 16}, WEIR_HTTP_POST, weir_acquire, true},
-    {{"/weir/v1/settle", 15}, WEIR_HTTP_POST, weir_settle, true},
-    {{"/v1/models", 10}, WEIR_HTTP_GET, weir_models, false},
-    {{"/v1/usage", 9}, WEIR_HTTP_GET, weir_usage, false},
-    {{"/healthz", 8}, WEIR_HTTP_GET, weir_healthz, false},
-    {{"/readyz", 7}, WEIR_HTTP_GET, weir_readyz, false},
-    {{"/metrics", 8}, WEIR_HTTP_GET, weir_metrics, false},
+    {WEIR_STR_INIT("/v1/chat/completions"), WEIR_HTTP_POST, weir_chat_completions, true},
+    {WEIR_STR_INIT("/weir/v1/acquire"), WEIR_HTTP_POST, weir_acquire, true},
+    {WEIR_STR_INIT("/weir/v1/settle"), WEIR_HTTP_POST, weir_settle, true},
+    {WEIR_STR_INIT("/v1/models"), WEIR_HTTP_GET, weir_models, false},
+    {WEIR_STR_INIT("/v1/usage"), WEIR_HTTP_GET, weir_usage, false},
+    {WEIR_STR_INIT("/healthz"), WEIR_HTTP_GET, weir_healthz, false},
+    {WEIR_STR_INIT("/readyz"), WEIR_HTTP_GET, weir_readyz, false},
+    {WEIR_STR_INIT("/metrics"), WEIR_HTTP_GET, weir_metrics, false},
 };
 
 static const struct route *route_of(struct weir_str path)
@@ -131,6 +132,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
 {
     struct weir_service *s = weir_zalloc(sizeof(*s));
     if (s == NULL) {
+        close(fd);
         return WEIR_ERR_NOMEM;
     }
     s->config = config;
@@ -144,17 +146,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
     uint64_t seed;
     weir_random_bytes(&seed, sizeof(seed));
     weir_rand_init(&s->ids, seed);
-    const struct weir_http_limits limits = {
-        .head_bytes_max = config->head_bytes_max,
-        .target_bytes_max = config->target_bytes_max,
-        .body_bytes_max = config->body_bytes_max,
-        .answer_bytes_max = 1 << 20,
-        .pipeline_max = 256,
-        .connections_max = config->connections_max,
-        .head_timeout_ms = config->head_timeout_ms,
-        .body_timeout_ms = config->body_timeout_ms,
-        .idle_timeout_ms = config->idle_timeout_ms,
-    };
+    const struct weir_http_limits limits = weir_http_limits_of(config);
     const struct weir_http_handler handler = {.on_request = on_request,
                                               .on_gone = on_gone,
                                               .on_drained = on_drained,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service.h - what a worker's listener offers: OpenAI's API, the decision API, usage, health and
- * metrics. A service belongs to its worker's loop; other threads only read its metrics. */
+/* service.h - what a worker's listener offers: the APIs of model servers, the decision API, usage,
+ * health and metrics. A service belongs to its worker's loop; other threads only read its metrics.
+ */
 #ifndef WEIR_SERVICE_SERVICE_H
 #define WEIR_SERVICE_SERVICE_H
 
@@ -134,14 +135,15 @@ void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t 
 /* Counts it as answered, for streams. */
 void weir_answered(struct weir_service *s, int status, uint64_t started_ns);
 
-/* error.c: OpenAI's error body. `param` and `code` may be empty: null. */
+/* error.c: OpenAI's error body. type, param and code: NULL where there is none. */
 void weir_error_body(struct weir_buf *b, struct weir_str message, const char *type,
                      const char *param, const char *code);
 /* The body of a refusal that is none of ours, in the form of the request's API, as far as that is
  * known (http NULL: not at all). */
 void weir_refusal_body(struct weir_buf *b, const struct weir_http_request *http, int status,
                        struct weir_str reason);
-/* Answers with one; type invalid_request_error. `headers` may be empty. */
+/* Answers with an error in the words of the API that is asked; OpenAI's type is
+ * invalid_request_error. */
 void weir_refuse(struct weir_request *r, int status, const char *param, const char *code,
                  const char *fmt, ...) WEIR_PRINTF(5, 6);
 /* 405, with what the URL does offer. */
@@ -183,14 +185,19 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
-/* Of all limits of a meter over all subjects the one with the least left; NULL without any. tokens:
- * that of total_tokens, else the tighter one of input and output. */
-struct weir_tightest {
-    const struct weir_limit_state *requests, *tokens, *input, *output;
+/* How an API names a header of a meter, as requests: what stands before the meter and behind it. */
+struct weir_rate_name {
+    struct weir_str before, behind;
 };
-struct weir_tightest weir_tightest_of(const struct weir_decision *d);
-/* x-ratelimit-*. */
-void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d);
+/* Its three headers of a limit, and the moment at which all of it is there again. */
+struct weir_rate_form {
+    struct weir_rate_name limit, remaining, reset;
+    void (*moment)(struct weir_buf *b, uint64_t reset_us, uint64_t wall_s);
+};
+/* Three for each meter: of its limit with the least left, over all subjects. Without a limit of
+ * total_tokens the tighter one of input and output stands for it. wall_s: the time of day. */
+void weir_headers_rate(struct weir_buf *b, const struct weir_decision *d,
+                       const struct weir_rate_form *f, uint64_t wall_s);
 /* Of a denial: which limit of which subject, and when to come again. */
 void weir_headers_retry(struct weir_buf *b, const struct weir_call *call);
 /* "12ms", "1.146s", "6m0s". */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage.c - GET /v1/usage: the limits of the caller, its team and its org. A look, which charges
  * nothing. */
-#include "base/mem.h"
 #include "service/lookup.h"
 
 static void usage_done(struct weir_service *s, struct weir_http_exchange *x, uint64_t started_ns,

@@ -71,7 +71,7 @@ static void charge(struct replay *w, uint64_t at_us, uint32_t key, uint32_t requ
 static enum weir_err ask(struct replay *w, const struct weir_trace_row *row, uint32_t key)
 {
     const struct weir_subject *subject = &w->tenant[key].subject;
-    uint64_t now_us = BEGIN_US + row->at_us, reserved = reservation(w, row, key);
+    uint64_t now_us = BEGIN_US + row->at_ns / 1000, reserved = reservation(w, row, key);
     const struct weir_amounts a = weir_amounts(1, row->input_tokens, reserved);
     struct weir_decision d;
     WEIR_TRY(weir_embedded_take(w->table, &subject, 1, &a, now_us, &d));
@@ -235,7 +235,7 @@ static enum weir_err play(struct replay *w, uint64_t seed)
     weir_zipf_init(&z, w->o->keys, w->o->zipf);
     for (size_t i = 0; i < w->o->trace->rows; i++) {
         const struct weir_trace_row *row = &w->o->trace->row[i];
-        WEIR_TRY(settle_until(w, BEGIN_US + row->at_us));
+        WEIR_TRY(settle_until(w, BEGIN_US + row->at_ns / 1000));
         WEIR_TRY(ask(w, row, (uint32_t)weir_zipf_draw(&z, &r)));
     }
     WEIR_TRY(settle_until(w, UINT64_MAX));

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/flags.h"
 #include "config/config.h"
 
 static const char help_text[] =
@@ -38,128 +39,128 @@ const char *weir_replay_help(void)
     return help_text;
 }
 
-#define AT(field) offsetof(struct weir_replay_options, field)
-
-/* Options that are a whole number; of 8 bytes, but for --seeds. */
-static const struct flag {
-    const char *name;
-    size_t offset;
-    uint64_t min, max, times;
-} flags[] = {
-    {"--keys", AT(keys), 1, WEIR_REPLAY_KEYS_MAX, 1},
-    {"--max-output", AT(output_max), 1, WEIR_TRACE_TOKENS_MAX, 1},
-    {"--fixed", AT(plan.reserve_fixed), 1, WEIR_TRACE_TOKENS_MAX, 1},
-    {"--default-output", AT(plan.default_output_tokens), 1, WEIR_TRACE_TOKENS_MAX, 1},
-    {"--first-token", AT(first_token_us), 0, WEIR_REPLAY_FIRST_MAX_MS, 1000},
-    {"--tokens-per-s", AT(tokens_per_s), 1, WEIR_REPLAY_RATE_MAX, 1},
-    {"--seed", AT(seed), 0, UINT32_MAX, 1},
-};
-
 struct parse {
     struct weir_replay_args *args;
-    const char *arg; /* as it is written */
     const char *limits;
-    char *error;
 };
 
-static bool refuse(struct parse *p, const char *name, const char *expected, const char *value)
+/* Where a whole number of 8 bytes goes, what it may be, and how many of it its unit is. */
+struct more {
+    size_t offset;
+    uint64_t min, max, times;
+};
+
+static struct weir_replay_options *options(const struct weir_flag_value *v)
 {
-    snprintf(p->error, WEIR_REPLAY_ERROR_BYTES, "%s: expected %s, got \"%.80s\"", name, expected,
-             value);
-    return false;
+    return &((struct parse *)v->into)->args->options;
 }
 
-static bool number(struct parse *p, const char *name, const char *value, uint64_t min, uint64_t max,
-                   uint64_t *ret)
+static bool whole(const struct weir_flag_value *v, uint64_t min, uint64_t max, uint64_t *ret)
 {
     char expected[64];
-    if (weir_parse_amount(weir_str_z(value), ret) && *ret >= min && *ret <= max) {
+    if (weir_parse_amount(weir_str_z(v->value), ret) && *ret >= min && *ret <= max) {
         return true;
     }
     snprintf(expected, sizeof(expected), "a whole number from %llu to %llu",
              (unsigned long long)min, (unsigned long long)max);
-    return refuse(p, name, expected, value);
+    return weir_flag_refuse(v, expected);
 }
 
-static bool read_other(struct parse *p, const char *name, const char *value)
+static bool read_number(const struct weir_flag_value *v)
 {
-    struct weir_replay_options *o = &p->args->options;
-    uint64_t whole;
-    if (strcmp(name, "--limits") == 0) {
-        p->limits = value;
-        return true;
+    const struct more *more = v->flag->more;
+    uint64_t number;
+    if (!whole(v, more->min, more->max, &number)) {
+        return false;
     }
-    if (strcmp(name, "--zipf") == 0) {
-        return (weir_decimal(value, &o->zipf) && o->zipf <= 10) ||
-               refuse(p, name, "an exponent from 0 to 10", value);
-    }
-    if (strcmp(name, "--seeds") == 0) {
-        bool good = number(p, name, value, 1, WEIR_REPLAY_SEEDS_MAX, &whole);
-        o->seeds = good ? (uint32_t)whole : 0;
-        return good;
-    }
-    if (strcmp(name, "--quantile") == 0) {
-        bool good = weir_parse_permille(weir_str_z(value), &whole) && whole >= 500 && whole <= 999;
-        o->plan.forecast_permille = good ? (uint32_t)whole : 0;
-        return good || refuse(p, name, "a number from 0.5 to 0.999", value);
-    }
-    snprintf(p->error, WEIR_REPLAY_ERROR_BYTES,
-             "there is no option \"%.80s\"; weir replay --help lists them", p->arg);
-    return false;
+    number *= more->times;
+    memcpy((char *)options(v) + more->offset, &number, sizeof(number));
+    return true;
 }
 
-static bool read_option(struct parse *p, const char *name, const char *value)
+static bool read_seeds(const struct weir_flag_value *v)
 {
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        const struct flag *f = &flags[i];
-        if (strcmp(name, f->name) == 0) {
-            uint64_t whole;
-            bool good = number(p, name, value, f->min, f->max, &whole);
-            whole *= f->times;
-            if (good) {
-                memcpy((char *)&p->args->options + f->offset, &whole, sizeof(whole));
-            }
-            return good;
-        }
-    }
-    return read_other(p, name, value);
+    uint64_t seeds;
+    bool good = whole(v, 1, WEIR_REPLAY_SEEDS_MAX, &seeds);
+    options(v)->seeds = good ? (uint32_t)seeds : 0;
+    return good;
 }
 
-/* argv[*at], and the argument behind it when that is its value. */
-static bool read_argument(struct parse *p, int argc, char **argv, int *at)
+static bool read_zipf(const struct weir_flag_value *v)
 {
-    const char *arg = argv[*at];
-    char name[32];
-    if (strcmp(arg, "--json") == 0) {
-        p->args->json = true;
-        return true;
+    double *zipf = &options(v)->zipf;
+    return (weir_decimal(v->value, zipf) && *zipf <= 10) ||
+           weir_flag_refuse(v, "an exponent from 0 to 10");
+}
+
+static bool read_quantile(const struct weir_flag_value *v)
+{
+    uint64_t permille;
+    if (!weir_parse_permille(weir_str_z(v->value), &permille) || permille < 500 || permille > 999) {
+        return weir_flag_refuse(v, "a number from 0.5 to 0.999");
     }
-    if (arg[0] != '-') {
-        if (p->args->path != NULL) {
-            return refuse(p, "FILE", "one trace", arg);
-        }
-        p->args->path = arg;
-        return true;
+    options(v)->plan.forecast_permille = (uint32_t)permille;
+    return true;
+}
+
+static bool read_limits(const struct weir_flag_value *v)
+{
+    ((struct parse *)v->into)->limits = v->value;
+    return true;
+}
+
+static bool read_json(const struct weir_flag_value *v)
+{
+    ((struct parse *)v->into)->args->json = true;
+    return true;
+}
+
+static bool read_help(const struct weir_flag_value *v)
+{
+    ((struct parse *)v->into)->args->help = true;
+    return true;
+}
+
+#define NUMBER(field, low, high, unit)                                                             \
+    (&(const struct more){offsetof(struct weir_replay_options, field), (low), (high), (unit)})
+static const struct weir_flag table[] = {
+    {"--keys", read_number, NUMBER(keys, 1, WEIR_REPLAY_KEYS_MAX, 1), false},
+    {"--zipf", read_zipf, NULL, false},
+    {"--limits", read_limits, NULL, false},
+    {"--max-output", read_number, NUMBER(output_max, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
+    {"--fixed", read_number, NUMBER(plan.reserve_fixed, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
+    {"--quantile", read_quantile, NULL, false},
+    {"--default-output", read_number,
+     NUMBER(plan.default_output_tokens, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
+    {"--first-token", read_number, NUMBER(first_token_us, 0, WEIR_REPLAY_FIRST_MAX_MS, 1000),
+     false},
+    {"--tokens-per-s", read_number, NUMBER(tokens_per_s, 1, WEIR_REPLAY_RATE_MAX, 1), false},
+    {"--seed", read_number, NUMBER(seed, 0, UINT32_MAX, 1), false},
+    {"--seeds", read_seeds, NULL, false},
+    {"--json", read_json, NULL, true},
+    {"--help", read_help, NULL, true},
+    {"-h", read_help, NULL, true},
+};
+
+static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir replay"};
+
+static bool take_file(struct weir_replay_args *args, const char *path, char *error)
+{
+    if (args->path != NULL) {
+        snprintf(error, WEIR_REPLAY_ERROR_BYTES, "FILE: expected one trace, got \"%.80s\"", path);
+        return false;
     }
-    p->arg = arg;
-    size_t len = strcspn(arg, "=");
-    snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : sizeof(name) - 1), arg);
-    if (arg[len] == '=') {
-        return read_option(p, name, arg + len + 1);
-    }
-    if (*at + 1 >= argc) {
-        return refuse(p, name, "a value behind it", "");
-    }
-    return read_option(p, name, argv[++*at]);
+    args->path = path;
+    return true;
 }
 
 /* The limits, with the numbers that were read for the plan. */
-static bool make_plan(struct parse *p)
+static bool make_plan(const struct parse *p, char *error)
 {
     struct weir_config_error why;
     struct weir_plan *plan = &p->args->options.plan, limits;
     if (weir_limits_parse(weir_str_z(p->limits), &limits, &why) != WEIR_OK) {
-        snprintf(p->error, WEIR_REPLAY_ERROR_BYTES, "--limits: %.200s", why.text);
+        snprintf(error, WEIR_REPLAY_ERROR_BYTES, "--limits: %.200s", why.text);
         return false;
     }
     limits.reserve_fixed = plan->reserve_fixed;
@@ -170,7 +171,7 @@ static bool make_plan(struct parse *p)
 }
 
 bool weir_replay_args_parse(int argc, char **argv, struct weir_replay_args *ret_args,
-                            char error[WEIR_REPLAY_ERROR_BYTES])
+                            char error[static WEIR_REPLAY_ERROR_BYTES])
 {
     *ret_args = (struct weir_replay_args){
         .options = {.keys = 20,
@@ -183,20 +184,20 @@ bool weir_replay_args_parse(int argc, char **argv, struct weir_replay_args *ret_
     ret_args->options.plan.reserve_fixed = 256;
     ret_args->options.plan.default_output_tokens = 256;
     ret_args->options.plan.forecast_permille = 950;
-    struct parse p = {.args = ret_args,
-                      .limits = "input_tokens: 50k/min, output_tokens: 10k/min",
-                      .error = error};
-    for (int at = 1; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            ret_args->help = true;
-            return true;
-        }
-        if (!read_argument(&p, argc, argv, &at)) {
+    struct parse p = {.args = ret_args, .limits = "input_tokens: 50k/min, output_tokens: 10k/min"};
+    for (int at = 1; at < argc;) {
+        bool good = argv[at][0] == '-' ? weir_flags_next(&flags, argc, argv, &at, &p, error)
+                                       : take_file(ret_args, argv[at++], error);
+        if (!good) {
             return false;
+        }
+        if (ret_args->help) {
+            return true;
         }
     }
     if (ret_args->path == NULL) {
-        return refuse(&p, "FILE", "the path of a trace", "");
+        snprintf(error, WEIR_REPLAY_ERROR_BYTES, "FILE: expected the path of a trace");
+        return false;
     }
-    return make_plan(&p);
+    return make_plan(&p, error);
 }

@@ -3,9 +3,10 @@
 #ifndef WEIR_SIM_REPLAY_ARGS_H
 #define WEIR_SIM_REPLAY_ARGS_H
 
+#include "base/flags.h"
 #include "sim/replay.h"
 
-enum { WEIR_REPLAY_ERROR_BYTES = 320 };
+enum { WEIR_REPLAY_ERROR_BYTES = WEIR_FLAG_ERROR_BYTES };
 
 struct weir_replay_args {
     struct weir_replay_options options; /* without the trace; output_max 0: its largest output */
@@ -15,7 +16,7 @@ struct weir_replay_args {
 
 /* False: `error` says which option is wrong and what it expects. */
 WEIR_MUSTCHECK bool weir_replay_args_parse(int argc, char **argv, struct weir_replay_args *ret_args,
-                                           char error[WEIR_REPLAY_ERROR_BYTES]);
+                                           char error[static WEIR_REPLAY_ERROR_BYTES]);
 const char *weir_replay_help(void);
 
 #endif

@@ -88,17 +88,11 @@ void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct
         for (unsigned k = 0; k < plan->windows; k++, window++) {
             const struct weir_window_spec *w = &plan->window[k];
             uint64_t empty_us = h->empty_us[window];
+            uint64_t empty_in_us = empty_us > store_us ? empty_us - store_us : 0;
             for (unsigned i = 0; i < w->meters; i++, limit++) {
                 uint64_t left = h->lease.left.of[w->meter[i]];
                 uint64_t used = h->used[limit] > left ? h->used[limit] - left : 0;
-                d->state[d->states++] = (struct weir_limit_state){
-                    .subject = (uint8_t)s,
-                    .meter = w->meter[i],
-                    .window_s = w->window_s,
-                    .capacity = w->capacity[i],
-                    .used = used,
-                    .reset_us = used > 0 && empty_us > store_us ? empty_us - store_us : 0,
-                };
+                weir_decision_add(d, s, w, i, used, empty_in_us);
             }
         }
     }

@@ -85,9 +85,6 @@ static inline uint64_t redis_granted_epoch(const struct redis_store *self)
 
 /* ---- redis_store.c ---- */
 
-/* What is known of the clock of the subject's shard. Use it before the next call of the loop. */
-struct weir_clock_rule *redis_clock_of(struct redis_store *self,
-                                       const struct weir_subject *subject);
 /* The time of the subject's shard as this node sees it: what the table goes by. */
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject);
 /* The connection that has all of them, and the way their requests go; NULL where that is

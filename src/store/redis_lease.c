@@ -4,7 +4,6 @@
  * turn. */
 #include "store/redis_lease.h"
 #include "base/mem.h"
-#include "store/embedded_store.h"
 #include "store/shared.h"
 
 enum { FLIGHTS_MAX = 256 };

@@ -7,7 +7,7 @@
 
 #include "store/redis_internal.h"
 
-/* As redis_clock_of its first subject. */
+/* The clock of its first subject's shard. Use it before the next call of the loop. */
 static inline struct weir_clock_rule *redis_lease_clock(struct redis_store *self,
                                                         const struct weir_holding *h)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_local.c - what is decided without Redis, by on_store_failure, and on the way back from that
  * with Redis and this node's share together (docs/model/README.md, rules 13 and 14). */
-#include "store/embedded_store.h"
 #include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"

@@ -2,7 +2,6 @@
 #include "store/redis_over.h"
 
 #include "base/mem.h"
-#include "limit/window.h"
 #include "store/redis/command.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
@@ -191,7 +190,7 @@ void redis_over_lost(struct redis_over *o, bool enters)
  * through a promotion, and through the first replica, which is a new identity as well. */
 static bool look(struct redis_over *o, struct weir_buf *out)
 {
-    static const struct weir_str info[] = {{"INFO", 4}, {"replication", 11}};
+    static const struct weir_str info[] = {WEIR_STR_INIT("INFO"), WEIR_STR_INIT("replication")};
     weir_redis_command(out, info, 2);
     return redis_over_end(o, LOOK);
 }

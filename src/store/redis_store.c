@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "store/embedded_store.h"
 #include "store/redis/answer.h"
 #include "store/redis_internal.h"
 #include "store/shared.h"
@@ -20,7 +19,9 @@ static struct redis_store *self_of(struct weir_store *s)
 
 /* ---- where a subject is ---- */
 
-struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct weir_subject *subject)
+/* What is known of the clock of the subject's shard. Used before the next call of the loop. */
+static struct weir_clock_rule *clock_of(struct redis_store *self,
+                                        const struct weir_subject *subject)
 {
     char key[WEIR_REDIS_KEY_MAX];
     uint16_t slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject, key));
@@ -29,7 +30,7 @@ struct weir_clock_rule *redis_clock_of(struct redis_store *self, const struct we
 
 uint64_t redis_store_now_us(struct redis_store *self, const struct weir_subject *subject)
 {
-    return weir_clock_rule_store_us(redis_clock_of(self, subject), weir_clock_us());
+    return weir_clock_rule_store_us(clock_of(self, subject), weir_clock_us());
 }
 
 struct weir_redis_conn *redis_conn_of(struct redis_store *self,
@@ -77,7 +78,7 @@ static bool send_on(struct redis_store *self, struct weir_redis_conn *conn,
     if (out == NULL) {
         return false;
     }
-    charge->clock = weir_clock_rule_bounds(redis_clock_of(self, charge->subject[0]), now_us);
+    charge->clock = weir_clock_rule_bounds(clock_of(self, charge->subject[0]), now_us);
     weir_redis_charge_command(out, self->sha, charge);
     return weir_redis_conn_end(conn, (uint8_t)what, ptr, now_us);
 }
@@ -159,7 +160,7 @@ void redis_forget(struct redis_store *self, const struct weir_subject *const *su
 void redis_answered(struct redis_store *self, const struct weir_subject *subject, uint64_t sent_us,
                     uint64_t now_us, uint64_t clock_us)
 {
-    if (!weir_clock_rule_learn(redis_clock_of(self, subject), sent_us, now_us, clock_us)) {
+    if (!weir_clock_rule_learn(clock_of(self, subject), sent_us, now_us, clock_us)) {
         redis_count(&self->base.stats.clock_refusals, 1);
     }
     redis_count(&self->base.stats.round_trips, 1);

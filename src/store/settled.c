@@ -2,7 +2,6 @@
 #include "store/settled.h"
 
 #include <pthread.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/rand.h"

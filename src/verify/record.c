@@ -8,23 +8,17 @@ static const struct field {
     uint64_t max;
     const char *expected;
 } fields[FIELDS] = {
-    [SUBJECT] = {{"subject", 7},
-                 0,
+    [SUBJECT] = {WEIR_STR_INIT("subject"), 0,
                  "subject: expected a text of 1 to 256 bytes without control characters"},
-    [SENT] = {{"sent_us", 7},
-              WEIR_RECORD_US_MAX,
+    [SENT] = {WEIR_STR_INIT("sent_us"), WEIR_RECORD_US_MAX,
               "sent_us: expected a whole number of microseconds up to 2^53"},
-    [RECEIVED] = {{"received_us", 11},
-                  WEIR_RECORD_US_MAX,
+    [RECEIVED] = {WEIR_STR_INIT("received_us"), WEIR_RECORD_US_MAX,
                   "received_us: expected a whole number of microseconds up to 2^53"},
-    [REQUESTS] = {{"requests", 8},
-                  WEIR_AMOUNT_MAX / 2,
+    [REQUESTS] = {WEIR_STR_INIT("requests"), WEIR_AMOUNT_MAX / 2,
                   "requests: expected a whole number up to 2^49"},
-    [INPUT] = {{"input_tokens", 12},
-               WEIR_AMOUNT_MAX / 2,
+    [INPUT] = {WEIR_STR_INIT("input_tokens"), WEIR_AMOUNT_MAX / 2,
                "input_tokens: expected a whole number up to 2^49"},
-    [OUTPUT] = {{"output_tokens", 13},
-                WEIR_AMOUNT_MAX / 2,
+    [OUTPUT] = {WEIR_STR_INIT("output_tokens"), WEIR_AMOUNT_MAX / 2,
                 "output_tokens: expected a whole number up to 2^49"},
 };
 

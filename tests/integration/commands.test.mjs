@@ -104,7 +104,7 @@ describe("weir replay", () => {
     it("says where a trace is wrong", async () => {
         const { code, output } = await replay(`${names}2023-11-16 18:15:46,374,x\r\n`);
         assert.equal(code, 1);
-        assert.match(output, /trace\.csv:2: expected whole numbers of tokens/);
+        assert.match(output, /trace\.csv:2: GeneratedTokens: expected a whole number/);
         const missing = await run(WEIR, ["replay", join(folder.path, "nowhere.csv")]);
         assert.equal(missing.code, 1);
         assert.match(missing.output, /nowhere\.csv: cannot read it: No such file/);

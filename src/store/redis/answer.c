@@ -33,16 +33,9 @@ static void add_states(const struct weir_window_spec *w, redisReply *const *numb
 {
     uint64_t step = (uint64_t)number[w->meters]->integer;
     uint64_t empty_us = (step + 1) * w->step_us + w->keep_us;
+    uint64_t empty_in_us = empty_us > now_us ? empty_us - now_us : 0;
     for (unsigned i = 0; i < w->meters; i++) {
-        uint64_t used = (uint64_t)number[i]->integer;
-        d->state[d->states++] = (struct weir_limit_state){
-            .subject = (uint8_t)subject,
-            .meter = w->meter[i],
-            .window_s = w->window_s,
-            .capacity = w->capacity[i],
-            .used = used,
-            .reset_us = used > 0 && empty_us > now_us ? empty_us - now_us : 0,
-        };
+        weir_decision_add(d, subject, w, i, (uint64_t)number[i]->integer, empty_in_us);
     }
 }
 

@@ -44,7 +44,7 @@ bool weir_redis_conn_end(struct weir_redis_conn *c, uint8_t what, void *ptr, uin
 static bool send_as(struct weir_redis_conn *c, struct weir_str bytes, const struct redis_sent *s,
                     uint64_t now_us)
 {
-    static const struct weir_str asking = {"ASKING", 6};
+    static const struct weir_str asking = WEIR_STR_INIT("ASKING");
     if (s->asking) {
         weir_redis_command(&c->pipe.out, &asking, 1);
         if (!weir_redis_conn_end(c, REDIS_ASKING, NULL, now_us)) {

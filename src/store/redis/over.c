@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-#include "limit/window.h"
 #include "over_lua.h" /* made of over.lua by CMake: over_lua[] */
 #include "store/redis/answer.h"
 #include "store/redis/command.h"

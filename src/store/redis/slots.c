@@ -310,10 +310,10 @@ enum weir_redis_redirect weir_redis_redirect_read(const redisReply *reply,
         struct weir_str word;
         enum weir_redis_redirect is;
     } words[] = {
-        {{"MOVED ", 6}, WEIR_REDIS_MOVED},
-        {{"ASK ", 4}, WEIR_REDIS_ASK},
-        {{"TRYAGAIN", 8}, WEIR_REDIS_TRY_AGAIN},
-        {{"CLUSTERDOWN", 11}, WEIR_REDIS_UNSERVED},
+        {WEIR_STR_INIT("MOVED "), WEIR_REDIS_MOVED},
+        {WEIR_STR_INIT("ASK "), WEIR_REDIS_ASK},
+        {WEIR_STR_INIT("TRYAGAIN"), WEIR_REDIS_TRY_AGAIN},
+        {WEIR_STR_INIT("CLUSTERDOWN"), WEIR_REDIS_UNSERVED},
     };
     if (reply->type != REDIS_REPLY_ERROR) {
         return WEIR_REDIS_NOT_REDIRECTED;

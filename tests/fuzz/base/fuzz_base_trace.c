@@ -22,11 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(error.text[0] != '\0' && error.line <= size + 1);
         return 0;
     }
-    must(trace.rows > 0 && trace.rows <= size && trace.row[0].at_us == 0);
+    must(trace.rows > 0 && trace.rows <= size && trace.row[0].at_ns == 0);
     for (size_t i = 0; i < trace.rows; i++) {
         must(trace.row[i].input_tokens <= WEIR_TRACE_TOKENS_MAX &&
              trace.row[i].output_tokens <= WEIR_TRACE_TOKENS_MAX);
-        must(i == 0 || trace.row[i - 1].at_us <= trace.row[i].at_us);
+        must(i == 0 || trace.row[i - 1].at_ns <= trace.row[i].at_ns);
     }
     weir_trace_deinit(&trace);
     return 0;

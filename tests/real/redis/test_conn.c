@@ -80,7 +80,8 @@ static void on_sent(uv_write_t *req, int status)
 static void send_bytes(struct fixture *f, const char *bytes, size_t len)
 {
     uv_write_t *req = weir_zalloc(sizeof(*req));
-    req->data = weir_strndup(bytes, len);
+    req->data = weir_zalloc(len);
+    memcpy(req->data, bytes, len);
     uv_buf_t buf = uv_buf_init(req->data, (unsigned)len);
     assert_int_equal(uv_write(req, (uv_stream_t *)f->peer, &buf, 1, on_sent), 0);
 }

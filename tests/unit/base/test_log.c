@@ -69,22 +69,6 @@ static void test_long_line(void **state)
     }
 }
 
-static void test_level(void **state)
-{
-    (void)state;
-    char line[LINE_ROOM];
-    catch_stderr();
-    weir_log(WEIR_LOG_DEBUG, "not by default");
-    weir_log_set_level(WEIR_LOG_ERROR);
-    weir_log(WEIR_LOG_WARN, "below");
-    weir_log(WEIR_LOG_ERROR, "at");
-    weir_log_set_level(WEIR_LOG_INFO);
-    struct weir_str got = caught(line);
-    assert_non_null(memmem(got.p, got.len, "error at\n", 9));
-    assert_null(memmem(got.p, got.len, "default", 7));
-    assert_null(memmem(got.p, got.len, "below", 5));
-}
-
 static void test_gate(void **state)
 {
     (void)state;
@@ -110,7 +94,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_level),
         cmocka_unit_test(test_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

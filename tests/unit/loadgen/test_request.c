@@ -152,7 +152,7 @@ static struct weir_str body_of(struct weir_str request)
     return request;
 }
 
-static void body_ends(struct weir_load_request *r, uint32_t key, const struct weir_load_row *row,
+static void body_ends(struct weir_load_request *r, uint32_t key, const struct weir_trace_row *row,
                       const char *end)
 {
     struct weir_str body = body_of(weir_load_request_make(r, 0, key, row));
@@ -166,7 +166,7 @@ static void test_row(void **state)
     (void)state;
     struct weir_load_options o = options();
     struct weir_load_request r;
-    struct weir_load_row row = {.input_tokens = 106, .output_tokens = 44};
+    struct weir_trace_row row = {.input_tokens = 106, .output_tokens = 44};
     char ends[2][80];
     o.trace = "file";
     o.prompt_tokens = (struct weir_load_range){1, 106};
@@ -187,7 +187,7 @@ static void test_row(void **state)
     body_ends(&r, 0, &row, ",\"max_tokens\":44,\"metadata\":{\"mock_output_tokens\":\"44\"}}");
     o.asking = WEIR_LOAD_ASK_NONE;
     body_ends(&r, 0, &row, "\"}],\"metadata\":{\"mock_output_tokens\":\"44\"}}");
-    row = (struct weir_load_row){0};
+    row = (struct weir_trace_row){0};
     o.asking = WEIR_LOAD_ASK_EXACT;
     body_ends(&r, 0, &row, ",\"max_tokens\":1,\"metadata\":{\"mock_output_tokens\":\"0\"}}");
     weir_load_request_deinit(&r);

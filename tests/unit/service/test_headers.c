@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "service/dialect.h"
 #include "service/service.h"
 
 static const char *text_of(struct weir_buf *b)
@@ -65,10 +66,12 @@ static void add(struct weir_decision *d, enum weir_meter meter, uint32_t window_
 
 static void rate_is(const struct weir_decision *d, const char *expected)
 {
+    static const char first[] = "openai-version: 2020-10-01\r\nopenai-processing-ms: 7\r\n";
     struct weir_buf b;
     weir_buf_init(&b, 4096);
-    weir_headers_rate(&b, d);
-    assert_string_equal(text_of(&b), expected);
+    weir_api_openai.headers(&b, NULL, 7, d, 0);
+    assert_memory_equal(text_of(&b), first, strlen(first));
+    assert_string_equal(b.data + strlen(first), expected);
     weir_buf_deinit(&b);
 }
 

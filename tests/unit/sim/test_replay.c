@@ -44,7 +44,7 @@ static void is_result(const struct weir_replay_result *r, uint64_t admitted, uin
 static void test_three_requests(void **state)
 {
     (void)state;
-    struct weir_trace_row row[] = {{0, 10, 400}, {1000000, 10, 400}, {2000000, 10, 300}};
+    struct weir_trace_row row[] = {{0, 10, 400}, {1000000000, 10, 400}, {2000000000, 10, 300}};
     const struct weir_trace trace = {3, row};
     struct weir_replay_result r[WEIR_REPLAY_RULES];
     struct weir_replay_options o = options_of(&trace, "output_tokens: 1000/min");
@@ -59,8 +59,8 @@ static void test_three_requests(void **state)
     is_result(&r[WEIR_RESERVE_FIXED], 2, 800, 512, 288, 4, 1, 8 / 7.0);
     is_result(&r[WEIR_REPLAY_ORACLE], 2, 700, 700, 0, 2, 0, 1);
     /* a window later nothing stands any more; and an output is never longer than what was asked */
-    row[1].at_us = 61000000;
-    row[2].at_us = 122000000;
+    row[1].at_ns = 61000000000;
+    row[2].at_ns = 122000000000;
     o.output_max = 100;
     assert_int_equal(weir_replay_run(&o, r), WEIR_OK);
     is_result(&r[WEIR_RESERVE_MAX], 3, 1100, 1100, 0, 3, 0, 4 / 7.0);
@@ -70,7 +70,7 @@ static void test_three_requests(void **state)
 static void test_under_way(void **state)
 {
     (void)state;
-    struct weir_trace_row row[] = {{0, 10, 400}, {899999, 10, 200}, {900000, 10, 300}};
+    struct weir_trace_row row[] = {{0, 10, 400}, {899999000, 10, 200}, {900000000, 10, 300}};
     const struct weir_trace trace = {3, row};
     struct weir_replay_result r[WEIR_REPLAY_RULES];
     struct weir_replay_options o = options_of(&trace, "output_tokens: 1000/min");
@@ -83,8 +83,9 @@ static void test_under_way(void **state)
 static void test_edge_of_a_window(void **state)
 {
     (void)state;
-    struct weir_trace_row row[] = {
-        {0, 10, 400}, {3600 * UINT64_C(1000000), 10, 400}, {7200 * UINT64_C(1000000), 10, 300}};
+    struct weir_trace_row row[] = {{0, 10, 400},
+                                   {3600 * UINT64_C(1000000000), 10, 400},
+                                   {7200 * UINT64_C(1000000000), 10, 300}};
     const struct weir_trace trace = {3, row};
     struct weir_replay_result r[WEIR_REPLAY_RULES];
     struct weir_replay_options o = options_of(&trace, "output_tokens: 1000/min");
@@ -121,7 +122,7 @@ static void test_many(void **state)
     weir_rand_init(&dice, 5);
     for (unsigned i = 0; i < ROWS; i++) {
         uint32_t output = 1 + (uint32_t)weir_rand_below(&dice, 1 + weir_rand_below(&dice, 1000));
-        row[i] = (struct weir_trace_row){i * UINT64_C(200000), 100, output};
+        row[i] = (struct weir_trace_row){i * UINT64_C(200000000), 100, output};
     }
     const struct weir_trace trace = {ROWS, row};
     struct weir_replay_result r[WEIR_REPLAY_RULES], again[WEIR_REPLAY_RULES];

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "net/http_server.h"
+
+struct worker {
+    struct workers *of;
+    pthread_t thread;
+    struct weir_loop loop;
+    void *server;
+};
+
+struct workers {
+    const char *command;
+    const struct weir_config *config;
+    const struct weir_worker_ops *ops;
+    void *ctx;
+    struct worker *worker;
+    uint32_t count; /* how many are set up */
+};
+
+static void on_stop(void *ctx)
+{
+    struct worker *w = ctx;
+    w->of->ops->drain(w->server, w->of->config->drain_timeout_ms);
+}
+
+static void *run_worker(void *arg)
+{
+    struct worker *w = arg;
+    weir_loop_run(&w->loop);
+    return NULL;
+}
+
+/* False: said what is wrong. */
+static bool open_worker(struct workers *all, struct worker *w, int fd)
+{
+    w->of = all;
+    if (weir_loop_init(&w->loop) != WEIR_OK) {
+        fprintf(stderr, "%s: the kernel gives no event loop: %s\n", all->command, strerror(errno));
+        close(fd);
+        return false;
+    }
+    enum weir_err err = all->ops->open(all->ctx, &w->loop, fd, &w->server);
+    if (err != WEIR_OK) {
+        fprintf(stderr, "%s: a worker cannot start: %s\n", all->command, weir_err_name(err));
+        weir_loop_deinit(&w->loop);
+        return false;
+    }
+    weir_loop_on_stop(&w->loop, on_stop, w);
+    return true;
+}
+
+/* A listener for each worker, on one port. False: said what is wrong. */
+static bool open_workers(struct workers *all, uint16_t *ret_port)
+{
+    const struct weir_listen *listen = &all->config->listen;
+    uint16_t port = listen->port;
+    all->worker = weir_zalloc_array(all->config->workers, sizeof(*all->worker));
+    if (all->worker == NULL) {
+        fprintf(stderr, "%s: out of memory\n", all->command);
+        return false;
+    }
+    while (all->count < all->config->workers) {
+        int fd;
+        if (weir_http_listen(listen->host, port, all->count == 0, &fd, &port) != WEIR_OK) {
+            fprintf(stderr, "%s: cannot listen on %s:%u: %s\n", all->command, listen->host,
+                    listen->port, errno == EADDRINUSE ? "address already in use" : strerror(errno));
+            return false;
+        }
+        if (!open_worker(all, &all->worker[all->count], fd)) {
+            return false;
+        }
+        all->count++;
+    }
+    *ret_port = port;
+    return true;
+}
+
+static void start_threads(struct workers *all)
+{
+    for (uint32_t i = 0; i < all->count; i++) {
+        int err = pthread_create(&all->worker[i].thread, NULL, run_worker, &all->worker[i]);
+        if (err != 0) {
+            fprintf(stderr, "%s: cannot start worker %u: %s\n", all->command, i, strerror(err));
+            exit(WEIR_EXIT_FAILED); /* no request was served yet */
+        }
+    }
+}
+
+/* Until SIGTERM or SIGINT; a second one ends the process at once. */
+static void wait_for_signal(const sigset_t *signals, struct workers *all)
+{
+    int got;
+    sigwait(signals, &got);
+    weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
+    for (uint32_t i = 0; i < all->count; i++) {
+        weir_loop_stop(&all->worker[i].loop);
+    }
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+static void serve(struct workers *all, uint16_t port)
+{
+    const char *host = all->config->listen.host;
+    bool ipv6 = strchr(host, ':') != NULL;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    start_threads(all);
+    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+    wait_for_signal(&signals, all);
+    for (uint32_t i = 0; i < all->count; i++) {
+        pthread_join(all->worker[i].thread, NULL);
+    }
+}
+
+/* Listeners of workers that never ran are drained here, so that all can be freed. */
+static void close_workers(struct workers *all, bool ran)
+{
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct worker *w = &all->worker[i];
+        if (!ran) {
+            on_stop(w);
+            weir_loop_run(&w->loop);
+        }
+        all->ops->close(w->server);
+        weir_loop_deinit(&w->loop);
+    }
+    weir_free(all->worker);
+}
+
+int weir_workers_run(const char *command, const struct weir_config *config,
+                     const struct weir_worker_ops *ops, void *ctx)
+{
+    struct workers all = {.command = command, .config = config, .ops = ops, .ctx = ctx};
+    uint16_t port = 0;
+    bool ready = open_workers(&all, &port);
+    if (ready) {
+        serve(&all, port);
+    }
+    close_workers(&all, ready);
+    return ready ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* workers.h - the worker threads of a command that serves: each has a loop, a listener on the port
+ * that all share, and on both of them the command's own server. */
+#ifndef WEIR_CLI_WORKERS_H
+#define WEIR_CLI_WORKERS_H
+
+#include "config/config.h"
+#include "net/loop.h"
+
+/* What stands on a worker's loop. */
+struct weir_worker_ops {
+    /* One worker's server. fd: its listening socket, owned from here on. Before any worker runs. */
+    enum weir_err (*open)(void *ctx, struct weir_loop *loop, int fd, void **ret_server);
+    /* On the worker's thread: nothing new is taken, requests under way have timeout_ms to finish,
+     * and then nothing of the server keeps the loop alive. */
+    void (*drain)(void *server, uint32_t timeout_ms);
+    /* After that, when no worker runs any more. */
+    void (*close)(void *server);
+};
+
+/* Opens the workers that the configuration names, serves until SIGTERM or SIGINT, drains them and
+ * closes them. command: as "weir serve", for what is said on stderr. Returns an exit code; a
+ * failure was said. */
+int weir_workers_run(const char *command, const struct weir_config *config,
+                     const struct weir_worker_ops *ops, void *ctx);
+
+#endif
