@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_conn.c - one connection: bytes in, requests to the handler, answers out, its end. */
+/* http_conn.c - one connection: its phases, answers out, its time-outs, its end. */
 #include "base/mem.h"
 #include "net/http_internal.h"
 
-static uint64_t now_ms(const struct http_conn *c)
-{
-    return uv_now(&c->server->loop->uv);
-}
-
-static void enter(struct http_conn *c, enum http_phase phase)
+void http_conn_enter(struct http_conn *c, enum http_phase phase)
 {
     c->phase = phase;
-    c->phase_ms = now_ms(c);
+    c->phase_ms = http_conn_now_ms(c);
 }
 
 bool http_conn_is_idle(const struct http_conn *c)
@@ -90,7 +85,7 @@ static void linger(struct http_conn *c)
     if (c->phase == HTTP_LINGER) {
         return;
     }
-    enter(c, HTTP_LINGER);
+    http_conn_enter(c, HTTP_LINGER);
     if (c->peer_done) {
         http_conn_close(c);
         return;
@@ -104,7 +99,6 @@ static void linger(struct http_conn *c)
 /* ---- out ---- */
 
 static void flush(struct http_conn *c);
-static void resume(struct http_conn *c);
 
 /* What waited for the client to read. */
 static void go_on(struct http_conn *c)
@@ -113,7 +107,7 @@ static void go_on(struct http_conn *c)
         http_exchange_drained(c);
     }
     if (!c->closing) {
-        resume(c);
+        http_conn_resume(c);
     }
 }
 
@@ -128,7 +122,7 @@ static void on_written(uv_write_t *req, int status)
         http_conn_close(c);
         return;
     }
-    c->progress_ms = now_ms(c);
+    c->progress_ms = http_conn_now_ms(c);
     if (c->sending.room > HTTP_KEEP_BYTES) {
         weir_buf_deinit(&c->sending);
     }
@@ -146,7 +140,7 @@ static void send_rest(struct http_conn *c)
     uv_buf_t buf = uv_buf_init(c->sending.data, (unsigned)c->sending.len);
     c->write.data = c;
     c->writing = true;
-    c->progress_ms = now_ms(c);
+    c->progress_ms = http_conn_now_ms(c);
     if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
         c->writing = false;
         http_conn_close(c);
@@ -195,13 +189,12 @@ void http_conn_touched(struct http_conn *c)
     weir_loop_at_turn_end(c->server->loop, &c->flush);
 }
 
-/* An interim answer keeps the order too: it is due when no other is. */
-static void invite_body(struct http_conn *c)
+void http_conn_invite_body(struct http_conn *c)
 {
     if (c->parser.expects_continue && c->phase == HTTP_IN_BODY && c->first == NULL &&
         !c->no_more_requests) {
         c->parser.expects_continue = false;
-        enter(c, HTTP_IN_BODY); /* its time starts now */
+        http_conn_enter(c, HTTP_IN_BODY); /* its time starts now */
         WEIR_BUF_LIT(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
         http_conn_touched(c);
     }
@@ -223,208 +216,12 @@ void http_conn_advance(struct http_conn *c)
         } else {
             c->last = &c->first;
             if (c->phase == HTTP_IDLE) {
-                enter(c, HTTP_IDLE); /* idle from now on */
+                http_conn_enter(c, HTTP_IDLE); /* idle from now on */
             }
-            invite_body(c);
+            http_conn_invite_body(c);
         }
     }
     http_conn_touched(c);
-}
-
-/* ---- in ---- */
-
-/* What requests under way may come to before no more is read: any one alone, and what one read
- * brings. A client that goes is noticed only while it is read from. */
-static size_t asked_max(const struct weir_http_limits *l)
-{
-    size_t one = l->head_bytes_max + l->body_bytes_max;
-    return one > HTTP_READ_BYTES ? one : HTTP_READ_BYTES;
-}
-
-static bool must_wait(const struct http_conn *c)
-{
-    const struct weir_http_limits *l = &c->server->limits;
-    return c->unanswered >= (c->one_at_a_time ? 1 : l->pipeline_max) || c->asked > asked_max(l) ||
-           http_conn_unsent(c) > l->answer_bytes_max;
-}
-
-static void refuse(struct http_conn *c, int status, const char *reason)
-{
-    struct weir_http_exchange *x = http_exchange_new(c);
-    struct weir_http_request req;
-    bool has_head = http_parser_has_head(&c->parser);
-    c->no_more_requests = true;
-    if (x == NULL) {
-        http_conn_close(c);
-        return;
-    }
-    if (has_head) {
-        http_parser_request(&c->parser, c->server->header, &req);
-    }
-    http_refuse(x, status, reason, has_head ? &req : NULL);
-    weir_buf_reset(&c->in);
-    c->parsed = 0;
-}
-
-static void dispatch(struct http_conn *c)
-{
-    struct weir_http_server *s = c->server;
-    struct weir_http_request req;
-    http_parser_request(&c->parser, s->header, &req);
-    struct weir_http_exchange *x = http_exchange_new(c);
-    if (x == NULL) {
-        http_conn_close(c);
-        return;
-    }
-    if (!x->keep_alive) {
-        c->no_more_requests = true;
-    }
-    x->dispatched = true;
-    x->asked = c->parser.head_bytes + req.body.len;
-    c->asked += x->asked;
-    c->one_at_a_time = x->http10;
-    c->served = true;
-    s->handler.on_request(s->handler.ctx, x, &req);
-}
-
-/* Handles what stands in bytes[from..len), where bytes[0] begins a request. Returns how many bytes
- * at the front are done with; *ret_parsed of the rest were seen by the parser. */
-static size_t parse(struct http_conn *c, const char *bytes, size_t from, size_t len,
-                    size_t *ret_parsed)
-{
-    size_t start = 0;
-    enum http_parsed what = HTTP_NEEDS_MORE;
-    /* After its head a request may be complete without a further byte. */
-    while (!c->closing && !c->no_more_requests &&
-           (what == HTTP_HEAD_DONE || (from < len && !must_wait(c)))) {
-        if (c->phase == HTTP_IDLE) {
-            enter(c, HTTP_IN_HEAD);
-        }
-        size_t used;
-        what = http_parser_feed(&c->parser, bytes + start, from - start, len - start, &used);
-        from = start + used;
-        if (what == HTTP_HEAD_DONE) {
-            enter(c, HTTP_IN_BODY);
-            invite_body(c);
-        } else if (what == HTTP_COMPLETE) {
-            start = from;
-            enter(c, HTTP_IDLE);
-            dispatch(c);
-            http_parser_next(&c->parser);
-        } else if (what == HTTP_REFUSED) {
-            refuse(c, c->parser.status, c->parser.reason);
-        }
-    }
-    *ret_parsed = from - start;
-    return start;
-}
-
-/* Keeps what the parser still needs of bytes that are not `in`'s own. */
-static void keep(struct http_conn *c, const char *bytes, size_t len, size_t parsed)
-{
-    if (c->parser.chunked && c->phase == HTTP_IN_BODY && parsed == len) {
-        len = parsed = c->parser.head_bytes; /* the body is joined elsewhere */
-    }
-    weir_buf_append(&c->in, bytes, len);
-    c->parsed = parsed;
-    if (c->in.failed) {
-        http_conn_close(c);
-    }
-}
-
-static void handle_bytes(struct http_conn *c, const char *bytes, size_t len)
-{
-    size_t parsed;
-    if (c->in.len == 0) {
-        size_t done = parse(c, bytes, 0, len, &parsed);
-        if (!c->closing && !c->no_more_requests && done < len) {
-            keep(c, bytes + done, len - done, parsed);
-        }
-        return;
-    }
-    weir_buf_append(&c->in, bytes, len);
-    if (c->in.failed) {
-        http_conn_close(c);
-        return;
-    }
-    size_t done = parse(c, c->in.data, c->parsed, c->in.len, &parsed);
-    if (c->closing) {
-        return;
-    }
-    if (c->no_more_requests) {
-        done = c->in.len;
-        parsed = 0;
-    }
-    weir_buf_consume(&c->in, done);
-    c->parsed = parsed;
-    if (c->parser.chunked && c->phase == HTTP_IN_BODY && parsed == c->in.len) {
-        c->in.len = c->parsed = c->parser.head_bytes;
-    }
-    if (c->in.len == 0 && c->in.room > HTTP_KEEP_BYTES) {
-        weir_buf_deinit(&c->in);
-    }
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    (void)suggested;
-    struct http_conn *c = handle->data;
-    *buf = uv_buf_init(c->server->read, HTTP_READ_BYTES);
-}
-
-static void on_eof(struct http_conn *c)
-{
-    c->peer_done = true;
-    uv_read_stop((uv_stream_t *)&c->tcp);
-    c->reading = false;
-    c->no_more_requests = true;
-    for (const struct weir_http_exchange *x = c->first; x != NULL; x = x->next) {
-        if (x->needs_client && !x->answered) {
-            http_conn_close(c);
-            return;
-        }
-    }
-    if ((c->first == NULL && c->out.len == 0 && !c->writing) || c->phase == HTTP_LINGER) {
-        http_conn_close(c);
-    } /* else the answers under way are given first */
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
-{
-    struct http_conn *c = stream->data;
-    if (got == UV_EOF) {
-        on_eof(c);
-    } else if (got < 0) {
-        http_conn_close(c);
-    } else if (c->no_more_requests) {
-        c->lingered_bytes += (uint64_t)got;
-        if (c->lingered_bytes > HTTP_LINGER_BYTES) {
-            http_conn_close(c);
-        }
-    } else if (got > 0) {
-        handle_bytes(c, buf->base, (size_t)got);
-        if (!c->closing && !c->no_more_requests && must_wait(c) && c->reading) {
-            uv_read_stop(stream);
-            c->reading = false;
-        }
-    }
-}
-
-/* Goes on with requests that had to wait, and with reading. */
-static void resume(struct http_conn *c)
-{
-    if (c->reading || c->peer_done || must_wait(c)) {
-        return;
-    }
-    if (c->in.len > c->parsed && !c->no_more_requests) {
-        handle_bytes(c, NULL, 0);
-    }
-    if (!c->closing && !must_wait(c)) {
-        if (c->phase == HTTP_IN_HEAD || c->phase == HTTP_IN_BODY) {
-            c->phase_ms = now_ms(c); /* the client could not send meanwhile */
-        }
-        c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
-    }
 }
 
 /* ---- time ---- */
@@ -454,13 +251,13 @@ void http_conn_sweep(struct http_conn *c, uint64_t now)
         break;
     case HTTP_IN_HEAD:
         if (for_ms >= l->head_timeout_ms && c->reading) {
-            refuse(c, 408, "The request head took too long to arrive.");
+            http_conn_refuse(c, 408, "The request head took too long to arrive.");
         }
         break;
     case HTTP_IN_BODY:
         if (for_ms >= l->body_timeout_ms && c->reading && !c->parser.expects_continue) {
             c->parser.base = c->in.data; /* it may have moved since it was fed */
-            refuse(c, 408, "The request body took too long to arrive.");
+            http_conn_refuse(c, 408, "The request body took too long to arrive.");
         }
         break;
     case HTTP_LINGER:
@@ -525,6 +322,6 @@ void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener)
     s->conns = c;
     http_count(&s->stats.connections_open, 1);
     http_count(&s->stats.connections_total, 1);
-    enter(c, HTTP_IDLE);
-    c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
+    http_conn_enter(c, HTTP_IDLE);
+    http_conn_read(c);
 }

@@ -2,7 +2,8 @@
 /* http_internal.h - what the parts of the HTTP server share. Private to net.
  *   http_parse.c   bytes in, requests out (no I/O)
  *   http_answer.c  heads, chunks, the order of answers
- *   http_conn.c    one connection: reading, writing, time-outs, its end
+ *   http_conn.c    one connection: its phases, writing, time-outs, its end
+ *   http_read.c    the same, reading
  *   http_server.c  the listener, draining */
 #ifndef WEIR_NET_HTTP_INTERNAL_H
 #define WEIR_NET_HTTP_INTERNAL_H
@@ -144,6 +145,11 @@ static inline size_t http_conn_unsent(const struct http_conn *c)
     return c->out.len + c->sending.len + c->held;
 }
 
+static inline uint64_t http_conn_now_ms(const struct http_conn *c)
+{
+    return uv_now(&c->server->loop->uv);
+}
+
 static inline void http_count(_Atomic uint64_t *counter, int64_t by)
 {
     uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
@@ -165,6 +171,17 @@ void http_exchange_drained(struct http_conn *c);
 void http_conn_touched(struct http_conn *c);
 /* The oldest exchanges that are complete leave. */
 void http_conn_advance(struct http_conn *c);
+/* From now on it is in this phase. */
+void http_conn_enter(struct http_conn *c, enum http_phase phase);
+/* Sends 100 (Continue) when a client waits for it. An interim answer keeps the order too: it is due
+ * when no other is. */
+void http_conn_invite_body(struct http_conn *c);
+/* Reads what comes from now on. */
+void http_conn_read(struct http_conn *c);
+/* Goes on with requests that had to wait, and with reading. */
+void http_conn_resume(struct http_conn *c);
+/* Answers what is being read with a refusal, the last answer of the connection. */
+void http_conn_refuse(struct http_conn *c, int status, const char *reason);
 void http_conn_accept(struct weir_http_server *s, uv_stream_t *listener);
 /* Cut: exchanges that the handler knows are gone. */
 void http_conn_close(struct http_conn *c);
