@@ -12,6 +12,8 @@ void weir_fetch_deinit(struct weir_fetch *f)
     if (f->easy != NULL) {
         curl_easy_cleanup(f->easy);
     }
+    curl_url_cleanup(f->url);
+    weir_buf_deinit(&f->url_text);
     weir_buf_deinit(&f->target);
     weir_buf_deinit(&f->fields);
     weir_buf_deinit(&f->body);
@@ -26,6 +28,12 @@ static void fetch_release(struct weir_fetch *f)
     if (u->closing || u->spares == SPARES_MAX) {
         weir_fetch_deinit(f);
         return;
+    }
+    if (f->url_text.room > FETCH_KEEP_BYTES) { /* curl keeps as much of it again */
+        curl_easy_cleanup(f->easy);
+        curl_url_cleanup(f->url);
+        f->easy = NULL;
+        f->url = NULL;
     }
     weir_buf_recycle(&f->target, FETCH_KEEP_BYTES);
     weir_buf_recycle(&f->fields, FETCH_KEEP_BYTES);
@@ -203,6 +211,7 @@ static struct weir_fetch *take_spare(struct weir_upstreams *u)
     f = weir_zalloc(sizeof(*f));
     if (f != NULL) {
         f->upstreams = u;
+        weir_buf_init(&f->url_text, SIZE_MAX);
         weir_buf_init(&f->target, SIZE_MAX);
         weir_buf_init(&f->fields, SIZE_MAX);
         weir_buf_init(&f->body, SIZE_MAX);
@@ -240,7 +249,10 @@ struct weir_fetch *weir_fetch_new(struct weir_upstreams *u, const struct weir_ht
         false;
     f->model_len = model.len < sizeof(f->model) ? model.len : sizeof(f->model);
     memcpy(f->model, model.len > 0 ? model.p : "", f->model_len);
-    snprintf(f->method, sizeof(f->method), "%.*s", (int)http->method_text.len, http->method_text.p);
+    size_t method = http->method_text.len < sizeof(f->method) ? http->method_text.len
+                                                              : sizeof(f->method) - 1;
+    memcpy(f->method, http->method_text.p, method);
+    f->method[method] = '\0';
     copy_target(f, http);
     weir_request_fields(http, &f->fields);
     weir_buf_str(&f->body, body);

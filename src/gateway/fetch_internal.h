@@ -26,12 +26,15 @@ struct weir_fetch {
     struct weir_fetch *next_dead;
     CURL *easy;
     const struct weir_upstream_config *set_for; /* what the easy handle was set up for */
+    CURLU *url;                                 /* the easy handle's; NULL: none yet */
+    struct weir_buf url_text;                   /* what it was parsed from; empty: nothing */
     /* the request */
     struct weir_buf target, fields, body; /* NUL behind each text but the body */
     size_t lines;
     struct curl_slist line[FETCH_LINES_MAX];
     char credential_line[WEIR_SECRET_MAX + 32];
-    enum weir_credential credential;
+    const struct weir_upstream_config *credential_for; /* whose is in the line; NULL: nobody's */
+    enum weir_credential credential, credential_was;
     char method[FETCH_METHOD_MAX];
     char model[FETCH_MODEL_MAX];
     size_t model_len;
