@@ -436,6 +436,38 @@ describe("a stop of weir", () => {
     });
 });
 
+describe("the URL of a request", () => {
+    const paths = [
+        "/v1/files?limit=2",
+        "/v1/files",
+        "/v1/files/A%2Fb?q=%41&r",
+        "/v1/files?limit=2",
+        "/v1/files?limit=3",
+        "/v1/Files",
+    ];
+    const headers = { authorization: `Bearer ${SECRETS.a}` };
+    for (const proxied of [false, true]) {
+        const title = proxied ? ", through a proxy too" : "";
+        it(`is the one that was asked for, whatever was asked for before${title}`, async (t) => {
+            const asked = [];
+            const u = await upstream(t, (request, response) => {
+                asked.push(request.url);
+                fixed(200)(request, response);
+            });
+            const node = await gateway(t, {
+                u: proxied
+                    ? { base_url: "http://upstream.invalid/v1", proxy: `http://127.0.0.1:${u.port}` }
+                    : u,
+            });
+            for (const path of paths) {
+                assert.equal((await fetch(`${node.url}${path}`, { headers })).status, 200);
+            }
+            const base = proxied ? "http://upstream.invalid" : "";
+            assert.deepEqual(asked, paths.map((path) => base + path));
+        });
+    }
+});
+
 describe("a proxy before an upstream", () => {
     it("is the one of the configuration, never the environment's", async (t) => {
         const u = await upstream(t);
