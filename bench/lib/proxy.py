@@ -266,7 +266,7 @@ def streams_allowed():
             hard = wanted
         except (ValueError, OSError):
             pass  # only the kernel's owner may
-    return min(STREAMS, (hard - 100) // 2), hard
+    return min(STREAMS, (hard - 400) // 2), hard
 
 
 def open_streams(processes, build, settings, say):
@@ -288,9 +288,9 @@ def open_streams(processes, build, settings, say):
         "model": MODEL,
         "stream": True,
     }
-    command = load_command(build, server.port, web.KEYS // 10, options)
+    command = load_command(build, server.port, 100, options)
     client = processes.start("streams", command, LOAD_CORE)
-    processes.until(client, lambda: ledger(mock)["open"] >= wanted, settings["ramp_s"] + 60)
+    processes.until(client, lambda: ledger(mock)["open"] >= wanted, settings["ramp_s"] + 30)
     time.sleep(1)
     cpu, wall = run_seconds(pid), time.monotonic()
     time.sleep(settings["hold_s"])

@@ -131,6 +131,7 @@ void weir_fetch_on_done(void *ctx, CURL *easy, CURLcode result)
     (void)ctx;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &f);
     f->running = false;
+    f->pool->transfers--;
     if (f->dead) {
         return; /* is released when the turn ends */
     }
@@ -154,9 +155,10 @@ void weir_fetch_on_done(void *ctx, CURL *easy, CURLcode result)
 static void cancel(struct weir_fetch *f)
 {
     curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_multi_remove_handle(f->upstreams->curl.multi, f->easy);
+    curl_multi_remove_handle(f->pool->curl.multi, f->easy);
     curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 0L);
     f->running = false;
+    f->pool->transfers--;
 }
 
 void weir_fetch_on_turn(void *ctx)
@@ -192,7 +194,8 @@ void weir_fetch_on_sweep(uv_timer_t *timer)
             fail(f, WEIR_FETCH_SILENT);
         }
     }
-    if (u->active == NULL) {
+    weir_fetch_pools_sweep(u);
+    if (u->active == NULL && u->pools == 1) {
         u->sweeping = false;
         uv_timer_stop(&u->sweep);
     }
@@ -271,7 +274,7 @@ void weir_fetch_start(struct weir_fetch *f, unsigned upstream)
     if (!weir_fetch_attempt(f)) {
         f->failed = true;
         f->upstreams->failed++;
-        weir_curl_loop_turn(&f->upstreams->curl);
+        weir_curl_loop_turn(&f->upstreams->pool[0]->curl);
     }
 }
 
@@ -310,7 +313,7 @@ void weir_fetch_free(struct weir_fetch *f)
     if (f->running || listed) { /* perhaps in one of its callbacks, where curl lets nothing go */
         f->next_dead = f->upstreams->dead;
         f->upstreams->dead = f;
-        weir_curl_loop_turn(&f->upstreams->curl);
+        weir_curl_loop_turn(&f->upstreams->pool[0]->curl);
     } else {
         fetch_release(f);
     }

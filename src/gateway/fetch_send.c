@@ -10,7 +10,7 @@ enum { EXPECT_BYTES = 1024 * 1024 }; /* of a body from which on curl asks whethe
 
 static bool set_up(struct weir_fetch *f)
 {
-    CURL *e = weir_curl_loop_easy(&f->upstreams->curl);
+    CURL *e = weir_curl_easy(&f->upstreams->sockets);
     if (e == NULL) {
         return false;
     }
@@ -175,6 +175,8 @@ bool weir_fetch_attempt(struct weir_fetch *f)
     set_method(f);
     f->sent_ns = weir_clock_ns();
     f->progress_ms = weir_fetch_now_ms(f->upstreams);
-    f->running = curl_multi_add_handle(f->upstreams->curl.multi, f->easy) == CURLM_OK;
+    f->pool = weir_fetch_pool(f->upstreams);
+    f->running = curl_multi_add_handle(f->pool->curl.multi, f->easy) == CURLM_OK;
+    f->pool->transfers += f->running;
     return f->running;
 }

@@ -181,6 +181,32 @@ describe("a request to an upstream", () => {
         assert.ok(u.connections <= 50, `${u.connections} connections`);
     });
 
+    it("goes on beside many that are under way, and their connections are reused", async (t) => {
+        const many = 300; // more than one pool of connections takes
+        const waiting = [];
+        const answer = model({ input: 7, words: 5 });
+        const u = await upstream(t, (...call) => {
+            waiting.push(() => answer(...call));
+            if (waiting.length === many) {
+                waiting.splice(0).forEach((go) => go());
+            }
+        });
+        const node = await gateway(t, { u }, { workers: 1 });
+        for (let round = 1; round <= 2; round++) {
+            const ask = () => node.chat(SECRETS.a, { max_tokens: 10 });
+            const answers = Array.from({ length: many }, ask);
+            for (const { status } of await Promise.all(answers)) {
+                assert.equal(status, 200);
+            }
+            assert.equal(u.connections, many);
+        }
+        assert.deepEqual(await used(node), {
+            requests: 2 * many,
+            input: 2 * many * 7,
+            output: 2 * many * 5,
+        });
+    });
+
     it("finds a connection that ended while it was idle", async (t) => {
         const u = await upstream(t);
         const node = await gateway(t, { u });
