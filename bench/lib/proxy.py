@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proxies before the same upstream: weir, nginx and Portkey's gateway, in turn."""
 import json
+import os
 import pathlib
 import resource
 import statistics
@@ -317,7 +318,8 @@ def bench_proxy(processes, build, names, parts, settings, say):
     if "portkey" in names and not (PORTKEY / "build" / "start-server.js").exists():
         say("@portkey-ai/gateway is not installed (scripts/install-deps bench): left out")
         names = [name for name in names if name != "portkey"]
-    result = {}
+    # what else the machine does, before this adds to it
+    result = {"load_average": round(os.getloadavg()[0], 2), "nice": os.nice(0)}
     for part in parts:
         say(f"{part}:")
         if part == "requests":

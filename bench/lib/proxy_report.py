@@ -112,4 +112,7 @@ def table(folder):
         if name in result:
             lines += ["", *make(result[name])]
     lines += ["", where_and_when(record)]
+    load, nice = result["load_average"], result["nice"]
+    lines[-1] += f" Other work on the machine: a load average of {load:.1f} when the run began"
+    lines[-1] += f"; the run itself had nice {nice}." if nice > 0 else "."
     return "\n".join(lines) + "\n"

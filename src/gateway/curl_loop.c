@@ -168,7 +168,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
         return 0;
     }
     if (s == NULL) {
-        s = socket_new(c->sockets, fd); /* the resolver's: closed without a word after it is removed */
+        s = socket_new(c->sockets,
+                       fd); /* the resolver's: closed without a word after it is removed */
     }
     if (s == NULL) {
         return 0; /* time-outs end what waits for it; an error would end all transfers */

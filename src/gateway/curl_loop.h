@@ -27,7 +27,7 @@ struct weir_curl_loop {
     CURLM *multi;
     uv_timer_t timer;
     struct weir_turn_end act;
-    bool due; /* a time of curl's has come */
+    bool due;         /* a time of curl's has come */
     unsigned handles; /* that are not closed yet */
     bool closing;
     void (*done)(void *ctx, CURL *easy, CURLcode result);

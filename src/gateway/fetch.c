@@ -252,8 +252,8 @@ struct weir_fetch *weir_fetch_new(struct weir_upstreams *u, const struct weir_ht
         false;
     f->model_len = model.len < sizeof(f->model) ? model.len : sizeof(f->model);
     memcpy(f->model, model.len > 0 ? model.p : "", f->model_len);
-    size_t method = http->method_text.len < sizeof(f->method) ? http->method_text.len
-                                                              : sizeof(f->method) - 1;
+    size_t method =
+        http->method_text.len < sizeof(f->method) ? http->method_text.len : sizeof(f->method) - 1;
     memcpy(f->method, http->method_text.p, method);
     f->method[method] = '\0';
     copy_target(f, http);

@@ -113,7 +113,8 @@ static bool is_target(const struct weir_fetch *f, struct weir_str base)
            memcmp(url.p + base.len, f->target.data, f->target.len) == 0;
 }
 
-/* Clients ask for few URLs: what curl made of the last one serves the next one. False: no memory. */
+/* Clients ask for few URLs: what curl made of the last one serves the next one. False: no memory.
+ */
 static bool set_target(struct weir_fetch *f, const struct weir_upstream_config *config)
 {
     struct weir_str base = weir_str_z(config->base_url);

@@ -142,9 +142,9 @@ bool weir_path_passes(struct weir_str path)
         if (c <= ' ' || c > '~' || c == '#' || c == '?' || c == '\\') {
             return false;
         }
-        bool escaped =
-            c == '%' && i + 3 <= path.len && (weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%2f")) ||
-                                  weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%5c")));
+        bool escaped = c == '%' && i + 3 <= path.len &&
+                       (weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%2f")) ||
+                        weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%5c")));
         if (c == '/' || escaped) {
             if (is_dots(weir_str(path.p + from, i - from))) {
                 return false;
