@@ -159,6 +159,9 @@ def requests(processes, build, names, settings, say):
         )
         for name in names
     }
+    for s in servers:
+        if s.name == "portkey":  # it takes thousands of requests until its code is compiled
+            web.wrk(s, files[s.name], CONNECTIONS, settings["portkey_warm_s"])
     runs = web.alternate(
         servers,
         files,
