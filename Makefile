@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short names of what people do here; CMake and scripts/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run test fault demo bench bench-scale asan tsan fuzz model format check-format clean
+.PHONY: help run test fault demo bench bench-scale bench-proxy asan tsan fuzz model format check-format clean
 
 help:          ## this list
 	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
@@ -17,6 +17,8 @@ bench:         ## side by side with others; fills bench/results and the README's
 	@scripts/install-deps bench && bench/run
 bench-scale:   ## one to eight nodes on one Redis: what a request costs, what leases reach
 	@scripts/install-deps bench && bench/scale
+bench-proxy:   ## before a model server, beside nginx and Portkey's gateway (8 min)
+	@scripts/install-deps bench && bench/proxy
 asan:          ## every test under the address and undefined-behaviour sanitizers
 	@scripts/test asan
 tsan:          ## every test under the thread sanitizer

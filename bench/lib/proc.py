@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of a bench: started on free ports, asked until they answer, stopped by pid."""
+import argparse
 import json
 import os
 import pathlib
@@ -47,6 +48,19 @@ def build(folder, targets):
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise BenchError(f"{shlex.join(map(str, command))} failed\n{done.stdout[-2000:]}")
+
+
+def choice(allowed):
+    """A type of argparse: some of these, with commas between."""
+
+    def parse(text):
+        chosen = text.split(",")
+        unknown = [c for c in chosen if c not in allowed]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(allowed)}")
+        return chosen
+
+    return parse
 
 
 def run_main(name, main):

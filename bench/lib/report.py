@@ -10,6 +10,7 @@ import subprocess
 
 from lib.proc import BENCH, tool
 
+PARTS = ("http", "pipelined", "core", "memory", "demo")  # of bench/run
 TITLES = {
     "nginx": "nginx, `return 200`",
     "weir": "**weir**, embedded store",
@@ -154,27 +155,44 @@ def megabytes(value):
     return f"{value / 1e6:.1f} MB"
 
 
+METHOD = (
+    "Medians of alternated runs; ratios are to the same round's nginx."
+    " Method: [bench/README.md](bench/README.md)."
+)
+
+
+def where(record):
+    machine = record["machine"]
+    return f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}"
+
+
+def when(record):
+    return f"{record['date']}, `{record['command']}` at {record['commit']}"
+
+
 def where_and_when(record):
-    where = record["machine"]
-    return (
-        f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {record['date']},"
-        f" `{record['command']}` at {record['commit']}. Medians of alternated runs;"
-        " ratios are to the same round's nginx. Method: [bench/README.md](bench/README.md)."
-    )
+    return f"{where(record)}, {when(record)}. {METHOD}"
+
+
+def footer(records):
+    """The same of parts that were perhaps measured at different times: a line for each machine."""
+    machines = {}
+    for part, record in records.items():
+        machines.setdefault(where(record), {}).setdefault(when(record), []).append(part)
+    for machine, runs in machines.items():
+        told = "; ".join(f"{', '.join(parts)}: {run}" for run, parts in runs.items())
+        yield f"{machine}. {told}. {METHOD}"
 
 
 def table(folder):
     """The Markdown for whatever results of bench/run the folder holds."""
-    files = [p for p in sorted(folder.glob("*.json")) if p.stem not in ("scale", "replay")]
-    records = {p.stem: json.loads(p.read_text()) for p in files}
+    files = {part: folder / f"{part}.json" for part in PARTS}
+    records = {p: json.loads(f.read_text()) for p, f in files.items() if f.exists()}
     parts = {name: record["result"] for name, record in records.items()}
     lines = http_table(parts["http"]) if "http" in parts else []
     lines += ["| figure | measured | goal |", "|---|---|---|"]
     lines += [f"| {what} | {measured} | {goal} |" for what, measured, goal in figures(parts)]
-    lines.append("")
-    runs = {(r["machine"]["cpu"], r["command"], r["commit"]): r for r in records.values()}
-    lines += [where_and_when(record) for record in runs.values()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *footer(records)]) + "\n"
 
 
 def put_into_readme(text, name):

@@ -19,25 +19,27 @@ def key_secret(i):
     return f"sk-bench-{i:05d}"
 
 
-def post(path, body, key=None):
+def post(path, body, key=None, fields=()):
     lines = [f"POST {path} HTTP/1.1", "Host: weir.bench", "Content-Type: application/json"]
     if key is not None:
         lines.append(f"Authorization: Bearer {key}")
+    lines += fields
     lines.append(f"Content-Length: {len(body)}")
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def chat_request(i):
-    """The POST that every server gets: exactly REQUEST_BYTES long."""
-    body = {"model": "weir-mock", "max_tokens": MAX_TOKENS}
+def chat_request(i, model="weir-mock", fields=()):
+    """The POST that every server gets: exactly REQUEST_BYTES long, without further fields."""
+    body = {"model": model, "max_tokens": MAX_TOKENS}
     text = "Say in one sentence why a weir keeps a river calm. "
 
-    def build(content):
+    def build(content, fields=()):
         body["messages"] = [{"role": "user", "content": content}]
-        return post("/v1/chat/completions", json.dumps(body, separators=(",", ":")), key_secret(i))
+        text = json.dumps(body, separators=(",", ":"))
+        return post("/v1/chat/completions", text, key_secret(i), fields)
 
     padding = 100 + REQUEST_BYTES - len(build("x" * 100))
-    return build((text * 9)[:padding])
+    return build((text * 9)[:padding], fields)
 
 
 def acquire_request(i):
@@ -77,16 +79,17 @@ class Server:
         self.denies = denies
 
 
-def filled(processes, template, name, port):
+def filled(processes, template, name, port, **more):
     text = (BENCH / "peers" / template).read_text()
-    text = text.replace("@PORT@", str(port)).replace("@DIR@", str(processes.dir))
+    for place, value in {"port": port, "dir": processes.dir, **more}.items():
+        text = text.replace(f"@{place.upper()}@", str(value))
     path = processes.dir / f"{name}.conf"
     path.write_text(text)
     return path
 
 
-def started(processes, server):
-    request = chat_request(0)
+def started(processes, server, request=None):
+    request = request or chat_request(0)
     processes.until(server.process, lambda: ask(server.port, request) == 200)
     return server
 

@@ -10,7 +10,8 @@ enum { FDS_MAX = 1 << 24, POOL_CONNECTIONS = 4096 };
 
 struct weir_curl_socket {
     uv_poll_t poll;
-    struct weir_curl_loop *loop;
+    struct weir_curl_sockets *all;
+    struct weir_curl_loop *loop; /* whose poll handle it has */
     curl_socket_t fd;
     int armed, wanted; /* of UV_READABLE and UV_WRITABLE */
     bool polled;       /* the handle was made */
@@ -19,31 +20,31 @@ struct weir_curl_socket {
 
 /* ---- sockets ---- */
 
-static struct weir_curl_socket *socket_of(struct weir_curl_loop *c, curl_socket_t fd)
+static struct weir_curl_socket *socket_of(struct weir_curl_sockets *all, curl_socket_t fd)
 {
-    return (size_t)fd < c->room ? c->by_fd[fd] : NULL;
+    return (size_t)fd < all->room ? all->by_fd[fd] : NULL;
 }
 
 /* False: no memory. */
-static bool make_room(struct weir_curl_loop *c, curl_socket_t fd)
+static bool make_room(struct weir_curl_sockets *all, curl_socket_t fd)
 {
-    size_t room = c->room == 0 ? 64 : c->room;
+    size_t room = all->room == 0 ? 64 : all->room;
     while (room <= (size_t)fd) {
         room *= 2;
     }
-    if (room == c->room) {
+    if (room == all->room) {
         return true;
     }
     if (room > FDS_MAX) {
         return false;
     }
-    struct weir_curl_socket **grown = weir_realloc(c->by_fd, room * sizeof(*grown));
+    struct weir_curl_socket **grown = weir_realloc(all->by_fd, room * sizeof(*grown));
     if (grown == NULL) {
         return false;
     }
-    memset(grown + c->room, 0, (room - c->room) * sizeof(*grown));
-    c->by_fd = grown;
-    c->room = room;
+    memset(grown + all->room, 0, (room - all->room) * sizeof(*grown));
+    all->by_fd = grown;
+    all->room = room;
     return true;
 }
 
@@ -66,7 +67,7 @@ static void on_poll_closed(uv_handle_t *handle)
 /* Before the descriptor itself is closed. */
 static void forget(struct weir_curl_socket *s)
 {
-    s->loop->by_fd[s->fd] = NULL;
+    s->all->by_fd[s->fd] = NULL;
     if (s->polled) {
         uv_close((uv_handle_t *)&s->poll, on_poll_closed);
     } else {
@@ -75,16 +76,16 @@ static void forget(struct weir_curl_socket *s)
 }
 
 /* NULL: no memory. */
-static struct weir_curl_socket *socket_new(struct weir_curl_loop *c, curl_socket_t fd)
+static struct weir_curl_socket *socket_new(struct weir_curl_sockets *all, curl_socket_t fd)
 {
     struct weir_curl_socket *s = weir_zalloc(sizeof(*s));
-    if (s == NULL || !make_room(c, fd)) {
+    if (s == NULL || !make_room(all, fd)) {
         weir_free(s);
         return NULL;
     }
-    s->loop = c;
+    s->all = all;
     s->fd = fd;
-    c->by_fd[fd] = s;
+    all->by_fd[fd] = s;
     return s;
 }
 
@@ -140,7 +141,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     curl_socket_t fd = s->fd;
     if (status < 0) { /* reading tells the error, behind what came before it */
         act_on(c, fd, CURL_CSELECT_IN | CURL_CSELECT_OUT);
-        s = socket_of(c, fd);
+        s = socket_of(c->sockets, fd);
         if (s != NULL && s->polled && s->wanted != 0) {
             arm(s, s->wanted);
         }
@@ -154,7 +155,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
 {
     struct weir_curl_loop *c = ctx;
-    struct weir_curl_socket *s = socket_of(c, fd);
+    struct weir_curl_socket *s = socket_of(c->sockets, fd);
     (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
@@ -167,7 +168,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
         return 0;
     }
     if (s == NULL) {
-        s = socket_new(c, fd); /* the resolver's: closed without a word after it is removed */
+        s = socket_new(c->sockets,
+                       fd); /* the resolver's: closed without a word after it is removed */
     }
     if (s == NULL) {
         return 0; /* time-outs end what waits for it; an error would end all transfers */
@@ -177,6 +179,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
             return 0;
         }
         s->poll.data = s;
+        s->loop = c;
         s->polled = true;
         c->handles++;
         uv_unref((uv_handle_t *)&s->poll); /* an idle connection holds up no end */
@@ -190,14 +193,14 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
 
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct weir_curl_loop *c = ctx;
+    struct weir_curl_sockets *all = ctx;
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                     address->protocol);
     if (fd < 0) {
         return CURL_SOCKET_BAD;
     }
-    struct weir_curl_socket *s = socket_new(c, fd);
+    struct weir_curl_socket *s = socket_new(all, fd);
     if (s == NULL) {
         close(fd);
         return CURL_SOCKET_BAD;
@@ -261,10 +264,12 @@ void weir_curl_loop_turn(struct weir_curl_loop *c)
 /* ---- life ---- */
 
 enum weir_err weir_curl_loop_init(struct weir_curl_loop *c, struct weir_loop *loop,
+                                  struct weir_curl_sockets *sockets,
                                   const struct weir_curl_handler *handler)
 {
     *c = (struct weir_curl_loop){
         .loop = loop,
+        .sockets = sockets,
         .multi = curl_multi_init(),
         .act = {.run = run_act},
         .done = handler->done,
@@ -287,14 +292,14 @@ enum weir_err weir_curl_loop_init(struct weir_curl_loop *c, struct weir_loop *lo
     return WEIR_OK;
 }
 
-CURL *weir_curl_loop_easy(struct weir_curl_loop *c)
+CURL *weir_curl_easy(struct weir_curl_sockets *sockets)
 {
     CURL *easy = curl_easy_init();
     if (easy != NULL) {
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
+        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
     }
     return easy;
 }
@@ -309,14 +314,23 @@ void weir_curl_loop_close(struct weir_curl_loop *c)
     c->closing = true;
     curl_multi_cleanup(c->multi); /* closes its connections */
     c->multi = NULL;
-    for (size_t fd = 0; fd < c->room; fd++) {
-        if (c->by_fd[fd] != NULL) {
-            forget(c->by_fd[fd]);
+    for (size_t fd = 0; fd < c->sockets->room; fd++) {
+        struct weir_curl_socket *s = c->sockets->by_fd[fd];
+        if (s != NULL && s->loop == c) {
+            forget(s);
         }
     }
-    weir_free(c->by_fd);
-    c->by_fd = NULL;
-    c->room = 0;
     weir_loop_turn_end_cancel(c->loop, &c->act);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+void weir_curl_sockets_deinit(struct weir_curl_sockets *sockets)
+{
+    for (size_t fd = 0; fd < sockets->room; fd++) {
+        if (sockets->by_fd[fd] != NULL) {
+            forget(sockets->by_fd[fd]);
+        }
+    }
+    weir_free(sockets->by_fd);
+    *sockets = (struct weir_curl_sockets){0};
 }

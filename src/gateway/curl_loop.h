@@ -14,15 +14,20 @@
 
 struct weir_curl_socket;
 
+/* The sockets of all multis of one loop. Private; zero: none. */
+struct weir_curl_sockets {
+    struct weir_curl_socket **by_fd;
+    size_t room;
+};
+
 /* Private but for `multi`. */
 struct weir_curl_loop {
     struct weir_loop *loop;
+    struct weir_curl_sockets *sockets;
     CURLM *multi;
     uv_timer_t timer;
     struct weir_turn_end act;
-    bool due; /* a time of curl's has come */
-    struct weir_curl_socket **by_fd;
-    size_t room;
+    bool due;         /* a time of curl's has come */
     unsigned handles; /* that are not closed yet */
     bool closing;
     void (*done)(void *ctx, CURL *easy, CURLcode result);
@@ -41,13 +46,17 @@ struct weir_curl_handler {
     void *ctx;
 };
 
+/* sockets: borrowed; all loops that share easy handles have the same. */
 WEIR_MUSTCHECK enum weir_err weir_curl_loop_init(struct weir_curl_loop *c, struct weir_loop *loop,
+                                                 struct weir_curl_sockets *sockets,
                                                  const struct weir_curl_handler *handler);
-/* An easy handle whose sockets are this loop's; NULL: no memory. */
-CURL *weir_curl_loop_easy(struct weir_curl_loop *c);
+/* An easy handle for loops with these sockets; NULL: no memory. */
+CURL *weir_curl_easy(struct weir_curl_sockets *sockets);
 /* Asks for handler->turn. */
 void weir_curl_loop_turn(struct weir_curl_loop *c);
 /* All easy handles are out of the multi. handler->closed comes now or on the loop. */
 void weir_curl_loop_close(struct weir_curl_loop *c);
+/* After weir_curl_loop_close of all loops that have them. */
+void weir_curl_sockets_deinit(struct weir_curl_sockets *sockets);
 
 #endif

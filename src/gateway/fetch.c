@@ -12,6 +12,8 @@ void weir_fetch_deinit(struct weir_fetch *f)
     if (f->easy != NULL) {
         curl_easy_cleanup(f->easy);
     }
+    curl_url_cleanup(f->url);
+    weir_buf_deinit(&f->url_text);
     weir_buf_deinit(&f->target);
     weir_buf_deinit(&f->fields);
     weir_buf_deinit(&f->body);
@@ -26,6 +28,12 @@ static void fetch_release(struct weir_fetch *f)
     if (u->closing || u->spares == SPARES_MAX) {
         weir_fetch_deinit(f);
         return;
+    }
+    if (f->url_text.room > FETCH_KEEP_BYTES) { /* curl keeps as much of it again */
+        curl_easy_cleanup(f->easy);
+        curl_url_cleanup(f->url);
+        f->easy = NULL;
+        f->url = NULL;
     }
     weir_buf_recycle(&f->target, FETCH_KEEP_BYTES);
     weir_buf_recycle(&f->fields, FETCH_KEEP_BYTES);
@@ -123,6 +131,7 @@ void weir_fetch_on_done(void *ctx, CURL *easy, CURLcode result)
     (void)ctx;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &f);
     f->running = false;
+    f->pool->transfers--;
     if (f->dead) {
         return; /* is released when the turn ends */
     }
@@ -146,9 +155,10 @@ void weir_fetch_on_done(void *ctx, CURL *easy, CURLcode result)
 static void cancel(struct weir_fetch *f)
 {
     curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_multi_remove_handle(f->upstreams->curl.multi, f->easy);
+    curl_multi_remove_handle(f->pool->curl.multi, f->easy);
     curl_easy_setopt(f->easy, CURLOPT_FORBID_REUSE, 0L);
     f->running = false;
+    f->pool->transfers--;
 }
 
 void weir_fetch_on_turn(void *ctx)
@@ -184,7 +194,8 @@ void weir_fetch_on_sweep(uv_timer_t *timer)
             fail(f, WEIR_FETCH_SILENT);
         }
     }
-    if (u->active == NULL) {
+    weir_fetch_pools_sweep(u);
+    if (u->active == NULL && u->pools == 1) {
         u->sweeping = false;
         uv_timer_stop(&u->sweep);
     }
@@ -203,6 +214,7 @@ static struct weir_fetch *take_spare(struct weir_upstreams *u)
     f = weir_zalloc(sizeof(*f));
     if (f != NULL) {
         f->upstreams = u;
+        weir_buf_init(&f->url_text, SIZE_MAX);
         weir_buf_init(&f->target, SIZE_MAX);
         weir_buf_init(&f->fields, SIZE_MAX);
         weir_buf_init(&f->body, SIZE_MAX);
@@ -240,7 +252,10 @@ struct weir_fetch *weir_fetch_new(struct weir_upstreams *u, const struct weir_ht
         false;
     f->model_len = model.len < sizeof(f->model) ? model.len : sizeof(f->model);
     memcpy(f->model, model.len > 0 ? model.p : "", f->model_len);
-    snprintf(f->method, sizeof(f->method), "%.*s", (int)http->method_text.len, http->method_text.p);
+    size_t method =
+        http->method_text.len < sizeof(f->method) ? http->method_text.len : sizeof(f->method) - 1;
+    memcpy(f->method, http->method_text.p, method);
+    f->method[method] = '\0';
     copy_target(f, http);
     weir_request_fields(http, &f->fields);
     weir_buf_str(&f->body, body);
@@ -259,7 +274,7 @@ void weir_fetch_start(struct weir_fetch *f, unsigned upstream)
     if (!weir_fetch_attempt(f)) {
         f->failed = true;
         f->upstreams->failed++;
-        weir_curl_loop_turn(&f->upstreams->curl);
+        weir_curl_loop_turn(&f->upstreams->pool[0]->curl);
     }
 }
 
@@ -293,7 +308,7 @@ void weir_fetch_free(struct weir_fetch *f)
     if (f->running || listed) { /* perhaps in one of its callbacks, where curl lets nothing go */
         f->next_dead = f->upstreams->dead;
         f->upstreams->dead = f;
-        weir_curl_loop_turn(&f->upstreams->curl);
+        weir_curl_loop_turn(&f->upstreams->pool[0]->curl);
     } else {
         fetch_release(f);
     }

@@ -3,7 +3,7 @@
  *   fetch.c         its life, and the end of a transfer
  *   fetch_send.c    sending it to an upstream
  *   fetch_answer.c  the answer as it comes
- *   upstreams.c     the worker's upstreams */
+ *   upstreams.c     the worker's upstreams, and its pools of connections */
 #ifndef WEIR_GATEWAY_FETCH_INTERNAL_H
 #define WEIR_GATEWAY_FETCH_INTERNAL_H
 
@@ -16,6 +16,19 @@ enum {
     FETCH_LINES_MAX = WEIR_HTTP_HEADERS_MAX + 4,
     FETCH_MODEL_MAX = 256,
     FETCH_METHOD_MAX = 32,
+    FETCH_POOL_TRANSFERS = 128, /* at once in one pool, as long as there may be another one */
+    FETCH_POOLS_MAX = 256,
+    FETCH_POOL_IDLE_MS = 30 * 1000,
+};
+
+/* Connections that are used again. curl looks at each connection to a host for one that is free, so
+ * a pool is kept small: the next one is begun when this one is busy. The last one is closed when it
+ * was idle for long; the first one stays. */
+struct weir_fetch_pool {
+    struct weir_upstreams *upstreams;
+    struct weir_curl_loop curl;
+    uint32_t transfers;
+    uint64_t used_ms; /* when there was a transfer, to a sweep */
 };
 
 struct weir_fetch {
@@ -24,14 +37,18 @@ struct weir_fetch {
     void *ctx;
     struct weir_fetch *prev, *next; /* under way; or a free list */
     struct weir_fetch *next_dead;
+    struct weir_fetch_pool *pool; /* where it is running */
     CURL *easy;
     const struct weir_upstream_config *set_for; /* what the easy handle was set up for */
+    CURLU *url;                                 /* the easy handle's; NULL: none yet */
+    struct weir_buf url_text;                   /* what it was parsed from; empty: nothing */
     /* the request */
     struct weir_buf target, fields, body; /* NUL behind each text but the body */
     size_t lines;
     struct curl_slist line[FETCH_LINES_MAX];
     char credential_line[WEIR_SECRET_MAX + 32];
-    enum weir_credential credential;
+    const struct weir_upstream_config *credential_for; /* whose is in the line; NULL: nobody's */
+    enum weir_credential credential, credential_was;
     char method[FETCH_METHOD_MAX];
     char model[FETCH_MODEL_MAX];
     size_t model_len;
@@ -45,11 +62,13 @@ struct weir_fetch {
 
 struct weir_upstreams {
     struct weir_upstream_set set;
-    struct weir_curl_loop curl;
+    struct weir_curl_sockets sockets;
+    struct weir_fetch_pool *pool[FETCH_POOLS_MAX]; /* one at least */
+    unsigned pools;
     struct weir_loop *loop;
     uv_timer_t sweep;
     bool sweeping, closing, closed, released;
-    unsigned open; /* of the sweep's timer and the curl loop */
+    unsigned open; /* of the sweep's timer and the pools, those that close too */
     struct weir_fetch *active, *spare, *dead;
     uint32_t spares;
     uint32_t failed;        /* of the active ones: could not even be sent */
@@ -84,6 +103,11 @@ void weir_fetch_on_turn(void *ctx);
 void weir_fetch_on_sweep(uv_timer_t *timer);
 /* One that is not under way. */
 void weir_fetch_deinit(struct weir_fetch *f);
+
+/* upstreams.c: the first pool that has a place for one more. */
+struct weir_fetch_pool *weir_fetch_pool(struct weir_upstreams *u);
+/* Closes the last pool when it was idle for long. */
+void weir_fetch_pools_sweep(struct weir_upstreams *u);
 
 /* fetch_send.c: sends it to its upstream. False: no memory. */
 bool weir_fetch_attempt(struct weir_fetch *f);

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fetch_send.c - a fetch on its way out. Its easy handle is used again: setting one up costs more
- * than what one request changes in it. */
+/* fetch_send.c - a fetch on its way out. Its easy handle is used again, and so is its parsed URL:
+ * setting them up costs more than what one request changes in them. */
 #include <strings.h>
 
 #include "base/clock.h"
 #include "gateway/fetch_internal.h"
 
+enum { EXPECT_BYTES = 1024 * 1024 }; /* of a body from which on curl asks whether it may come */
+
 static bool set_up(struct weir_fetch *f)
 {
-    CURL *e = weir_curl_loop_easy(&f->upstreams->curl);
+    CURL *e = weir_curl_easy(&f->upstreams->sockets);
     if (e == NULL) {
         return false;
     }
     f->easy = e;
     f->set_for = NULL;
+    f->credential_for = NULL;
+    weir_buf_reset(&f->url_text);
     curl_easy_setopt(e, CURLOPT_PRIVATE, f);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no thread that resolves a name */
@@ -48,6 +52,18 @@ static void add_line(struct weir_fetch *f, const char *text)
     f->lines++;
 }
 
+static void set_credential(struct weir_fetch *f, const struct weir_upstream_config *config)
+{
+    if (f->credential_for == config && f->credential_was == f->credential) {
+        return;
+    }
+    snprintf(f->credential_line, sizeof(f->credential_line), "%s%s",
+             f->credential == WEIR_CREDENTIAL_BEARER ? "Authorization: Bearer " : "x-api-key: ",
+             config->api_key);
+    f->credential_for = config;
+    f->credential_was = f->credential;
+}
+
 /* The client's fields, and those that curl must not make up. */
 static void set_lines(struct weir_fetch *f, const struct weir_upstream_config *config)
 {
@@ -58,14 +74,14 @@ static void set_lines(struct weir_fetch *f, const struct weir_upstream_config *c
         typed = typed || strncasecmp(text, "content-type:", 13) == 0;
         add_line(f, text);
     }
-    add_line(f, "Expect:");
+    if (f->body.len >= EXPECT_BYTES) {
+        add_line(f, "Expect:");
+    }
     if (!typed) {
         add_line(f, "Content-Type:");
     }
     if (config->api_key[0] != '\0') {
-        snprintf(f->credential_line, sizeof(f->credential_line), "%s%s",
-                 f->credential == WEIR_CREDENTIAL_BEARER ? "Authorization: Bearer " : "x-api-key: ",
-                 config->api_key);
+        set_credential(f, config);
         add_line(f, f->credential_line);
     }
     curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->line);
@@ -90,23 +106,34 @@ static void set_method(struct weir_fetch *f)
     curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, post ? NULL : f->method);
 }
 
-/* False: no memory. */
+static bool is_target(const struct weir_fetch *f, struct weir_str base)
+{
+    struct weir_str url = weir_buf_view(&f->url_text);
+    return url.len == base.len + f->target.len && memcmp(url.p, base.p, base.len) == 0 &&
+           memcmp(url.p + base.len, f->target.data, f->target.len) == 0;
+}
+
+/* Clients ask for few URLs: what curl made of the last one serves the next one. False: no memory.
+ */
 static bool set_target(struct weir_fetch *f, const struct weir_upstream_config *config)
 {
-    char url[sizeof(config->base_url) + 512];
-    size_t base = strlen(config->base_url);
-    if (base + f->target.len < sizeof(url)) {
-        memcpy(url, config->base_url, base);
-        memcpy(url + base, f->target.data, f->target.len);
-        return curl_easy_setopt(f->easy, CURLOPT_URL, url) == CURLE_OK;
+    struct weir_str base = weir_str_z(config->base_url);
+    if (is_target(f, base)) {
+        return true;
     }
-    struct weir_buf b;
-    weir_buf_init(&b, base + f->target.len);
-    weir_buf_append(&b, config->base_url, base);
-    weir_buf_str(&b, weir_buf_view(&f->target));
-    bool done = !b.failed && curl_easy_setopt(f->easy, CURLOPT_URL, b.data) == CURLE_OK;
-    weir_buf_deinit(&b);
-    return done;
+    weir_buf_reset(&f->url_text);
+    weir_buf_str(&f->url_text, base);
+    weir_buf_str(&f->url_text, weir_buf_view(&f->target)); /* with its NUL */
+    if (f->url == NULL) {
+        f->url = curl_url();
+    }
+    if (f->url == NULL || f->url_text.failed ||
+        curl_url_set(f->url, CURLUPART_URL, f->url_text.data, CURLU_PATH_AS_IS) != CURLUE_OK ||
+        curl_easy_setopt(f->easy, CURLOPT_CURLU, f->url) != CURLE_OK) {
+        weir_buf_reset(&f->url_text);
+        return false;
+    }
+    return true;
 }
 
 static bool set_upstream(struct weir_fetch *f, const struct weir_upstream_config *config)
@@ -149,6 +176,8 @@ bool weir_fetch_attempt(struct weir_fetch *f)
     set_method(f);
     f->sent_ns = weir_clock_ns();
     f->progress_ms = weir_fetch_now_ms(f->upstreams);
-    f->running = curl_multi_add_handle(f->upstreams->curl.multi, f->easy) == CURLM_OK;
+    f->pool = weir_fetch_pool(f->upstreams);
+    f->running = curl_multi_add_handle(f->pool->curl.multi, f->easy) == CURLM_OK;
+    f->pool->transfers += f->running;
     return f->running;
 }

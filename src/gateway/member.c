@@ -118,14 +118,43 @@ static void byte(struct weir_member *m, char c)
     }
 }
 
+/* The next byte that says something: of a string its end and an escape, of a value in which no name
+ * counts what opens and closes. Brackets are braces less 32. */
+static const char *skip(const struct weir_member *m, const char *p, const char *end)
+{
+    if (m->_string) {
+        while (p < end && *p != '"' && *p != '\\') {
+            p++;
+        }
+    } else if (m->_depth > m->_level) {
+        while (p < end && *p != '"' && (*p | 32) != '{' && (*p | 32) != '}') {
+            p++;
+        }
+    }
+    return p;
+}
+
 void weir_member_feed(struct weir_member *m, struct weir_str bytes)
 {
-    for (const char *p = bytes.p, *end = p + bytes.len; p < end; p++) {
+    const char *p = bytes.p, *end = p + bytes.len;
+    const char *value = p; /* what is taken of these bytes begins here */
+    for (; p < end; p++) {
+        if (!m->_escape && !(m->_string && m->_naming)) {
+            p = skip(m, p, end);
+            if (p == end) {
+                break;
+            }
+        }
         bool taking = m->_taking;
         byte(m, *p);
-        if (taking && m->_taking) {
-            weir_buf_char(&m->_value, *p);
+        if (!taking && m->_taking) {
+            value = p + 1;
+        } else if (taking && !m->_taking) {
+            weir_buf_append(&m->_value, value, (size_t)(p - value));
         }
+    }
+    if (m->_taking) {
+        weir_buf_append(&m->_value, value, (size_t)(end - value));
     }
 }
 

@@ -137,9 +137,9 @@ bool weir_path_passes(struct weir_str path)
         if (c <= ' ' || c > '~' || c == '#' || c == '?' || c == '\\') {
             return false;
         }
-        bool escaped =
-            i + 3 <= path.len && (weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%2f")) ||
-                                  weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%5c")));
+        bool escaped = c == '%' && i + 3 <= path.len &&
+                       (weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%2f")) ||
+                        weir_str_eq_nocase(weir_str(path.p + i, 3), WEIR_STR("%5c")));
         if (c == '/' || escaped) {
             if (is_dots(weir_str(path.p + from, i - from))) {
                 return false;
@@ -215,6 +215,9 @@ static bool is_token(struct weir_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
+        if (((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-') {
+            continue; /* nearly all of them */
+        }
         if (c <= ' ' || c > '~' || memchr("\"(),/:;<=>?@[\\]{}", c, 17) != NULL) {
             return false;
         }
@@ -291,7 +294,8 @@ static void join_connection(struct weir_str text, struct weir_buf *b)
 {
     struct weir_http_header h;
     while (text.len > 0) {
-        if (take_field(take_line(&text), &h) &&
+        struct weir_str line = take_line(&text);
+        if (line.len > 0 && (line.p[0] | 0x20) == 'c' && take_field(line, &h) &&
             weir_str_eq_nocase(h.name, WEIR_STR("connection"))) {
             weir_buf_str(b, h.value);
             weir_buf_char(b, ',');

@@ -236,6 +236,20 @@ void weir_http_stream_begin(struct weir_http_exchange *x, int status, struct wei
     said(x);
 }
 
+/* The head of a chunk (RFC 9112, section 7.1). */
+static void write_size(struct weir_buf *b, size_t size)
+{
+    char text[2 * sizeof(size) + 2];
+    size_t at = sizeof(text) - 2;
+    text[at] = '\r';
+    text[at + 1] = '\n';
+    do {
+        text[--at] = "0123456789abcdef"[size & 15];
+        size >>= 4;
+    } while (size > 0);
+    weir_buf_append(b, text + at, sizeof(text) - at);
+}
+
 void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
 {
     WEIR_ASSERT(x->streaming && !x->answered);
@@ -246,7 +260,7 @@ void weir_http_stream_write(struct weir_http_exchange *x, struct weir_str bytes)
     if (x->http10) {
         weir_buf_str(b, bytes);
     } else {
-        weir_buf_printf(b, "%zx\r\n", bytes.len);
+        write_size(b, bytes.len);
         weir_buf_str(b, bytes);
         WEIR_BUF_LIT(b, "\r\n");
     }

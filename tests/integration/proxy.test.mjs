@@ -213,6 +213,32 @@ describe("a request to an upstream", () => {
         assert.ok(u.connections <= 50, `${u.connections} connections`);
     });
 
+    it("goes on beside many that are under way, and their connections are reused", async (t) => {
+        const many = 300; // more than one pool of connections takes
+        const waiting = [];
+        const answer = model({ input: 7, words: 5 });
+        const u = await upstream(t, (...call) => {
+            waiting.push(() => answer(...call));
+            if (waiting.length === many) {
+                waiting.splice(0).forEach((go) => go());
+            }
+        });
+        const node = await gateway(t, { u }, { workers: 1 });
+        for (let round = 1; round <= 2; round++) {
+            const ask = () => node.chat(SECRETS.a, { max_tokens: 10 });
+            const answers = Array.from({ length: many }, ask);
+            for (const { status } of await Promise.all(answers)) {
+                assert.equal(status, 200);
+            }
+            assert.equal(u.connections, many);
+        }
+        assert.deepEqual(await used(node), {
+            requests: 2 * many,
+            input: 2 * many * 7,
+            output: 2 * many * 5,
+        });
+    });
+
     it("finds a connection that ended while it was idle", async (t) => {
         const u = await upstream(t);
         const node = await gateway(t, { u });
@@ -553,6 +579,38 @@ describe("a stop of weir", () => {
         await stopping;
         await eventually(() => u.aborted === 1, "the upstream's request to be cancelled");
     });
+});
+
+describe("the URL of a request", () => {
+    const paths = [
+        "/v1/files?limit=2",
+        "/v1/files",
+        "/v1/files/A%2Fb?q=%41&r",
+        "/v1/files?limit=2",
+        "/v1/files?limit=3",
+        "/v1/Files",
+    ];
+    const headers = { authorization: `Bearer ${SECRETS.a}` };
+    for (const proxied of [false, true]) {
+        const title = proxied ? ", through a proxy too" : "";
+        it(`is the one that was asked for, whatever was asked for before${title}`, async (t) => {
+            const asked = [];
+            const u = await upstream(t, (request, response) => {
+                asked.push(request.url);
+                fixed(200)(request, response);
+            });
+            const node = await gateway(t, {
+                u: proxied
+                    ? { base_url: "http://upstream.invalid/v1", proxy: `http://127.0.0.1:${u.port}` }
+                    : u,
+            });
+            for (const path of paths) {
+                assert.equal((await fetch(`${node.url}${path}`, { headers })).status, 200);
+            }
+            const base = proxied ? "http://upstream.invalid" : "";
+            assert.deepEqual(asked, paths.map((path) => base + path));
+        });
+    }
 });
 
 describe("a proxy before an upstream", () => {
