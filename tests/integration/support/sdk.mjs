@@ -121,10 +121,10 @@ const secret = (id) => `sk-test-secret-${id}`;
 
 /** A node whose plans each have keys enough for its tests; `account(plan)` is the next one of them.
  * plans: {name: fields}; limits that a plan does not name are roomy, and of a minute. */
-export async function gateway(start, upstreams, plans, { name = "", ...changes } = {}) {
+export async function gateway(start, upstreams, plans, changes = {}) {
     const roomy = { requests: "1000/min", input_tokens: "1M/min", output_tokens: "1M/min" };
     const entries = Object.entries(plans);
-    const ids = (plan) => Array.from({ length: KEYS }, (_, i) => `${name}${plan}-${i}`);
+    const ids = (plan) => Array.from({ length: KEYS }, (_, i) => `${plan}-${i}`);
     const node = await start(
         configuration({
             mode: "exact", // what a lease took ahead would be in the way
