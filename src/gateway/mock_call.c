@@ -225,6 +225,7 @@ void mock_call_begin(struct mock_ask *a, const struct weir_mock_request *r,
         return;
     }
     c->x = a->x;
+    weir_http_exchange_needs_client(c->x); /* as model servers do, it stops when nobody waits */
     c->ops = ops;
     c->answer = answer_to(a, r);
     c->model = r->model;

@@ -365,6 +365,27 @@ describe("weir mock, what it does wrong on purpose", () => {
         await mock.stop();
     });
 
+    it("knows of requests that the client gave up before their first token", async () => {
+        const mock = await Mock.start("--first-token-ms", "600000");
+        const ask = { model: "m", messages: MESSAGES, max_tokens: 9 };
+        for (const stream of [false, true]) {
+            const gone = new AbortController();
+            const create = (client) => client.create({ ...ask, stream }, { signal: gone.signal });
+            const clients = [openai(mock).chat.completions, anthropic(mock).messages];
+            const asked = Promise.allSettled(clients.map(create)); // a stream begins before its tokens
+            await eventually(async () => {
+                const all = await (await fetch(`${mock.url}/mock/usage`)).json();
+                return all.open === 2;
+            }, "the requests to begin");
+            gone.abort();
+            await asked;
+            const { total } = await mock.usage();
+            assert.equal(total.cancelled.requests, stream ? 4 : 2);
+            assert.equal(total.output_tokens, 0);
+        }
+        await mock.stop();
+    });
+
     it("keeps its pace", async () => {
         const mock = await Mock.start("--first-token-ms", "200", "--tokens-per-s", "100");
         const started = performance.now();

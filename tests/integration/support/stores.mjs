@@ -20,6 +20,11 @@ export function onEachStore(name, cases) {
             return node;
         });
     });
+    onRedisStore(name, cases);
+}
+
+/** The same, on a Redis only. */
+export function onRedisStore(name, cases) {
     onRedis(`${name}, redis store`, () => Redis.start(), cases, (redis) => redis.stop());
 }
 
