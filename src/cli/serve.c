@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "service/reserve.h"
 #include "store/open.h"
+#include "tokens/calibration.h"
 #include "tokens/tokens.h"
 
 struct worker {
@@ -272,6 +273,7 @@ static void node_close(struct node *node, bool ran)
     weir_free(node->worker);
     weir_free(node->group.service);
     weir_history_free(node->group.history);
+    weir_calibration_free(node->group.calibration);
     weir_store_shared_free(node->shared);
     weir_tokens_use(NULL);
     weir_vocabulary_free(node->vocabulary);
@@ -314,7 +316,8 @@ static int node_prepare(struct node *node, const struct arguments *a)
         return WEIR_EXIT_FAILED;
     }
     if (weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
-        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK) {
+        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK ||
+        weir_calibration_new(&node->group.calibration) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
         return WEIR_EXIT_FAILED;
     }

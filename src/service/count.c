@@ -3,8 +3,10 @@
 
 struct weir_counter weir_counter_of(struct weir_str model)
 {
+    const struct weir_encoding *own = weir_tokens_encoding(model);
     return (struct weir_counter){
-        .encoding = weir_tokens_encoding(model),
+        .encoding = own != NULL ? own : weir_tokens_base(),
+        .exact = own != NULL,
         .image = weir_image_rule_of(model),
     };
 }

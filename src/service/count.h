@@ -11,7 +11,8 @@
 
 /* How one model counts. A value, to be copied; nothing of it is owned. */
 struct weir_counter {
-    const struct weir_encoding *encoding; /* NULL: it is not known, and counts are estimates */
+    const struct weir_encoding *encoding; /* NULL: counts are estimates */
+    bool exact;                           /* it is the model's own */
     struct weir_image_rule image;
 };
 

@@ -116,6 +116,7 @@ enum weir_err weir_dialect_read(const struct weir_dialect *d, struct weir_json *
     if (g.no_memory) {
         return WEIR_ERR_NOMEM;
     }
+    g.r.exact = g.counter.exact;
     g.r.output_max = for_each(g.r.output_max, g.r.choices);
     *ret_request = g.r;
     return WEIR_OK;

@@ -35,6 +35,8 @@ struct weir_dialect_request {
     struct weir_str model; /* in the body, or in `space` until that is used again; only in other.c
                               it may be empty */
     uint64_t input_tokens; /* all text that the model reads, as weir counts it */
+    uint64_t text_tokens;  /* of them, those of texts: not of images, tools, what else there is */
+    bool exact;            /* they are counted by the model's own encoding */
     uint64_t output_max;   /* of all choices together; 0: the request names none */
     uint64_t prompt_hash;  /* of all that the answer depends on */
     uint32_t choices;      /* how many answers it may lead to, at least 1 */

@@ -56,6 +56,7 @@ bool weir_read_stream(struct weir_reading *g, const struct weir_json_node *strea
 
 /* ---- what the model reads ---- */
 
+/* A text that people or models wrote. */
 void weir_read_text(struct weir_reading *g, const struct weir_json_node *string);
 /* All names and texts, and a token for any other value. */
 void weir_read_value(struct weir_reading *g, const struct weir_json_node *value);

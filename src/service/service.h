@@ -33,6 +33,8 @@ struct weir_service_metrics {
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
+    _Atomic uint64_t
+        reports[2]; /* of input, where it is not counted exactly: ignored, learnt from */
     struct weir_hist decision, request;
 };
 
@@ -48,6 +50,7 @@ struct weir_upstreams;
 struct weir_acquire; /* limits.c */
 struct weir_service_group;
 struct weir_history;
+struct weir_calibration;
 
 struct weir_service {
     const struct weir_config *config;
@@ -72,7 +75,8 @@ struct weir_service {
 struct weir_service_group {
     uint32_t services;
     struct weir_service **service;
-    struct weir_history *history; /* what answers were like; NULL: no plan forecasts */
+    struct weir_history *history;         /* what answers were like; NULL: no plan forecasts */
+    struct weir_calibration *calibration; /* of models that upstreams answer for */
 };
 
 /* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */

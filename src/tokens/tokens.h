@@ -23,8 +23,10 @@ uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text);
 /* The vocabulary of this process, which outlives all counting; NULL: estimates. Set once, before
  * threads start. */
 void weir_tokens_use(const struct weir_vocabulary *v);
-/* What the model counts with; NULL: an estimate. */
+/* What the model counts with; NULL: it is not known, or not there. */
 const struct weir_encoding *weir_tokens_encoding(struct weir_str model);
+/* What models count with here whose encoding is not known: o200k_base; NULL: estimates. */
+const struct weir_encoding *weir_tokens_base(void);
 
 enum {
     /* What the chat format adds (OpenAI cookbook): per message, and once for the reply's priming.

@@ -55,6 +55,7 @@ static void read_request(const struct weir_dialect *d, struct weir_str body)
         check(r.choices >= 1 && weir_output_reserved(&r, WEIR_AMOUNT_MAX) <= WEIR_AMOUNT_MAX / 2);
         /* never more than the bytes, an image's constant aside */
         check(r.input_tokens <= 6 + 50000 * body.len); /* an image of gpt-4o-mini */
+        check(r.text_tokens <= r.input_tokens);
         if (r.edit.put.len > 0) {
             check_edit(d, body, &r);
         }
