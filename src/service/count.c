@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/count.h"
 
-struct weir_counter weir_counter_of(struct weir_str model)
+struct weir_counter weir_counter_of(struct weir_str model, struct weir_token_memory *memory)
 {
     const struct weir_encoding *own = weir_tokens_encoding(model);
     return (struct weir_counter){
         .encoding = own != NULL ? own : weir_tokens_base(),
         .exact = own != NULL,
+        .memory = memory,
         .image = weir_image_rule_of(model),
     };
 }
 
 uint64_t weir_count_text(const struct weir_counter *c, struct weir_str text)
 {
-    return weir_tokens_count(c->encoding, text);
+    return weir_token_memory_count(c->memory, c->encoding, text);
 }
 
 uint64_t weir_count_image(const struct weir_counter *c, struct weir_str url, bool low_detail)

@@ -51,6 +51,7 @@ struct weir_acquire; /* limits.c */
 struct weir_service_group;
 struct weir_history;
 struct weir_calibration;
+struct weir_token_memory;
 
 struct weir_service {
     const struct weir_config *config;
@@ -60,9 +61,10 @@ struct weir_service {
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
     struct weir_rand ids;
-    struct weir_json json;      /* the body that is being read */
-    struct weir_buf text;       /* and what of it had escapes */
-    struct weir_buf head, body; /* of the answer that is being made */
+    struct weir_json json;            /* the body that is being read */
+    struct weir_buf text;             /* and what of it had escapes */
+    struct weir_token_memory *memory; /* of its texts; NULL: there is no token data */
+    struct weir_buf head, body;       /* of the answer that is being made */
     struct weir_chat *spare_chats;
     struct weir_acquire *spare_acquires;
     struct weir_proxied *spare_proxied;

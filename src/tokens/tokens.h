@@ -20,6 +20,11 @@ uint64_t weir_tokens_estimate(struct weir_str text);
  * counted; where there is none, it counts a token per byte. */
 uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text);
 
+/* The same, for who keeps the count; e not NULL. *no_memory: set where it is too high because there
+ * was none. */
+uint64_t weir_tokens_count_exact(const struct weir_encoding *e, struct weir_str text,
+                                 bool *no_memory);
+
 /* The vocabulary of this process, which outlives all counting; NULL: estimates. Set once, before
  * threads start. */
 void weir_tokens_use(const struct weir_vocabulary *v);

@@ -23,7 +23,7 @@ static struct weir_dialect_request taken(const char *body)
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, NULL, weir_str_z(body), &r, &why) !=
         WEIR_OK) {
         fail_msg("refused: %s: %s", body, why.text);
     }
@@ -49,7 +49,7 @@ static void refused(const char *body, const char *param)
 {
     struct weir_dialect_request r = {.output_max = 77};
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, NULL, weir_str_z(body), &r, &why) !=
         WEIR_ERR_INVALID) {
         fail_msg("taken: %s", body);
     }
