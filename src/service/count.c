@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/count.h"
 
-struct weir_counter weir_counter_of(struct weir_str model, struct weir_token_memory *memory)
+struct weir_counter weir_counter_of(struct weir_str model, struct weir_counting counting)
 {
     const struct weir_encoding *own = weir_tokens_encoding(model);
     return (struct weir_counter){
-        .encoding = own != NULL ? own : weir_tokens_base(),
+        .encoding = own != NULL ? own : counting.base,
         .exact = own != NULL,
-        .memory = memory,
+        .memory = counting.memory,
         .image = weir_image_rule_of(model),
     };
 }

@@ -154,13 +154,11 @@ extern const struct weir_dialect weir_dialect_count;       /* POST /v1/messages/
 extern const struct weir_dialect weir_dialect_other;       /* the rest, worded by OpenAI's API */
 extern const struct weir_dialect weir_dialect_other_anthropic;
 
-/* j and space are used again by each call; memory: of the texts that it counts (tokens/memory.h),
- * may be NULL. WEIR_ERR_INVALID: *ret_refusal is set; WEIR_ERR_NOMEM;
+/* j and space are used again by each call. WEIR_ERR_INVALID: *ret_refusal is set; WEIR_ERR_NOMEM;
  * else *ret_request. */
 WEIR_MUSTCHECK enum weir_err weir_dialect_read(const struct weir_dialect *d, struct weir_json *j,
                                                struct weir_buf *space,
-                                               struct weir_token_memory *memory,
-                                               struct weir_str body,
+                                               struct weir_counting counting, struct weir_str body,
                                                struct weir_dialect_request *ret_request,
                                                struct weir_dialect_refusal *ret_refusal);
 

@@ -64,7 +64,7 @@ void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools)
     uint64_t before = g->r.input_tokens, tokens;
     weir_read_value(g, tools);
     if (g->counter.exact &&
-        weir_tools_tokens(g->counter.encoding, g->memory, g->j, tools, &tokens)) {
+        weir_tools_tokens(g->counter.encoding, g->counter.memory, g->j, tools, &tokens)) {
         g->r.input_tokens = before + tokens;
     }
 }
@@ -246,7 +246,7 @@ bool weir_read_model(struct weir_reading *g, const struct weir_json_node *item)
     struct weir_str model =
         weir_given(item) && item->kind == WEIR_JSON_STRING ? text_of(g, item) : weir_str(NULL, 0);
     g->model = item;
-    g->counter = weir_counter_of(model, g->memory);
+    g->counter = weir_counter_of(model, g->counting);
     return (model.len > 0 && model.len <= WEIR_MODEL_MAX) ||
            weir_refuse_field(g, "model", "a name of 1 to 128 bytes");
 }

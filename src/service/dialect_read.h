@@ -9,8 +9,8 @@
 /* One request's body being read. */
 struct weir_reading {
     struct weir_json *j;
-    struct weir_buf *space;           /* for texts with escapes, one at a time */
-    struct weir_token_memory *memory; /* may be NULL */
+    struct weir_buf *space; /* for texts with escapes, one at a time */
+    struct weir_counting counting;
     struct weir_dialect_request r;
     struct weir_dialect_refusal *refusal;
     struct weir_counter counter;

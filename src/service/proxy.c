@@ -195,8 +195,9 @@ static bool read_body(struct weir_proxied *p, const struct weir_http_request *ht
 {
     struct weir_service *s = p->service;
     struct weir_dialect_refusal why;
+    const struct weir_counting counting = {weir_tokens_base(), s->memory};
     enum weir_err err =
-        weir_dialect_read(p->dialect, &s->json, &s->text, s->memory, http->body, ret, &why);
+        weir_dialect_read(p->dialect, &s->json, &s->text, counting, http->body, ret, &why);
     if (err == WEIR_ERR_INVALID) {
         const struct weir_failure f = {.status = 400,
                                        .message = weir_str_z(why.text),
