@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_tokens.c - how fast the tokens of a text are counted, on one thread. Prints JSON: for each
- * FILE its bytes, its tokens and the MB/s of the median run.
+ * FILE its bytes, its tokens and the MB/s of the median run; and of a conversation, of 100 messages
+ * of 2000 bytes of it, the microseconds in which all are counted once one more has come, with and
+ * without a memory of the others (tokens/memory.h), and those of one message.
  *
  *   bench_tokens DATA ENCODING MS FILE...     each file is counted for MS ms, in runs of at least 2
  * ms */
@@ -8,9 +10,16 @@
 #include <inttypes.h>
 
 #include "base/buf.h"
-#include "tokens/tokens.h"
+#include "tokens/memory.h"
 
-enum { RUNS_MAX = 10000, RUN_NS = 2000000, FILE_BYTES_MAX = 64 << 20 };
+enum {
+    RUNS_MAX = 10000,
+    RUN_NS = 2000000,
+    FILE_BYTES_MAX = 64 << 20,
+    MESSAGES = 100,
+    MESSAGE_BYTES = 2000,
+    TURNS = 30,
+};
 
 static int by_value(const void *a, const void *b)
 {
@@ -51,6 +60,45 @@ static double median(const struct weir_encoding *e, struct weir_str text, uint64
     } while (runs < RUNS_MAX && cpu_ns() - start_ns < ms * 1000000);
     qsort(speed, (size_t)runs, sizeof(speed[0]), by_value);
     return speed[runs / 2];
+}
+
+/* The i-th message of a conversation: of the text, and each another one. */
+static struct weir_str message(struct weir_str text, uint64_t i)
+{
+    uint64_t at = i * 1009 * 7 % (text.len - MESSAGE_BYTES);
+    return weir_str(text.p + at, MESSAGE_BYTES);
+}
+
+/* Microseconds of a turn: messages `first` to `last` are counted, where all but the last have been
+ * before. */
+static double turn(struct weir_token_memory *m, const struct weir_encoding *e, struct weir_str text,
+                   uint64_t messages)
+{
+    uint64_t ns = 0, tokens = 0;
+    for (uint64_t t = 0; t < TURNS; t++) {
+        for (uint64_t i = t; i + 1 < t + messages; i++) {
+            tokens += weir_token_memory_count(m, e, message(text, i));
+        }
+        uint64_t start_ns = cpu_ns();
+        for (uint64_t i = t; i < t + messages; i++) {
+            tokens += weir_token_memory_count(m, e, message(text, i));
+        }
+        ns += cpu_ns() - start_ns;
+    }
+    return tokens == 0 ? 0 : (double)ns / TURNS / 1e3;
+}
+
+static bool print_conversation(const struct weir_encoding *e, struct weir_str text)
+{
+    struct weir_token_memory *m;
+    if (weir_token_memory_new(&m) != WEIR_OK) {
+        return false;
+    }
+    double counted = turn(NULL, e, text, MESSAGES), remembered = turn(m, e, text, MESSAGES);
+    printf(", \"conversation_us\": {\"counted\": %.1f, \"remembered\": %.1f, \"one\": %.1f}",
+           counted, remembered, turn(NULL, e, text, 1));
+    weir_token_memory_free(m);
+    return true;
 }
 
 static bool read_file(const char *path, struct weir_buf *ret_text)
@@ -97,8 +145,13 @@ int main(int argc, char **argv)
         }
         uint64_t tokens;
         double speed = median(e, weir_buf_view(&text), ms, &tokens);
-        printf("%s\"%s\": {\"bytes\": %zu, \"tokens\": %" PRIu64 ", \"mb_per_s\": %.1f}",
+        printf("%s\"%s\": {\"bytes\": %zu, \"tokens\": %" PRIu64 ", \"mb_per_s\": %.1f",
                i == 4 ? "" : ", ", argv[i], text.len, tokens, speed);
+        if (text.len > 2 * MESSAGE_BYTES && !print_conversation(e, weir_buf_view(&text))) {
+            fprintf(stderr, "bench_tokens: out of memory\n");
+            return 1;
+        }
+        printf("}");
         weir_buf_deinit(&text);
     }
     printf("}\n");

@@ -11,6 +11,7 @@
 #include "cli/workers.h"
 #include "service/reserve.h"
 #include "store/open.h"
+#include "tokens/calibration.h"
 
 struct worker {
     struct weir_store *store; /* NULL: closed */
@@ -174,7 +175,8 @@ static int node_prepare(struct node *node, const struct arguments *a)
     node->group.service = weir_zalloc_array(node->config->workers, sizeof(*node->group.service));
     if (node->group.service == NULL ||
         weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
-        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK) {
+        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK ||
+        weir_calibration_new(&node->group.calibration) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
         return WEIR_EXIT_FAILED;
     }
@@ -185,6 +187,7 @@ static void node_free(struct node *node)
 {
     weir_free(node->group.service);
     weir_history_free(node->group.history);
+    weir_calibration_free(node->group.calibration);
     weir_store_shared_free(node->shared);
     weir_token_data_end(node->vocabulary);
     weir_config_free(node->config);

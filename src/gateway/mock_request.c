@@ -170,7 +170,7 @@ static void count_also_read(struct reading *g, const struct weir_json_node *n)
     uint64_t before = g->r.input_tokens, tokens;
     count_value(g, n);
     if (g->encoding != NULL && n->kind == WEIR_JSON_ARRAY &&
-        weir_tools_tokens(g->encoding, g->j, n, &tokens)) {
+        weir_tools_tokens(g->encoding, NULL, g->j, n, &tokens)) {
         g->r.input_tokens = before + tokens;
     }
 }

@@ -22,7 +22,7 @@ void weir_answer_reader_init(struct weir_answer_reader *a, const struct weir_dia
     bool nothing = form == WEIR_ANSWER_EVENTS ? d->on_event == NULL : d->usage.name.len == 0;
     *a = (struct weir_answer_reader){
         ._dialect = d,
-        ._counter = weir_counter_of(model),
+        ._counter = weir_counter_of(model, (struct weir_counting){.base = weir_tokens_base()}),
         ._form = nothing ? WEIR_ANSWER_OPAQUE : form,
         ._hide_usage = hide_usage,
     };

@@ -7,15 +7,25 @@
 #include <stdbool.h>
 
 #include "tokens/image.h"
+#include "tokens/memory.h"
 #include "tokens/tokens.h"
+
+/* What a counter may use of its worker and process. Zeroed: models whose encoding is not known are
+ * estimated, and nothing is remembered. */
+struct weir_counting {
+    const struct weir_encoding *base; /* for those models */
+    struct weir_token_memory *memory; /* of texts that may come again */
+};
 
 /* How one model counts. A value, to be copied; nothing of it is owned. */
 struct weir_counter {
-    const struct weir_encoding *encoding; /* NULL: it is not known, and counts are estimates */
+    const struct weir_encoding *encoding; /* NULL: counts are estimates */
+    bool exact;                           /* it is the model's own */
+    struct weir_token_memory *memory;     /* NULL: none */
     struct weir_image_rule image;
 };
 
-struct weir_counter weir_counter_of(struct weir_str model);
+struct weir_counter weir_counter_of(struct weir_str model, struct weir_counting counting);
 
 /* Tokens of UTF-8 text; 0 only for an empty one. */
 uint64_t weir_count_text(const struct weir_counter *c, struct weir_str text);

@@ -91,11 +91,12 @@ uint64_t weir_output_reserved(const struct weir_dialect_request *r, uint64_t pla
 }
 
 enum weir_err weir_dialect_read(const struct weir_dialect *d, struct weir_json *j,
-                                struct weir_buf *space, struct weir_str body,
-                                struct weir_dialect_request *ret_request,
+                                struct weir_buf *space, struct weir_counting counting,
+                                struct weir_str body, struct weir_dialect_request *ret_request,
                                 struct weir_dialect_refusal *ret_refusal)
 {
-    struct weir_reading g = {.j = j, .space = space, .refusal = ret_refusal, .r.choices = 1};
+    struct weir_reading g = {
+        .j = j, .space = space, .counting = counting, .refusal = ret_refusal, .r.choices = 1};
     weir_buf_recycle(space, SPACE_KEEP_BYTES);
     enum weir_err err = weir_json_parse(j, body);
     if (err == WEIR_ERR_NOMEM) {
@@ -116,6 +117,7 @@ enum weir_err weir_dialect_read(const struct weir_dialect *d, struct weir_json *
     if (g.no_memory) {
         return WEIR_ERR_NOMEM;
     }
+    g.r.exact = g.counter.exact;
     g.r.output_max = for_each(g.r.output_max, g.r.choices);
     *ret_request = g.r;
     return WEIR_OK;

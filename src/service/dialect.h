@@ -35,6 +35,8 @@ struct weir_dialect_request {
     struct weir_str model; /* in the body, or in `space` until that is used again; only in other.c
                               it may be empty */
     uint64_t input_tokens; /* all text that the model reads, as weir counts it */
+    uint64_t text_tokens;  /* of them, those of texts: not of images, tools, what else there is */
+    bool exact;            /* they are counted by the model's own encoding */
     uint64_t output_max;   /* of all choices together; 0: the request names none */
     uint64_t prompt_hash;  /* of all that the answer depends on */
     uint32_t choices;      /* how many answers it may lead to, at least 1 */
@@ -156,7 +158,8 @@ extern const struct weir_dialect weir_dialect_other_anthropic;
 /* j and space are used again by each call. WEIR_ERR_INVALID: *ret_refusal is set; WEIR_ERR_NOMEM;
  * else *ret_request. */
 WEIR_MUSTCHECK enum weir_err weir_dialect_read(const struct weir_dialect *d, struct weir_json *j,
-                                               struct weir_buf *space, struct weir_str body,
+                                               struct weir_buf *space,
+                                               struct weir_counting counting, struct weir_str body,
                                                struct weir_dialect_request *ret_request,
                                                struct weir_dialect_refusal *ret_refusal);
 

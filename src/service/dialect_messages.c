@@ -59,7 +59,7 @@ static bool read_count(struct weir_reading *g)
 {
     const struct weir_json_node *item[FIELDS] = {NULL};
     bool good = read_prompt(g, item);
-    g->r.input_tokens = 0;
+    g->r.input_tokens = g->r.text_tokens = 0;
     g->r.no_output = true;
     return good;
 }

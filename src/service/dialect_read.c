@@ -31,11 +31,18 @@ static struct weir_str text_of(struct weir_reading *g, const struct weir_json_no
 
 /* ---- what the model reads ---- */
 
-void weir_read_text(struct weir_reading *g, const struct weir_json_node *string)
+static void read_string(struct weir_reading *g, const struct weir_json_node *string)
 {
     struct weir_str s = text_of(g, string);
     g->r.input_tokens += weir_count_text(&g->counter, s);
     g->r.prompt_hash = XXH3_64bits_withSeed(s.p, s.len, g->r.prompt_hash);
+}
+
+void weir_read_text(struct weir_reading *g, const struct weir_json_node *string)
+{
+    uint64_t before = g->r.input_tokens;
+    read_string(g, string);
+    g->r.text_tokens += g->r.input_tokens - before;
 }
 
 void weir_read_value(struct weir_reading *g, const struct weir_json_node *value)
@@ -43,7 +50,7 @@ void weir_read_value(struct weir_reading *g, const struct weir_json_node *value)
     const struct weir_json_node *past = g->j->node + value->past;
     for (const struct weir_json_node *n = value; n < past; n++) {
         if (n->kind == WEIR_JSON_STRING) {
-            weir_read_text(g, n);
+            read_string(g, n);
         } else if (n->kind < WEIR_JSON_STRING) {
             struct weir_str raw = weir_json_raw(g->j, n);
             g->r.input_tokens += n->kind == WEIR_JSON_NULL ? 0 : 1;
@@ -56,8 +63,8 @@ void weir_read_tools(struct weir_reading *g, const struct weir_json_node *tools)
 {
     uint64_t before = g->r.input_tokens, tokens;
     weir_read_value(g, tools);
-    if (g->counter.encoding != NULL &&
-        weir_tools_tokens(g->counter.encoding, g->j, tools, &tokens)) {
+    if (g->counter.exact &&
+        weir_tools_tokens(g->counter.encoding, g->counter.memory, g->j, tools, &tokens)) {
         g->r.input_tokens = before + tokens;
     }
 }
@@ -111,6 +118,9 @@ static bool read_part(struct weir_reading *g, const struct weir_json_node *part,
             if (!read_parts(g, value, depth + 1)) {
                 return false;
             }
+        } else if (weir_json_string_is(g->j, name, WEIR_STR("content")) &&
+                   value->kind == WEIR_JSON_STRING) {
+            weir_read_text(g, value); /* what a tool said */
         } else if (value->kind != WEIR_JSON_STRING ||
                    !(weir_json_string_is(g->j, name, WEIR_STR("type")) ||
                      (sealed && weir_json_string_is(g->j, name, WEIR_STR("signature"))))) {
@@ -148,7 +158,7 @@ static bool read_message(struct weir_reading *g, const struct weir_json_node *me
     const struct weir_json_node *role = NULL;
     const struct weir_json_node *name =
         message->kind == WEIR_JSON_OBJECT ? weir_json_first(g->j, message) : NULL;
-    const bool exact = g->counter.encoding != NULL; /* an estimate has the role in it */
+    const bool exact = g->counter.exact; /* else the ratio has the role in it */
     g->r.input_tokens += WEIR_TOKENS_PER_MESSAGE;
     for (const struct weir_json_node *value; name != NULL;
          name = weir_json_next(g->j, message, value)) {
@@ -236,7 +246,7 @@ bool weir_read_model(struct weir_reading *g, const struct weir_json_node *item)
     struct weir_str model =
         weir_given(item) && item->kind == WEIR_JSON_STRING ? text_of(g, item) : weir_str(NULL, 0);
     g->model = item;
-    g->counter = weir_counter_of(model);
+    g->counter = weir_counter_of(model, g->counting);
     return (model.len > 0 && model.len <= WEIR_MODEL_MAX) ||
            weir_refuse_field(g, "model", "a name of 1 to 128 bytes");
 }
@@ -276,7 +286,11 @@ bool weir_read_prompts(struct weir_reading *g, const struct weir_json_node *item
     if (!weir_given(item) || (first == NULL && item->kind != WEIR_JSON_STRING)) {
         return weir_refuse_field(g, name, "a text, or a list of texts or tokens");
     }
+    uint64_t before = g->r.input_tokens;
     weir_read_value(g, item);
+    if ((first != NULL ? first : item)->kind == WEIR_JSON_STRING) {
+        g->r.text_tokens += g->r.input_tokens - before;
+    }
     *ret_prompts = 0;
     for (const struct weir_json_node *n = first; n != NULL; n = weir_json_next(g->j, item, n)) {
         *ret_prompts += n->kind != WEIR_JSON_NUMBER; /* a number is a token of the only one */

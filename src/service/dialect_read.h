@@ -10,6 +10,7 @@
 struct weir_reading {
     struct weir_json *j;
     struct weir_buf *space; /* for texts with escapes, one at a time */
+    struct weir_counting counting;
     struct weir_dialect_request r;
     struct weir_dialect_refusal *refusal;
     struct weir_counter counter;
@@ -51,6 +52,7 @@ bool weir_read_stream(struct weir_reading *g, const struct weir_json_node *strea
 
 /* ---- what the model reads ---- */
 
+/* A text that people or models wrote. */
 void weir_read_text(struct weir_reading *g, const struct weir_json_node *string);
 /* All names and texts, and a token for any other value. */
 void weir_read_value(struct weir_reading *g, const struct weir_json_node *value);

@@ -109,7 +109,9 @@ static bool read_responses(struct weir_reading *g)
         weir_read_value(g, item[PROMPT]); /* with the texts that are put into it */
     }
     for (unsigned i = READ_BY_MODEL; i < FIELDS; i++) {
-        if (weir_given(item[i])) {
+        if (weir_given(item[i]) && item[i]->kind == WEIR_JSON_STRING) {
+            weir_read_text(g, item[i]);
+        } else if (weir_given(item[i])) {
             weir_read_value(g, item[i]);
         }
     }

@@ -3,6 +3,7 @@
 #include "gateway/fetch.h"
 #include "limit/history.h"
 #include "service/service.h"
+#include "tokens/calibration.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 
@@ -140,6 +141,20 @@ static void used(struct weir_buf *b, const struct weir_service_group *g)
     }
     one(b, "weir_forecast_histories", "gauge", "Keys and models whose answers are remembered.",
         g->history == NULL ? 0 : weir_history_count(g->history));
+}
+
+/* Inputs that are counted by a ratio. */
+static void calibration(struct weir_buf *b, const struct weir_service_group *g)
+{
+    static const char *const results[2] = {"ignored", "learnt"};
+    family(b, "weir_input_reports_total", "counter",
+           "Reports of input tokens, for models whose encoding is not known.");
+    for (unsigned i = 0; i < 2; i++) {
+        weir_buf_printf(b, "weir_input_reports_total{result=\"%s\"} %llu\n", results[i],
+                        (unsigned long long)SUM(g, metrics.reports[i]));
+    }
+    one(b, "weir_calibrated_models", "gauge", "Models whose ratio is learnt from reports.",
+        weir_calibration_count(g->calibration));
 }
 
 /* Counters of the handles on the store. */
@@ -330,6 +345,7 @@ void weir_metrics(struct weir_request *r)
     store(b, g);
     upstreams(b, g);
     used(b, g);
+    calibration(b, g);
     histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
               decision_of);
     histogram(b, g, "weir_request_duration_seconds", "From a complete request to its answer.",

@@ -66,8 +66,10 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
     struct weir_service *s = r->service;
     struct weir_dialect_request request;
     struct weir_dialect_refusal why;
-    enum weir_err err =
-        weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, r->http->body, &request, &why);
+    /* no upstream corrects the mock's count of a model that is not known: it is an estimate */
+    const struct weir_counting counting = {NULL, s->memory};
+    enum weir_err err = weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, counting,
+                                          r->http->body, &request, &why);
     if (err == WEIR_OK && request.choices > 1) {
         weir_refuse(r, 400, "n", NULL, "n: expected 1, the only number of choices supported.");
         return false;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tokens/calibration.h"
 
 enum { SPARE_BYTES = 16 * 1024 }; /* of a buffer that waits to be used again */
 
@@ -186,12 +187,29 @@ static bool check_caller(struct weir_proxied *p, struct weir_request *r,
     return false;
 }
 
+/* What the model will take the input for. Its ratio is learnt from requests that are text for the
+ * most part: of the rest weir's count is too far from what models make of it. */
+static void expect_input(struct weir_proxied *p, const struct weir_dialect_request *request)
+{
+    bool text = request->text_tokens >= request->input_tokens / 4 * 3;
+    p->input_tokens = request->input_tokens;
+    p->counted_tokens = 0;
+    if (!request->exact && p->model_len > 0) {
+        p->input_tokens =
+            weir_calibration_expect(p->service->group->calibration,
+                                    weir_str(p->model, p->model_len), request->input_tokens);
+        p->counted_tokens = text ? request->input_tokens : 0;
+    }
+}
+
 static bool read_body(struct weir_proxied *p, const struct weir_http_request *http,
                       struct weir_dialect_request *ret)
 {
     struct weir_service *s = p->service;
     struct weir_dialect_refusal why;
-    enum weir_err err = weir_dialect_read(p->dialect, &s->json, &s->text, http->body, ret, &why);
+    const struct weir_counting counting = {weir_tokens_base(), s->memory};
+    enum weir_err err =
+        weir_dialect_read(p->dialect, &s->json, &s->text, counting, http->body, ret, &why);
     if (err == WEIR_ERR_INVALID) {
         const struct weir_failure f = {.status = 400,
                                        .message = weir_str_z(why.text),
@@ -212,7 +230,7 @@ static bool read_body(struct weir_proxied *p, const struct weir_http_request *ht
     p->stream = ret->stream;
     p->background = ret->background;
     p->hide_usage = ret->stream && !ret->include_usage;
-    p->input_tokens = ret->input_tokens;
+    expect_input(p, ret);
     return true;
 }
 

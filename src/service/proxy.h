@@ -25,8 +25,9 @@ struct weir_proxied {
     struct weir_proxied *all;     /* the service's next one, in use or not */
     const struct weir_dialect *dialect;
     uint64_t started_ns, asked_ns;
-    uint64_t now_ns;       /* when the present turn began to work on it */
-    uint64_t input_tokens; /* as weir counted */
+    uint64_t now_ns;         /* when the present turn began to work on it */
+    uint64_t input_tokens;   /* as weir expects them */
+    uint64_t counted_tokens; /* from which it does; 0: what is reported for them teaches nothing */
     unsigned upstream;
     bool waiting;    /* for the store */
     bool stream;     /* asked for */

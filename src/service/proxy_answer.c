@@ -4,12 +4,24 @@
  * does. */
 #include "base/clock.h"
 #include "service/proxy.h"
+#include "tokens/calibration.h"
 
 /* ---- settling ---- */
 
 static uint64_t reserved_output(const struct weir_proxied *p)
 {
     return p->call.reservation.reserved.of[WEIR_METER_OUTPUT_TOKENS];
+}
+
+static void learn_input(struct weir_proxied *p, uint64_t reported_tokens)
+{
+    struct weir_service *s = p->service;
+    if (p->counted_tokens > 0) {
+        bool learnt =
+            weir_calibration_learn(s->group->calibration, weir_str(p->model, p->model_len),
+                                   p->counted_tokens, reported_tokens);
+        weir_count(&s->metrics.reports[learnt], 1);
+    }
 }
 
 /* What the answer told, or showed. Where an answer that was not refused told nothing of its output,
@@ -25,6 +37,7 @@ static void settle(struct weir_proxied *p, bool complete)
         const struct weir_progress *progress = &p->reader.progress;
         const struct weir_used *used = &progress->used;
         if (used->input_known) {
+            learn_input(p, used->input_tokens);
             input = weir_input_counted(used->input_tokens, used->cached_tokens,
                                        p->call.subject[0]->plan->cached_permille);
         }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "gateway/fetch.h"
 #include "gateway/http_limits.h"
+#include "tokens/memory.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
 
@@ -153,6 +154,9 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
                                               .error_body = refusal_body,
                                               .ctx = s};
     enum weir_err err = weir_auth_init(s);
+    if (err == WEIR_OK && weir_tokens_base() != NULL) {
+        err = weir_token_memory_new(&s->memory);
+    }
     if (err == WEIR_OK && config->upstreams > 0) {
         err = weir_upstreams_new(config, loop, &s->upstreams);
     }
@@ -186,6 +190,7 @@ void weir_service_free(struct weir_service *s)
     weir_proxied_free(s);
     weir_acquires_free(s);
     weir_free(s->auth);
+    weir_token_memory_free(s->memory);
     weir_json_deinit(&s->json);
     weir_buf_deinit(&s->text);
     weir_buf_deinit(&s->head);

@@ -34,6 +34,8 @@ struct weir_service_metrics {
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
+    _Atomic uint64_t
+        reports[2]; /* of input, where it is not counted exactly: ignored, learnt from */
     struct weir_hist decision, request;
 };
 
@@ -49,6 +51,8 @@ struct weir_upstreams;
 struct weir_acquire; /* limits.c */
 struct weir_service_group;
 struct weir_history;
+struct weir_calibration;
+struct weir_token_memory;
 
 struct weir_service {
     const struct weir_config *config;
@@ -60,6 +64,7 @@ struct weir_service {
     struct weir_rand ids;
     struct weir_json json;                 /* the body that is being read */
     struct weir_buf text;                  /* and what of it had escapes */
+    struct weir_token_memory *memory;      /* of its texts; NULL: there is no token data */
     struct weir_buf head, body;            /* of the answer that is being made */
     struct weir_chat *chats, *spare_chats; /* all, and those of them that nobody uses */
     struct weir_acquire *acquires, *spare_acquires;
@@ -73,7 +78,8 @@ struct weir_service {
 struct weir_service_group {
     uint32_t services;
     struct weir_service **service;
-    struct weir_history *history; /* what answers were like; NULL: no plan forecasts */
+    struct weir_history *history;         /* what answers were like; NULL: no plan forecasts */
+    struct weir_calibration *calibration; /* of models that upstreams answer for */
 };
 
 /* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */

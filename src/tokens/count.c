@@ -153,7 +153,7 @@ static size_t merge_in(const struct weir_encoding *e, bytes *p, size_t len, stru
     }
 }
 
-static size_t merge(const struct weir_encoding *e, bytes *p, size_t len)
+static size_t merge(const struct weir_encoding *e, bytes *p, size_t len, bool *no_memory)
 {
     if (len <= SMALL_PIECE_BYTES) {
         uint32_t token[SMALL_PIECE_BYTES];
@@ -162,7 +162,9 @@ static size_t merge(const struct weir_encoding *e, bytes *p, size_t len)
         return merge_in(e, p, len, &(struct merging){token, dead});
     }
     struct merging m = {weir_zalloc_array(len, sizeof(*m.token)), weir_zalloc(len / 8 + 1)};
-    size_t count = m.token == NULL || m.dead == NULL ? len : merge_in(e, p, len, &m);
+    bool room = m.token != NULL && m.dead != NULL;
+    size_t count = room ? merge_in(e, p, len, &m) : len;
+    *no_memory |= !room;
     weir_free(m.token);
     weir_free(m.dead);
     return count;
@@ -170,25 +172,30 @@ static size_t merge(const struct weir_encoding *e, bytes *p, size_t len)
 
 /* ---- the text ---- */
 
-static inline uint64_t count_piece(const struct weir_encoding *e, bytes *p, size_t len, bytes *end)
+static inline uint64_t count_piece(const struct weir_encoding *e, bytes *p, size_t len, bytes *end,
+                                   bool *no_memory)
 {
     bool whole = len <= WEIR_WORD_BYTES ? p[len - 1] != '\0' && is_word(e, load_word(p, len, end))
                                         : len <= WEIR_TOKEN_BYTES_MAX && is_longer(e, p, len);
-    return whole ? 1 : merge(e, p, len);
+    return whole ? 1 : merge(e, p, len, no_memory);
 }
 
-uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text)
+uint64_t weir_tokens_count_exact(const struct weir_encoding *e, struct weir_str text,
+                                 bool *no_memory)
 {
     uint64_t tokens = 0;
-    if (e == NULL) {
-        return weir_tokens_estimate(text);
-    }
     bytes *p = (bytes *)text.p, *end = p + text.len;
     while (p < end) {
         bytes *past =
             e->rule == WEIR_SPLIT_O200K ? weir_split_o200k(p, end) : weir_split_cl100k(p, end);
-        tokens += count_piece(e, p, (size_t)(past - p), end);
+        tokens += count_piece(e, p, (size_t)(past - p), end, no_memory);
         p = past;
     }
     return tokens;
+}
+
+uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text)
+{
+    bool no_memory = false;
+    return e == NULL ? weir_tokens_estimate(text) : weir_tokens_count_exact(e, text, &no_memory);
 }

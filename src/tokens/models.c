@@ -78,3 +78,8 @@ const struct weir_encoding *weir_tokens_encoding(struct weir_str model)
 {
     return weir_vocabulary_for_model(used, model);
 }
+
+const struct weir_encoding *weir_tokens_base(void)
+{
+    return weir_vocabulary_encoding(used, WEIR_STR("o200k_base"));
+}

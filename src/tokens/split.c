@@ -207,3 +207,53 @@ const unsigned char *weir_split_o200k(const unsigned char *p, const unsigned cha
     }
     return past_blanks(p, end);
 }
+
+/* ---- cuts ---- */
+
+/* Whether a character begins at p: no byte before it is the first of one that goes on to it.
+ * Characters are as long as their first byte says (beyond_ascii), so three bytes tell. */
+static bool is_start(bytes *begin, bytes *p)
+{
+    for (unsigned back = 1; back <= 3 && back <= (size_t)(p - begin); back++) {
+        unsigned char c = *(p - back);
+        unsigned len = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        if (len > back) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The character that ends at p. */
+static struct character character_before(bytes *begin, bytes *p)
+{
+    bytes *at = p - 1;
+    while (at > begin && p - at < 4 && (*at & 0xc0) == 0x80) {
+        at--;
+    }
+    struct character c = character_at(at, p);
+    bool whole = c.len == (size_t)(p - at) && is_start(begin, at);
+    return whole ? c : (struct character){1u << WEIR_CHAR_END, 0};
+}
+
+/* A letter or a number ends a piece where a blank follows, as it does where the text ends: only
+ * what begins with a blank may have it in front. And a newline ends one where a letter or number
+ * follows: it is the last of its blanks, or of what goes with symbols. The rules look no further
+ * than to the first character that does not go on with a run, and all runs end here. */
+static bool is_cut(bytes *begin, bytes *p, bytes *end)
+{
+    struct character before = character_before(begin, p);
+    if (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') {
+        return (before.set & (LETTERS | NUMBER)) != 0;
+    }
+    return before.set == NEWLINE && (character_at(p, end).set & (LETTERS | NUMBER)) != 0;
+}
+
+const unsigned char *weir_split_cut(const unsigned char *begin, const unsigned char *p,
+                                    const unsigned char *end)
+{
+    while (p < end && !((*p <= ' ' || *(p - 1) == '\n') && is_cut(begin, p, end))) {
+        p++;
+    }
+    return p;
+}

@@ -14,4 +14,10 @@ enum weir_split_rule { WEIR_SPLIT_CL100K, WEIR_SPLIT_O200K, WEIR_SPLIT_RULES };
 const unsigned char *weir_split_cl100k(const unsigned char *p, const unsigned char *end);
 const unsigned char *weir_split_o200k(const unsigned char *p, const unsigned char *end);
 
+/* The first place from `p` on, which is behind `begin`, where a piece ends by both rules, whatever
+ * stands before and behind what is looked at there: what is in front of it and what begins with it
+ * have the same pieces alone as together. `end`: there is none. */
+const unsigned char *weir_split_cut(const unsigned char *begin, const unsigned char *p,
+                                    const unsigned char *end);
+
 #endif

@@ -20,11 +20,18 @@ uint64_t weir_tokens_estimate(struct weir_str text);
  * counted; where there is none, it counts a token per byte. */
 uint64_t weir_tokens_count(const struct weir_encoding *e, struct weir_str text);
 
+/* The same, for who keeps the count; e not NULL. *no_memory: set where it is too high because there
+ * was none. */
+uint64_t weir_tokens_count_exact(const struct weir_encoding *e, struct weir_str text,
+                                 bool *no_memory);
+
 /* The vocabulary of this process, which outlives all counting; NULL: estimates. Set once, before
  * threads start. */
 void weir_tokens_use(const struct weir_vocabulary *v);
-/* What the model counts with; NULL: an estimate. */
+/* What the model counts with; NULL: it is not known, or not there. */
 const struct weir_encoding *weir_tokens_encoding(struct weir_str model);
+/* What models count with here whose encoding is not known: o200k_base; NULL: estimates. */
+const struct weir_encoding *weir_tokens_base(void);
 
 enum {
     /* What the chat format adds (OpenAI cookbook): per message, and once for the reply's priming.

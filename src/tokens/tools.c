@@ -207,8 +207,9 @@ static bool tell(struct telling *t, const struct weir_json_node *list)
     return !t->failed && !t->text.failed;
 }
 
-bool weir_tools_tokens(const struct weir_encoding *e, const struct weir_json *j,
-                       const struct weir_json_node *list, uint64_t *ret_tokens)
+bool weir_tools_tokens(const struct weir_encoding *e, struct weir_token_memory *memory,
+                       const struct weir_json *j, const struct weir_json_node *list,
+                       uint64_t *ret_tokens)
 {
     struct telling t = {.j = j};
     if (list->kind != WEIR_JSON_ARRAY || weir_json_first(j, list) == NULL) {
@@ -218,7 +219,8 @@ bool weir_tools_tokens(const struct weir_encoding *e, const struct weir_json *j,
     weir_buf_init(&t.space, TEXT_BYTES_MAX);
     bool good = tell(&t, list);
     if (good) {
-        *ret_tokens = weir_tokens_count(e, weir_buf_view(&t.text)) + WEIR_TOKENS_PER_FUNCTIONS;
+        *ret_tokens =
+            weir_token_memory_count(memory, e, weir_buf_view(&t.text)) + WEIR_TOKENS_PER_FUNCTIONS;
     }
     weir_buf_deinit(&t.text);
     weir_buf_deinit(&t.space);

@@ -262,6 +262,43 @@ describe("weir serve", () => {
         }
     });
 
+    it("counts a conversation that grows as tiktoken, whatever it remembers of it", async () => {
+        const plans = { roomy: { limits: { input_tokens: "1000M/min" } } };
+        const keys = [{ id: "a", secret: SECRETS.a, plan: "roomy" }];
+        const node = await Node.start(configuration({ plans, keys }));
+        const random = new Text(7);
+        const messages = [];
+        const sum = { "gpt-4o": 3, "gpt-4": 3 };
+        const tiktoken = { "gpt-4o": get_encoding("o200k_base"), "gpt-4": get_encoding("cl100k_base") };
+        const count = (model, { content }) => 4 + tiktoken[model].encode_ordinary(content).length;
+        const some = (bytes) => {
+            let text = "";
+            while (text.length < bytes) {
+                text += random.text();
+            }
+            return text;
+        };
+        try {
+            for (let turn = 0; turn < 60; turn++) {
+                const grows = turn % 3 === 2; // the last one goes on
+                const last = grows ? messages.pop() : undefined;
+                const role = turn % 2 === 0 ? "user" : "assistant";
+                const text = some(random.pick([100, 1000, 3000, 9000]));
+                const next = grows ? { ...last, content: last.content + text } : { role, content: text };
+                messages.push(next);
+                for (const model of Object.keys(sum)) {
+                    sum[model] += count(model, next) - (grows ? count(model, last) : 0);
+                    const answer = await node.chat(SECRETS.a, { model, max_tokens: 1, messages });
+                    assert.equal(answer.status, 200, answer.text);
+                    assert.equal(answer.body.usage.prompt_tokens, sum[model], `turn ${turn}`);
+                }
+            }
+        } finally {
+            await node.stop();
+            Object.values(tiktoken).forEach((each) => each.free());
+        }
+    });
+
     it("refuses data that is named and not there, and says when it estimates", async () => {
         const named = await refusesToStart(configuration({ token_data: "/nowhere/weir.tokens" }));
         assert.equal(named.code, 1);

@@ -10,6 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const struct weir_counting counting; /* estimates */
 static struct weir_json json;
 static struct weir_buf space;
 
@@ -38,7 +39,8 @@ static void check_edit(const struct weir_dialect *d, struct weir_str body,
     weir_buf_init(&b, body.len + 64);
     check(r->stream && !r->include_usage && r->edit.at + r->edit.cut <= body.len);
     weir_edit_apply(&r->edit, body, &b);
-    enum weir_err err = weir_dialect_read(d, &json, &space, weir_buf_view(&b), &edited, &why);
+    enum weir_err err =
+        weir_dialect_read(d, &json, &space, counting, weir_buf_view(&b), &edited, &why);
     check(err == WEIR_OK && edited.include_usage && edited.edit.put.len == 0);
     check(edited.input_tokens == input_tokens && edited.output_max == output_max &&
           edited.prompt_hash == hash);
@@ -49,12 +51,13 @@ static void read_request(const struct weir_dialect *d, struct weir_str body)
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(d, &json, &space, body, &r, &why) == WEIR_OK) {
+    if (weir_dialect_read(d, &json, &space, counting, body, &r, &why) == WEIR_OK) {
         check((r.model.len >= 1 || d->any_method) && r.model.len <= WEIR_MODEL_MAX &&
               weir_utf8_valid(r.model));
         check(r.choices >= 1 && weir_output_reserved(&r, WEIR_AMOUNT_MAX) <= WEIR_AMOUNT_MAX / 2);
         /* never more than the bytes, an image's constant aside */
         check(r.input_tokens <= 6 + 50000 * body.len); /* an image of gpt-4o-mini */
+        check(r.text_tokens <= r.input_tokens);
         if (r.edit.put.len > 0) {
             check_edit(d, body, &r);
         }

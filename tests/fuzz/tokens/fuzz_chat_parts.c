@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     weir_json_init(&j);
     if (weir_json_parse(&j, text) == WEIR_OK) {
         uint64_t tokens;
-        if (weir_tools_tokens(&vocabulary.encoding[0], &j, weir_json_root(&j), &tokens)) {
+        if (weir_tools_tokens(&vocabulary.encoding[0], NULL, &j, weir_json_root(&j), &tokens)) {
             WEIR_ASSERT(tokens > WEIR_TOKENS_PER_FUNCTIONS);
         }
     }

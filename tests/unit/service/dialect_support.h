@@ -14,6 +14,7 @@
 #include "service/answer_reader.h"
 
 /* What the readers work in. */
+static const struct weir_counting counting; /* estimates */
 static struct weir_json json;
 static struct weir_buf space;
 
@@ -21,7 +22,7 @@ static inline struct weir_dialect_request taken(const struct weir_dialect *d, co
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(d, &json, &space, weir_str_z(body), &r, &why) != WEIR_OK) {
+    if (weir_dialect_read(d, &json, &space, counting, weir_str_z(body), &r, &why) != WEIR_OK) {
         fail_msg("refused: %s: %s", body, why.text);
     }
     return r;
@@ -31,7 +32,8 @@ static inline void refused(const struct weir_dialect *d, const char *body, const
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(d, &json, &space, weir_str_z(body), &r, &why) != WEIR_ERR_INVALID) {
+    if (weir_dialect_read(d, &json, &space, counting, weir_str_z(body), &r, &why) !=
+        WEIR_ERR_INVALID) {
         fail_msg("taken: %s", body);
     }
     assert_string_equal(why.param, param);

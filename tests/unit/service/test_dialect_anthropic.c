@@ -68,6 +68,45 @@ static void test_parts(void **state)
 #define TEXT EVENT("content_block_delta", ",\"delta\":{\"type\":\"text_delta\",\"text\":\"1234\"}")
 
 /* The input is known at the start, before there is any output. */
+/* What of the input is text, from which a model's ratio is learnt. */
+static void test_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct weir_dialect *dialect;
+        const char *fields;
+        uint64_t text_tokens;
+    } cases[] = {
+        {&weir_dialect_messages, MESSAGES ",\"max_tokens\":7", 2},
+        {&weir_dialect_messages, MESSAGES ",\"max_tokens\":7,\"system\":\"1234\"", 3},
+        {&weir_dialect_messages, MESSAGES ",\"max_tokens\":7,\"tools\":[{\"name\":\"f\"}]", 2},
+        {&weir_dialect_messages,
+         "\"model\":\"m\",\"max_tokens\":7,\"messages\":[{\"role\":\"user\",\"content\":["
+         "{\"type\":\"text\",\"text\":\"1234\"},"
+         "{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://a\"}},"
+         "{\"type\":\"document\",\"source\":{\"data\":\"12345678\"}},"
+         "{\"type\":\"tool_use\",\"id\":\"1\",\"name\":\"f\",\"input\":{\"a\":\"1234\"}},"
+         "{\"type\":\"tool_result\",\"tool_use_id\":\"1\",\"content\":\"12345678\"}]}]",
+         3},
+        {&weir_dialect_chat, MESSAGES ",\"response_format\":{\"type\":\"text\"}", 2},
+        {&weir_dialect_responses,
+         "\"model\":\"m\",\"input\":\"1234\",\"instructions\":\"12345678\",\"text\":{\"a\":\"b\"}",
+         3},
+        {&weir_dialect_completions, "\"model\":\"m\",\"prompt\":[\"1234\",\"12345678\"]", 3},
+        {&weir_dialect_completions, "\"model\":\"m\",\"prompt\":[1,2,3]", 0},
+        {&weir_dialect_embeddings, "\"model\":\"m\",\"input\":[[1,2],[3]]", 0},
+        {&weir_dialect_embeddings, "\"model\":\"m\",\"input\":\"1234\"", 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[1024];
+        snprintf(body, sizeof(body), "{%s}", cases[i].fields);
+        struct weir_dialect_request r = taken(cases[i].dialect, body);
+        assert_int_equal(r.text_tokens, cases[i].text_tokens);
+        assert_true(r.text_tokens <= r.input_tokens);
+        assert_false(r.exact);
+    }
+}
+
 static void test_input_at_the_start(void **state)
 {
     (void)state;
@@ -299,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_input_at_the_start),
         cmocka_unit_test(test_output_is_cumulative),
         cmocka_unit_test(test_produced),

@@ -14,6 +14,7 @@
 #define MESSAGE "{\"role\":\"user\",\"content\":\"12345678\"}" /* two tokens by the estimate */
 
 /* What the reader works in. */
+static const struct weir_counting counting; /* estimates */
 static struct weir_json json;
 static struct weir_buf space;
 
@@ -23,8 +24,8 @@ static struct weir_dialect_request taken(const char *body)
 {
     struct weir_dialect_request r;
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
-        WEIR_OK) {
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, counting, weir_str_z(body), &r,
+                          &why) != WEIR_OK) {
         fail_msg("refused: %s: %s", body, why.text);
     }
     return r;
@@ -49,8 +50,8 @@ static void refused(const char *body, const char *param)
 {
     struct weir_dialect_request r = {.output_max = 77};
     struct weir_dialect_refusal why;
-    if (weir_dialect_read(&weir_dialect_chat, &json, &space, weir_str_z(body), &r, &why) !=
-        WEIR_ERR_INVALID) {
+    if (weir_dialect_read(&weir_dialect_chat, &json, &space, counting, weir_str_z(body), &r,
+                          &why) != WEIR_ERR_INVALID) {
         fail_msg("taken: %s", body);
     }
     assert_string_equal(why.param, param);

@@ -35,7 +35,8 @@ static int close_bytes(void **state)
 static bool tools(struct weir_str text, uint64_t *ret_tokens)
 {
     assert_int_equal(weir_json_parse(&json, text), WEIR_OK);
-    return weir_tools_tokens(&vocabulary.encoding[0], &json, weir_json_root(&json), ret_tokens);
+    return weir_tools_tokens(&vocabulary.encoding[0], NULL, &json, weir_json_root(&json),
+                             ret_tokens);
 }
 
 #define HEAD "namespace functions {\n\n"
@@ -153,7 +154,8 @@ static void test_no_memory(void **state)
     uint64_t tokens;
     assert_int_equal(weir_json_parse(&json, WEIR_STR("[{\"name\":\"f\"}]")), WEIR_OK);
     weir_mem_fail_after(0);
-    bool told = weir_tools_tokens(&vocabulary.encoding[0], &json, weir_json_root(&json), &tokens);
+    bool told =
+        weir_tools_tokens(&vocabulary.encoding[0], NULL, &json, weir_json_root(&json), &tokens);
     weir_mem_fail_after(UINT64_MAX);
     assert_false(told);
 }
