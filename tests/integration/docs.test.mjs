@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/http-api.md against a node: each example is run, each status and route provoked.
+// docs/http-api.md against a node: each example is run, each status and route provoked. And what the
+// Chinese README shares with the English one.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
@@ -42,6 +43,25 @@ function parse(text) {
     const [status, ...lines] = head.split("\n");
     return { status, headers: lines.map((line) => line.split(":")[0]), body: rest.join("\n\n") };
 }
+
+describe("README.zh-CN.md", () => {
+    const pages = ["README.md", "README.zh-CN.md"].map((path) => readFileSync(path, "utf8"));
+    const [english, chinese] = pages;
+    it("has the blocks of README.md, to the letter", () => {
+        const [blocks, same] = pages.map((text) => text.match(/^```.*?^```$/gms));
+        assert.ok(blocks.length >= 6);
+        assert.deepEqual(same, blocks);
+    });
+
+    it("names the same files, fields and routes, but for the tables of benches", () => {
+        const begin = english.indexOf("## What it costs");
+        const told = english.slice(0, begin) + english.slice(english.indexOf("## More"));
+        for (const [, code, link] of told.matchAll(/`([^`\n]+)`|\]\(([^)]+)\)/g)) {
+            const name = code ?? link;
+            assert.ok(name === "README.zh-CN.md" || chinese.includes(name), `${name} is missing`);
+        }
+    });
+});
 
 describe("the examples of the HTTP reference", () => {
     let node;
