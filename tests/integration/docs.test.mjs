@@ -148,7 +148,7 @@ describe("the tables of the HTTP reference", () => {
         "501 ": raw(`POST / ${HOST}Transfer-Encoding: gzip\r\n\r\n`),
         "505 ": raw("GET / HTTP/2.0\r\nHost: weir\r\n\r\n"),
     };
-    /** What needs another machine, a store that is gone, or upstreams (proxy.test.mjs). */
+    /** What needs another machine, a store that is gone, or upstreams (proxy_failures.test.mjs). */
     const elsewhere = [
         "403 service_token_required",
         "404 model_not_found",
