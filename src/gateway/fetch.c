@@ -60,6 +60,8 @@ static void unlist(struct weir_fetch *f)
     f->listed = false;
 }
 
+static void on_sweep(uv_timer_t *timer);
+
 static void list(struct weir_fetch *f)
 {
     struct weir_upstreams *u = f->upstreams;
@@ -72,7 +74,7 @@ static void list(struct weir_fetch *f)
     f->listed = true;
     if (!u->sweeping) {
         u->sweeping = true;
-        uv_timer_start(&u->sweep, weir_fetch_on_sweep, SWEEP_MS, SWEEP_MS);
+        uv_timer_start(&u->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     }
 }
 
@@ -161,9 +163,8 @@ static void cancel(struct weir_fetch *f)
     f->pool->transfers--;
 }
 
-void weir_fetch_on_turn(void *ctx)
+void weir_fetch_on_turn(struct weir_upstreams *u)
 {
-    struct weir_upstreams *u = ctx;
     while (u->dead != NULL) {
         struct weir_fetch *f = u->dead;
         u->dead = f->next_dead;
@@ -182,7 +183,8 @@ void weir_fetch_on_turn(void *ctx)
     }
 }
 
-void weir_fetch_on_sweep(uv_timer_t *timer)
+/* Looks for silence. */
+static void on_sweep(uv_timer_t *timer)
 {
     struct weir_upstreams *u = timer->data;
     uint64_t now = weir_fetch_now_ms(u);

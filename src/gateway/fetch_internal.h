@@ -47,8 +47,7 @@ struct weir_fetch {
     size_t lines;
     struct curl_slist line[FETCH_LINES_MAX];
     char credential_line[WEIR_SECRET_MAX + 32];
-    const struct weir_upstream_config *credential_for; /* whose is in the line; NULL: nobody's */
-    enum weir_credential credential, credential_was;
+    enum weir_credential credential;
     char method[FETCH_METHOD_MAX];
     char model[FETCH_MODEL_MAX];
     size_t model_len;
@@ -97,10 +96,9 @@ static inline struct weir_str weir_fetch_model(const struct weir_fetch *f)
     return weir_str(f->model, f->model_len);
 }
 
-/* fetch.c: curl_loop.h's handlers, with the upstreams as ctx; the timer looks for silence. */
+/* fetch.c: handlers of curl_loop.h for all pools; on_done needs no ctx. */
 void weir_fetch_on_done(void *ctx, CURL *easy, CURLcode result);
-void weir_fetch_on_turn(void *ctx);
-void weir_fetch_on_sweep(uv_timer_t *timer);
+void weir_fetch_on_turn(struct weir_upstreams *u);
 /* One that is not under way. */
 void weir_fetch_deinit(struct weir_fetch *f);
 

@@ -16,7 +16,6 @@ static bool set_up(struct weir_fetch *f)
     }
     f->easy = e;
     f->set_for = NULL;
-    f->credential_for = NULL;
     weir_buf_reset(&f->url_text);
     curl_easy_setopt(e, CURLOPT_PRIVATE, f);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
@@ -54,14 +53,13 @@ static void add_line(struct weir_fetch *f, const char *text)
 
 static void set_credential(struct weir_fetch *f, const struct weir_upstream_config *config)
 {
-    if (f->credential_for == config && f->credential_was == f->credential) {
-        return;
-    }
-    snprintf(f->credential_line, sizeof(f->credential_line), "%s%s",
-             f->credential == WEIR_CREDENTIAL_BEARER ? "Authorization: Bearer " : "x-api-key: ",
-             config->api_key);
-    f->credential_for = config;
-    f->credential_was = f->credential;
+    struct weir_str name = f->credential == WEIR_CREDENTIAL_BEARER
+                               ? WEIR_STR("Authorization: Bearer ")
+                               : WEIR_STR("x-api-key: ");
+    _Static_assert(sizeof(f->credential_line) >= sizeof("Authorization: Bearer ") + WEIR_SECRET_MAX,
+                   "it has room for both");
+    memcpy(f->credential_line, name.p, name.len);
+    memcpy(f->credential_line + name.len, config->api_key, strlen(config->api_key) + 1);
 }
 
 /* The client's fields, and those that curl must not make up. */
@@ -113,8 +111,7 @@ static bool is_target(const struct weir_fetch *f, struct weir_str base)
            memcmp(url.p + base.len, f->target.data, f->target.len) == 0;
 }
 
-/* Clients ask for few URLs: what curl made of the last one serves the next one. False: no memory.
- */
+/* Clients ask for few URLs: curl's reading of the last one serves the next. False: no memory. */
 static bool set_target(struct weir_fetch *f, const struct weir_upstream_config *config)
 {
     struct weir_str base = weir_str_z(config->base_url);

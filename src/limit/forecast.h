@@ -46,10 +46,9 @@ static inline bool weir_forecast_grown(const struct weir_forecast *f)
 uint64_t weir_output_ever(const struct weir_subject *const *subject, unsigned subjects,
                           uint64_t input_tokens);
 
-/* The output tokens to reserve by the plan's rule. choices: how many answers there will be, at
- * least
- * 1. output_max: what the request allows for all of them, else the plan's default_output_tokens for
- * each. forecast: of weir_history_quantile, for one. ever: of weir_output_ever.
+/* The output tokens to reserve by the plan's rule. choices: how many answers there will be, one or
+ * more. output_max: what the request allows for all of them, else the plan's default_output_tokens
+ * for each. forecast: of weir_history_quantile, for one. ever: of weir_output_ever.
  *   max       output_max, as it is
  *   forecast  the forecast, and fixed the plan's number, for each answer: together not above
  *             output_max nor above `ever`, and at least 1, for a meter that is asked for nothing is

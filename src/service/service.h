@@ -34,8 +34,7 @@ struct weir_service_metrics {
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
-    _Atomic uint64_t
-        reports[2]; /* of input, where it is not counted exactly: ignored, learnt from */
+    _Atomic uint64_t reports[2]; /* of input not counted exactly: ignored, learnt from */
     struct weir_hist decision, request;
 };
 
