@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/notify.h"
 #include "net/http_server.h"
 
 struct worker {
@@ -96,11 +97,39 @@ static void start_threads(struct workers *all)
     }
 }
 
+/* Whether no worker is stuck: all loops have come round since the last time. */
+static bool all_turned(struct workers *all)
+{
+    bool turned = true;
+    for (uint32_t i = 0; i < all->count; i++) {
+        turned = weir_loop_turned(&all->worker[i].loop) && turned;
+    }
+    return turned;
+}
+
+/* Until one of the signals comes; the service manager hears that the workers turn. */
+static void watch(const sigset_t *signals, struct workers *all)
+{
+    uint64_t every_us = weir_notify_watchdog_us();
+    const struct timespec every = {.tv_sec = (time_t)(every_us / 1000000),
+                                   .tv_nsec = (long)(every_us % 1000000) * 1000};
+    if (every_us == 0) {
+        int got;
+        sigwait(signals, &got);
+        return;
+    }
+    while (sigtimedwait(signals, NULL, &every) < 0) {
+        if (errno == EAGAIN && all_turned(all)) {
+            weir_notify("WATCHDOG=1");
+        }
+    }
+}
+
 /* Until SIGTERM or SIGINT; a second one ends the process at once. */
 static void wait_for_signal(const sigset_t *signals, struct workers *all)
 {
-    int got;
-    sigwait(signals, &got);
+    watch(signals, all);
+    weir_notify("STOPPING=1");
     weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
     for (uint32_t i = 0; i < all->count; i++) {
         weir_loop_stop(&all->worker[i].loop);
@@ -121,6 +150,7 @@ static void serve(struct workers *all, uint16_t port)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     start_threads(all);
     fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+    weir_notify("READY=1");
     wait_for_signal(&signals, all);
     for (uint32_t i = 0; i < all->count; i++) {
         pthread_join(all->worker[i].thread, NULL);

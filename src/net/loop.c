@@ -33,6 +33,12 @@ static void on_stop_signal(uv_async_t *handle)
     }
 }
 
+static void on_pulse(uv_async_t *handle)
+{
+    struct weir_loop *loop = handle->data;
+    atomic_store_explicit(&loop->_turned, true, memory_order_relaxed);
+}
+
 enum weir_err weir_loop_init(struct weir_loop *loop)
 {
     *loop = (struct weir_loop){0};
@@ -44,6 +50,7 @@ enum weir_err weir_loop_init(struct weir_loop *loop)
         uv_loop_close(&loop->uv);
         return WEIR_ERR_IO;
     }
+    uv_async_init(&loop->uv, &loop->_pulse, on_pulse); /* shares what the first one has opened */
     uv_prepare_init(&loop->uv, &loop->_prepare);
     uv_check_init(&loop->uv, &loop->_check);
     uv_prepare_start(&loop->_prepare, on_prepare);
@@ -51,7 +58,9 @@ enum weir_err weir_loop_init(struct weir_loop *loop)
     uv_unref((uv_handle_t *)&loop->_prepare);
     uv_unref((uv_handle_t *)&loop->_check);
     uv_unref((uv_handle_t *)&loop->_stop);
-    loop->_prepare.data = loop->_check.data = loop->_stop.data = loop;
+    uv_unref((uv_handle_t *)&loop->_pulse);
+    loop->_prepare.data = loop->_check.data = loop->_stop.data = loop->_pulse.data = loop;
+    atomic_init(&loop->_turned, true);
     return WEIR_OK;
 }
 
@@ -65,6 +74,7 @@ void weir_loop_deinit(struct weir_loop *loop)
     uv_close((uv_handle_t *)&loop->_prepare, NULL);
     uv_close((uv_handle_t *)&loop->_check, NULL);
     uv_close((uv_handle_t *)&loop->_stop, NULL);
+    uv_close((uv_handle_t *)&loop->_pulse, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
     WEIR_ASSERT(err == 0); /* a handle was left open */
@@ -106,4 +116,13 @@ void weir_loop_on_stop(struct weir_loop *loop, void (*on_stop)(void *ctx), void 
 void weir_loop_stop(struct weir_loop *loop)
 {
     uv_async_send(&loop->_stop);
+}
+
+bool weir_loop_turned(struct weir_loop *loop)
+{
+    if (!atomic_exchange_explicit(&loop->_turned, false, memory_order_relaxed)) {
+        return false; /* it was asked, and has not answered yet */
+    }
+    uv_async_send(&loop->_pulse);
+    return true;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loop.h - one worker's event loop (libuv) with the hook that lets writes of one turn leave
- * together. Everything here belongs to the loop's thread, but for weir_loop_stop. */
+ * together. Everything here belongs to the loop's thread, but for weir_loop_stop and
+ * weir_loop_turned. */
 #ifndef WEIR_NET_LOOP_H
 #define WEIR_NET_LOOP_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -20,7 +23,8 @@ struct weir_loop {
     uv_loop_t uv;
     uv_prepare_t _prepare; /* before polling: what timers and callbacks queued */
     uv_check_t _check;     /* after polling: what reads queued */
-    uv_async_t _stop;
+    uv_async_t _stop, _pulse;
+    atomic_bool _turned;
     struct weir_turn_end *_first, **_last;
     void (*_on_stop)(void *ctx);
     void *_stop_ctx;
@@ -40,5 +44,8 @@ void weir_loop_turn_end_cancel(struct weir_loop *loop, struct weir_turn_end *w);
 void weir_loop_on_stop(struct weir_loop *loop, void (*on_stop)(void *ctx), void *ctx);
 /* From any thread, and from a signal handler. */
 void weir_loop_stop(struct weir_loop *loop);
+/* From one thread, whichever: whether the loop has come round since the last call; false while one
+ * of its callbacks does not return. True the first time. */
+bool weir_loop_turned(struct weir_loop *loop);
 
 #endif

@@ -136,6 +136,20 @@ static void test_from_within_a_run(void **state)
     turn("ab");
 }
 
+static void test_turned(void **state)
+{
+    (void)state;
+    assert_true(weir_loop_turned(&loop)); /* nobody has asked before */
+    assert_false(weir_loop_turned(&loop));
+    assert_false(weir_loop_turned(&loop)); /* asking again changes nothing */
+    turn("");
+    assert_true(weir_loop_turned(&loop));
+    turn("");
+    turn("");
+    assert_true(weir_loop_turned(&loop));
+    assert_false(weir_loop_turned(&loop));
+}
+
 static void on_stop(void *ctx)
 {
     ++*(int *)ctx;
@@ -160,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_runs_once_in_order, begin, end),
         cmocka_unit_test_setup_teardown(test_cancel, begin, end),
         cmocka_unit_test_setup_teardown(test_from_within_a_run, begin, end),
+        cmocka_unit_test_setup_teardown(test_turned, begin, end),
         cmocka_unit_test_setup_teardown(test_stop, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a service manager hears of a node, and the unit in deploy/systemd.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { Program, temporaryFolder } from "./support/process.mjs";
+import { WEIR, configuration, writeConfiguration } from "./support/weir.mjs";
+
+/** Prints each datagram that comes to the socket: Node has no such sockets. */
+const LISTENER = `
+    use IO::Socket::UNIX;
+    my $socket = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die "$!";
+    $| = 1;
+    print "open\\n";
+    my $text;
+    print "$text\\n" while defined $socket->recv($text, 4096);
+`;
+
+/** A node that is told of the service manager's socket; `env` besides. */
+async function startNotifying(t, env = {}) {
+    const folder = temporaryFolder();
+    t.after(() => folder.remove());
+    const path = join(folder.path, "notify");
+    const manager = new Program("perl", ["-e", LISTENER, path]);
+    t.after(() => manager.end("SIGKILL"));
+    await manager.says(/open\n/);
+    const node = new Program(
+        WEIR,
+        ["serve", "--config", writeConfiguration(folder.path, configuration())],
+        { NOTIFY_SOCKET: path, ...env },
+    );
+    t.after(() => node.end("SIGKILL"));
+    return { manager, node };
+}
+
+describe("a service manager", () => {
+    it("hears that a node is ready, alive and stopping", async (t) => {
+        const { manager, node } = await startNotifying(t, { WATCHDOG_USEC: "100000" });
+        await manager.says(/^open\nREADY=1\n(WATCHDOG=1\n){3}/);
+        assert.match(node.output, /listening on/); // before it said that it is ready
+        assert.deepEqual(await node.end(), { code: 0, signal: null });
+        await manager.says(/^open\nREADY=1\n(WATCHDOG=1\n)+STOPPING=1\n/);
+    });
+
+    it("hears no watchdog that is for another process, or that it does not ask for", async (t) => {
+        const other = { WATCHDOG_USEC: "20", WATCHDOG_PID: "1" };
+        for (const env of [{}, { WATCHDOG_USEC: "" }, { WATCHDOG_USEC: "soon" }, other]) {
+            const { manager, node } = await startNotifying(t, env);
+            await manager.says(/READY=1\n/);
+            const [, url] = await node.says(/listening on (127\.0\.0\.1:\d+)/);
+            for (let i = 0; i < 10; i++) {
+                await (await fetch(`http://${url}/healthz`)).text(); // its loops come round
+            }
+            await node.end();
+            await manager.says(/STOPPING=1\n/);
+            assert.equal(manager.output, "open\nREADY=1\nSTOPPING=1\n");
+        }
+    });
+
+    it("may be gone, or nowhere", async (t) => {
+        const folder = temporaryFolder();
+        t.after(() => folder.remove());
+        const config = writeConfiguration(folder.path, configuration());
+        for (const path of ["/nowhere/at/all", "relative", "", `/${"x".repeat(200)}`]) {
+            const node = new Program(WEIR, ["serve", "--config", config], {
+                NOTIFY_SOCKET: path,
+            });
+            await node.says(/listening on/);
+            assert.deepEqual(await node.end(), { code: 0, signal: null });
+        }
+    });
+});
+
+describe("the unit", () => {
+    it("is what systemd takes, and exposes little", (t) => {
+        const folder = temporaryFolder();
+        t.after(() => folder.remove());
+        const unit = join(folder.path, "weir.service");
+        const text = readFileSync("deploy/systemd/weir.service", "utf8");
+        writeFileSync(unit, text.replace("ExecStart=/usr/bin/weir", "ExecStart=/bin/true"));
+        const verified = spawnSync("systemd-analyze", ["verify", "--man=no", unit], {
+            encoding: "utf8",
+        });
+        assert.equal(verified.stdout + verified.stderr, "");
+        const judged = spawnSync(
+            "systemd-analyze",
+            ["security", "--offline=true", "--threshold=20", unit],
+            { encoding: "utf8" },
+        );
+        assert.equal(judged.status, 0, judged.stdout);
+    });
+
+    it("gives requests under way more time than a node takes for them", () => {
+        const unit = readFileSync("deploy/systemd/weir.service", "utf8");
+        const fields = readFileSync("docs/configuration.md", "utf8");
+        const stop = Number(unit.match(/^TimeoutStopSec=(\d+)$/m)[1]);
+        const drain = Number(fields.match(/`drain_timeout_ms`[^\n]*?\b(\d+)\b/)[1]) / 1000;
+        assert.ok(stop > drain, `TimeoutStopSec ${stop}, drain_timeout_ms ${drain * 1000}`);
+    });
+});
