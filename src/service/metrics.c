@@ -10,14 +10,36 @@
 static const char *const settle_names[5] = {"done", "repeated", "expired", "elsewhere",
                                             "unavailable"};
 
+static enum weir_scope scope_of(const struct weir_subject *subject)
+{
+    enum weir_scope scope = WEIR_SCOPE_KEY;
+    struct weir_str id;
+    enum weir_err err = weir_scope_split(subject->name, &scope, &id);
+    WEIR_ASSERT(err == WEIR_OK);
+    return scope;
+}
+
 static void count_denial(struct weir_service *s, const struct weir_call *call)
 {
     const struct weir_decision *d = &call->decision;
-    enum weir_scope scope = WEIR_SCOPE_KEY;
-    struct weir_str id;
-    enum weir_err err = weir_scope_split(call->subject[d->denied_subject]->name, &scope, &id);
-    WEIR_ASSERT(err == WEIR_OK);
-    weir_count(&s->metrics.denied[scope][d->denied_meter], 1);
+    weir_count(&s->metrics.denied[scope_of(call->subject[d->denied_subject])][d->denied_meter], 1);
+}
+
+/* A charge that leaves less than a tenth of a limit: once for each meter of a subject, however many
+ * limits it has. */
+static void count_near(struct weir_service *s, const struct weir_call *call)
+{
+    uint32_t counted = 0;
+    for (unsigned i = 0; i < call->decision.states; i++) {
+        const struct weir_limit_state *state = &call->decision.state[i];
+        uint32_t bit = UINT32_C(1) << (state->subject * WEIR_METERS + state->meter);
+        if (WEIR_LIKELY(weir_limit_remaining(state) * 10 >= state->capacity) ||
+            (counted & bit) != 0) {
+            continue;
+        }
+        counted |= bit;
+        weir_count(&s->metrics.near[scope_of(call->subject[state->subject])][state->meter], 1);
+    }
 }
 
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns)
@@ -26,6 +48,9 @@ void weir_count_decision(struct weir_service *s, const struct weir_call *call, u
         weir_count(&s->metrics.unavailable, 1);
     } else if (call->decision.allowed) {
         weir_count(&s->metrics.allowed, 1);
+        if (!weir_amounts_none(&call->amounts)) {
+            count_near(s, call);
+        }
     } else {
         count_denial(s, call);
     }
@@ -69,6 +94,20 @@ static void decisions(struct weir_buf *b, const struct weir_service_group *g)
         }
     }
     decisions_of(b, "unavailable", "", "", SUM(g, metrics.unavailable));
+}
+
+static void near_limits(struct weir_buf *b, const struct weir_service_group *g)
+{
+    family(b, "weir_near_limit_total", "counter",
+           "Charges that left less than a tenth of a limit, by its meter and the scope of its "
+           "subject.");
+    for (unsigned scope = 0; scope < WEIR_SCOPES; scope++) {
+        for (unsigned m = 0; m < WEIR_METERS; m++) {
+            weir_buf_printf(b, "weir_near_limit_total{meter=\"%s\",scope=\"%s\"} %llu\n",
+                            weir_meter_name(m), weir_scope_name(scope),
+                            (unsigned long long)SUM(g, metrics.near[scope][m]));
+        }
+    }
 }
 
 static void histogram(struct weir_buf *b, const struct weir_service_group *g, const char *name,
@@ -341,6 +380,7 @@ void weir_metrics(struct weir_request *r)
     weir_buf_printf(b, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
     one(b, "weir_workers", "gauge", "Worker threads.", g->services);
     decisions(b, g);
+    near_limits(b, g);
     http(b, g);
     store(b, g);
     upstreams(b, g);

@@ -31,6 +31,7 @@ struct weir_used_ratio {
 struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
+    _Atomic uint64_t near[WEIR_SCOPES][WEIR_METERS];   /* charged, and less than a tenth is left */
     _Atomic uint64_t responses[6];                     /* by status / 100 */
     _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */

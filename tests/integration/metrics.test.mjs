@@ -50,6 +50,11 @@ onEachStore("metrics", (start) => {
         assert.equal(sum("weir_decisions_total", 'outcome="denied"', 'meter="requests"'), 2);
     });
 
+    it("count charges that leave little of a limit, and not those that leave enough", () => {
+        assert.equal(sum("weir_near_limit_total", 'meter="requests"', 'scope="key"'), 1);
+        assert.equal(sum("weir_near_limit_total"), 1);
+    });
+
     it("measure decisions and requests", () => {
         const histograms = text.match(/^# TYPE (\w+) histogram$/gm) ?? [];
         assert.ok(histograms.length >= 2, text);
