@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The man pages and the completions against what weir --help and docs/configuration.md say.
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { before, describe, it } from "node:test";
-import { run } from "./support/process.mjs";
+import { run, temporaryFolder } from "./support/process.mjs";
 import { WEIR } from "./support/weir.mjs";
 
 const BASH = "deploy/completion/weir.bash";
@@ -54,6 +55,14 @@ describe("the man pages", () => {
         assert.deepEqual(found(section, /^\.TP\n\.B (\S+)$/gm), commands);
         assert.deepEqual(found(section, /^See weir-(\S+)\(1\)/gm), sorted(help.keys()));
         assert.deepEqual(found(overview, /^weir-([a-z-]+)\(1\),$/gm), sorted(help.keys()));
+    });
+
+    it("are what groff takes without a warning", async () => {
+        const pages = readdirSync("docs/man").map((name) => join("docs/man", name));
+        for (const page of pages) {
+            const { code, output } = await run("groff", ["-man", "-ww", "-Tutf8", "-z", page]);
+            assert.deepEqual({ code, output }, { code: 0, output: "" }, page);
+        }
     });
 
     it("have the options of their command, and no other", () => {
@@ -163,6 +172,30 @@ describe("the completion for zsh", () => {
                     assert.deepEqual(offered, words ?? [], `${name} ${option}`);
                 }
             }
+        }
+    });
+});
+
+describe("cmake --install", () => {
+    it("installs the program, the pages and the completions", async () => {
+        const folder = temporaryFolder();
+        try {
+            const build = join(dirname(WEIR), "..");
+            const args = ["--install", build, "--prefix", folder.path];
+            const { code, output } = await run("cmake", args);
+            assert.equal(code, 0, output);
+            for (const path of [
+                ...readdirSync("docs/man").map((name) => `share/man/man${name.at(-1)}/${name}`),
+                "share/bash-completion/completions/weir",
+                "share/zsh/site-functions/_weir",
+                ...(existsSync(join(dirname(WEIR), "weir.tokens")) ? ["share/weir/weir.tokens"] : []),
+            ]) {
+                assert.ok(existsSync(join(folder.path, path)), path);
+            }
+            const version = await run(join(folder.path, "bin/weir"), ["version"]);
+            assert.equal(version.code, 0, version.output);
+        } finally {
+            folder.remove();
         }
     });
 });
