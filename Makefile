@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short names of what people do here; CMake and scripts/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run test fault demo bench bench-scale bench-proxy asan tsan fuzz model format check-format clean
+.PHONY: help run test fault demo bench bench-scale bench-proxy asan tsan fuzz deb model format check-format clean
 
 help:          ## this list
 	@sed -n 's/^\([a-z-]*\): *## */  make \1\t/p' Makefile | expand -t 22
@@ -25,6 +25,8 @@ tsan:          ## every test under the thread sanitizer
 	@scripts/test tsan
 fuzz:          ## every fuzz target for 30 s
 	@scripts/fuzz
+deb:           ## a Debian package under build/
+	@scripts/deb
 model:         ## the lease protocol under an exhaustive checker, and each rule taken out
 	@scripts/install-deps model && docs/model/run
 format:        ## lay out the C files

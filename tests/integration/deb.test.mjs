@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Debian package: unpacked, not installed, so that the machine stays as it is. It holds the
+// release build, whatever build the other tests are on: it is looked at beside that one only.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Program, run, temporaryFolder } from "./support/process.mjs";
+import { WEIR } from "./support/weir.mjs";
+
+if (WEIR.includes("/release/")) {
+    describe("the Debian package", () => {
+        let folder, root, weir;
+        before(async () => {
+            folder = temporaryFolder();
+            root = join(folder.path, "root");
+            weir = join(root, "usr/bin/weir");
+            const built = await run("scripts/deb", [folder.path]);
+            assert.equal(built.code, 0, built.output);
+            const [deb] = built.output.match(/\S+\.deb$/m);
+            assert.match(deb, /\/weir_\d+\.\d+\.\d+_[a-z0-9]+\.deb$/);
+            assert.equal((await run("dpkg-deb", ["-R", deb, root])).code, 0);
+        });
+        after(() => folder.remove());
+
+        const file = (path) => readFileSync(join(root, path), "utf8");
+
+        it("has a program that finds its token data, and the configuration that it brings", async () => {
+            const config = join(root, "etc/weir/weir.yaml");
+            const node = new Program(weir, ["serve", "--config", config, "--listen", "127.0.0.1:0"]);
+            const [, port] = await node.says(/listening on 127\.0\.0\.1:(\d+)/);
+            const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
+            assert.equal(models.status, 401); // nobody has a key yet
+            await models.text();
+            assert.deepEqual(await node.end(), { code: 0, signal: null });
+            assert.doesNotMatch(node.output, /estimate/);
+        });
+
+        it("starts what it installs, keeps what the user changed, and names its libraries", () => {
+            const unit = file("usr/lib/systemd/system/weir.service");
+            const [, program] = unit.match(/^ExecStart=(\S+) serve /m);
+            const [, config] = unit.match(/^LoadCredential=weir\.yaml:(\S+)$/m);
+            assert.ok(file(program).length > 0);
+            assert.equal(file("DEBIAN/conffiles"), `${config}\n`);
+            assert.match(file("DEBIAN/control"), /^Depends: .*libc6 .*libuv1 /m);
+        });
+
+        it("has scripts that a shell can read", async () => {
+            for (const name of ["postinst", "prerm", "postrm"]) {
+                const { code, output } = await run("sh", ["-n", join(root, "DEBIAN", name)]);
+                assert.equal(code, 0, output);
+            }
+        });
+    });
+}
