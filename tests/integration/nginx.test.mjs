@@ -8,7 +8,7 @@ import { Program, temporaryFolder } from "./support/process.mjs";
 import { freePort } from "./support/redis.mjs";
 import { Upstream, fixed } from "./support/upstream.mjs";
 import { eventually } from "./support/wait.mjs";
-import { Node, SECRETS } from "./support/weir.mjs";
+import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
 describe("nginx that asks weir for each request", () => {
     let node, api, folder, nginx, url;
@@ -89,6 +89,16 @@ describe("nginx that asks weir for each request", () => {
             assert.equal(JSON.parse(refused.text).error.code, "invalid_api_key");
         }
         assert.equal(api.requests.length, asked);
+    });
+
+    it("tells a client nothing of a service token that is wrong, but that it cannot ask", async () => {
+        const port = node.port;
+        await node.stop();
+        const changes = { listen: `127.0.0.1:${port}`, service_token: "the-service-token" };
+        node = await Node.start(configuration(changes));
+        const refused = await ask(`Bearer ${SECRETS.a}`);
+        assert.equal(refused.status, 503);
+        assert.match(refused.text, /out of reach/);
     });
 
     it("says that weir is out of reach", async () => {
