@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// deploy/haproxy/weir.cfg in a real HAProxy: only the ports differ.
+// deploy/haproxy/weir.cfg in a real HAProxy.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { answers, onPorts } from "./support/deploy.mjs";
 import { Program, temporaryFolder } from "./support/process.mjs";
 import { freePort } from "./support/redis.mjs";
-import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS } from "./support/weir.mjs";
 
 describe("HAProxy before four nodes", () => {
@@ -20,19 +20,9 @@ describe("HAProxy before four nodes", () => {
         const ports = Object.fromEntries(nodes.map((node, i) => [8000 + i, node.port]));
         ports[8080] = port;
         const path = join(folder.path, "weir.cfg");
-        const example = readFileSync("deploy/haproxy/weir.cfg", "utf8");
-        writeFileSync(
-            path,
-            example.replace(/(127\.0\.0\.1:)(80\d\d)\b/g, (_, host, known) => host + ports[known]),
-        );
+        writeFileSync(path, onPorts("deploy/haproxy/weir.cfg", ports));
         haproxy = new Program("haproxy", ["-db", "-f", path]);
-        await eventually(async () => {
-            assert.ok(!haproxy.ended, haproxy.output);
-            return fetch(`${url}/readyz`).then(
-                (answer) => answer.ok,
-                () => false,
-            );
-        }, "HAProxy answers");
+        await answers(haproxy, `${url}/readyz`, 200);
     });
     after(async () => {
         await haproxy.end("SIGKILL");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// deploy/nginx/auth_request.conf in a real nginx: only the ports differ.
+// deploy/nginx/auth_request.conf in a real nginx.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { answers, onPorts } from "./support/deploy.mjs";
 import { Program, temporaryFolder } from "./support/process.mjs";
 import { freePort } from "./support/redis.mjs";
 import { Upstream, fixed } from "./support/upstream.mjs";
-import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
 describe("nginx that asks weir for each request", () => {
@@ -19,10 +19,7 @@ describe("nginx that asks weir for each request", () => {
         const port = await freePort();
         url = `http://127.0.0.1:${port}`;
         const ports = { 8000: node.port, 9000: api.port, 8080: port };
-        const example = readFileSync("deploy/nginx/auth_request.conf", "utf8").replace(
-            /(127\.0\.0\.1:)(8000|9000|8080);/g,
-            (_, host, known) => `${host}${ports[known]};`,
-        );
+        const example = onPorts("deploy/nginx/auth_request.conf", ports);
         writeFileSync(join(folder.path, "example.conf"), example);
         const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         const paths = kinds.map((kind) => `${kind}_temp_path ${folder.path}/${kind};`);
@@ -34,13 +31,7 @@ describe("nginx that asks weir for each request", () => {
              http { access_log off; ${paths.join(" ")} include ${folder.path}/example.conf; }`,
         );
         nginx = new Program("nginx", ["-p", folder.path, "-c", join(folder.path, "nginx.conf")]);
-        await eventually(async () => {
-            assert.ok(!nginx.ended, nginx.output);
-            return fetch(url).then(
-                () => true,
-                () => false,
-            );
-        }, "nginx answers");
+        await answers(nginx, url, 401);
     });
     after(async () => {
         await nginx.end();
