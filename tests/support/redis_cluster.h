@@ -126,7 +126,8 @@ static inline void cluster_start(struct redis_cluster *c)
     }
 }
 
-/* Waits until it follows its primary. */
+/* Waits until it follows its primary and all know each other: else its first election may find no
+ * majority, and the next one is seconds later. */
 static inline struct cluster_node *cluster_add_replica(struct redis_cluster *c, unsigned of)
 {
     struct cluster_node *n = &c->node[c->nodes++];
@@ -137,7 +138,9 @@ static inline struct cluster_node *cluster_add_replica(struct redis_cluster *c, 
     node_until(n, "INFO replication", "master_link_status:up");
     for (unsigned i = 0; i < PRIMARIES; i++) {
         node_until(&c->node[i], "CLUSTER NODES", n->id);
+        node_until(n, "CLUSTER NODES", c->node[i].id);
     }
+    node_until(n, "CLUSTER INFO", "cluster_state:ok");
     return n;
 }
 

@@ -7,7 +7,7 @@
 #include "store/redis/command.h"
 #include "store/redis/shards.h"
 
-enum { OWNER_KIND = 7, OWNER_WAIT_US = 10000000 };
+enum { OWNER_KIND = 7, OWNER_WAIT_US = 30000000 };
 
 struct shards_owner {
     struct weir_loop loop;
