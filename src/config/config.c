@@ -102,6 +102,9 @@ static enum weir_err finish(struct parse *p)
     for (size_t i = 0; config->store == WEIR_STORE_REDIS && i < config->plans; i++) {
         weir_plan_lease(&config->plan[i]); /* in both modes: nodes of both may share a Redis */
     }
+    if (config->plans > 0) {
+        weir_plan_set_finish(config->_plans, config->plans, config->nodes);
+    }
     return config->model == NULL ? weir_models_default(config) : WEIR_OK;
 }
 
@@ -113,6 +116,7 @@ static struct weir_config *config_new(void)
         return NULL;
     }
     *config = defaults();
+    atomic_init(&config->_keepers, 1);
     config->_index = weir_zalloc(sizeof(*config->_index));
     if (config->_index == NULL) {
         weir_free(config);
@@ -202,9 +206,16 @@ void weir_config_error_say(const struct weir_config_error *e, const char *path, 
     }
 }
 
+struct weir_config *weir_config_keep(struct weir_config *config)
+{
+    atomic_fetch_add_explicit(&config->_keepers, 1, memory_order_relaxed);
+    return config;
+}
+
 void weir_config_free(struct weir_config *config)
 {
-    if (config == NULL) {
+    if (config == NULL ||
+        atomic_fetch_sub_explicit(&config->_keepers, 1, memory_order_acq_rel) > 1) {
         return;
     }
     weir_index_deinit(&config->_index->secret);
@@ -213,7 +224,7 @@ void weir_config_free(struct weir_config *config)
     weir_index_deinit(&config->_index->team);
     weir_index_deinit(&config->_index->model);
     weir_free(config->_index);
-    weir_free(config->plan);
+    weir_plan_set_let_go(config->_plans);
     weir_free(config->org);
     weir_free(config->team);
     weir_free(config->key);

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "config/scope.h"
-#include "limit/plan.h"
+#include "limit/plan_set.h"
 #include "limit/subject.h"
 
 enum weir_store_kind { WEIR_STORE_EMBEDDED, WEIR_STORE_REDIS };
@@ -162,7 +162,7 @@ struct weir_config {
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms;
 
     size_t plans;
-    struct weir_plan *plan;
+    struct weir_plan *plan; /* those of _plans */
     size_t orgs, teams;
     struct weir_group *org, *team;
     size_t keys;
@@ -175,6 +175,8 @@ struct weir_config {
     struct weir_upstream_config *upstream;
 
     struct weir_config_index *_index; /* from texts to all of these */
+    struct weir_plan_set *_plans;
+    _Atomic uint32_t _keepers;
 };
 
 /* What is wrong with a configuration. line and column count from 1; 0: the file as a whole. */
@@ -208,6 +210,8 @@ WEIR_MUSTCHECK enum weir_err weir_config_load(const char *path,
 /* "weir.yaml:3:7: ...", with as much of the place as is known; path NULL: no file was named. */
 void weir_config_error_say(const struct weir_config_error *e, const char *path, char *ret_text,
                            size_t room);
+/* One more who frees it: it lives until all have. Thread-safe, as weir_config_free. */
+struct weir_config *weir_config_keep(struct weir_config *config);
 /* NULL is allowed. Wipes what is secret. */
 void weir_config_free(struct weir_config *config);
 

@@ -231,10 +231,11 @@ enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
     if (count > WEIR_CONFIG_PLANS_MAX) {
         return weir_parse_fail(p, n, "plans: at most %d", WEIR_CONFIG_PLANS_MAX);
     }
-    p->config->plan = weir_zalloc_array(count + 1, sizeof(p->config->plan[0]));
-    if (p->config->plan == NULL) {
+    p->config->_plans = weir_plan_set_new(count);
+    if (p->config->_plans == NULL) {
         return WEIR_ERR_NOMEM;
     }
+    p->config->plan = p->config->_plans->plan;
     return weir_parse_mapping(p, n, plan_entry, NULL);
 }
 

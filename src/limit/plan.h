@@ -76,6 +76,8 @@ struct weir_plan {
     uint32_t cached_permille;       /* what a token counts that came from the upstream's cache */
     bool charge_failed;             /* whether a request counts whose upstream failed */
     char name[64];
+    const struct weir_plan *share; /* this node's fair share of it; NULL: of no set */
+    struct weir_plan_set *set;     /* with which it lives (limit/plan_set.h); NULL: none */
 };
 
 /* Compiles limits. WEIR_ERR_INVALID: a window length outside 1 s..30 days, a capacity above
@@ -88,6 +90,9 @@ WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, 
 /* Lets budget of the plan be leased, for W / 256 of its shortest window and at most 400 ms: entries
  * are kept for so much longer. All who share the windows do so, or none. */
 void weir_plan_lease(struct weir_plan *plan);
+
+/* Whether both limit alike, window by window. */
+bool weir_plan_limits_alike(const struct weir_plan *a, const struct weir_plan *b);
 
 /* The plan with each capacity divided by `nodes` (rounded down): the fair share of `local` mode. */
 void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_plan *ret_share);

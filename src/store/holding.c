@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "limit/plan_set.h"
 
 static void limits_of(const struct weir_subject *const *subject, unsigned subjects,
                       unsigned *ret_limits, unsigned *ret_windows)
@@ -25,39 +26,74 @@ void weir_holding_id(const struct weir_subject *const *subject, unsigned subject
     }
 }
 
-struct weir_holding *weir_holding_new(const struct weir_subject *const *subject, unsigned subjects)
+/* Room for what is said of each limit and window. NULL: no memory. */
+static uint64_t *states_new(const struct weir_subject *const *subject, unsigned subjects,
+                            unsigned *ret_limits)
 {
-    unsigned limits, windows;
-    size_t names = 0;
-    WEIR_ASSERT(subjects > 0 && subjects <= WEIR_SUBJECTS_MAX);
-    limits_of(subject, subjects, &limits, &windows);
-    for (unsigned i = 0; i < subjects; i++) {
-        names += subject[i]->name.len;
-    }
-    struct weir_holding *h =
-        weir_zalloc(sizeof(*h) + (limits + windows) * sizeof(uint64_t) + names);
-    if (h == NULL) {
-        return NULL;
-    }
-    h->used = (uint64_t *)(h + 1);
-    h->empty_us = h->used + limits;
-    char *name = (char *)(h->empty_us + windows);
-    weir_holding_id(subject, subjects, h->id);
-    h->subjects = (uint8_t)subjects;
+    unsigned windows;
+    limits_of(subject, subjects, ret_limits, &windows);
+    return weir_zalloc((*ret_limits + windows + 1) * sizeof(uint64_t));
+}
+
+/* Of subjects whose plans are set: what is counted, and how long a lease lives. */
+static void learn_plans(struct weir_holding *h)
+{
+    h->meters = 0;
     h->life_us = WEIR_LEASE_US_MAX;
-    h->waiting_end = &h->waiting;
-    for (unsigned i = 0; i < subjects; i++) {
-        const struct weir_plan *plan = subject[i]->plan;
-        h->subject[i] = *subject[i];
-        memcpy(name, subject[i]->name.p, subject[i]->name.len);
-        h->subject[i].name.p = name;
-        name += subject[i]->name.len;
-        h->named[i] = &h->subject[i];
+    for (unsigned i = 0; i < h->subjects; i++) {
+        const struct weir_plan *plan = h->subject[i].plan;
         h->meters |= weir_meters_limited(plan);
         if (plan->windows > 0 && plan->life_us < h->life_us) {
             h->life_us = plan->life_us;
         }
     }
+}
+
+static void set_plan(struct weir_subject *s, const struct weir_plan *plan)
+{
+    (void)weir_plan_keep(plan);
+    weir_plan_let_go(s->plan);
+    s->plan = plan;
+}
+
+static struct weir_str copy_text(struct weir_str text, char **at)
+{
+    struct weir_str copy = weir_str(*at, text.len);
+    if (text.len > 0) {
+        memcpy(*at, text.p, text.len);
+    }
+    *at += text.len;
+    return copy;
+}
+
+struct weir_holding *weir_holding_new(const struct weir_subject *const *subject, unsigned subjects)
+{
+    unsigned limits;
+    size_t texts = 0;
+    WEIR_ASSERT(subjects > 0 && subjects <= WEIR_SUBJECTS_MAX);
+    for (unsigned i = 0; i < subjects; i++) {
+        texts += subject[i]->name.len + subject[i]->root.len;
+    }
+    struct weir_holding *h = weir_zalloc(sizeof(*h) + texts);
+    uint64_t *states = h == NULL ? NULL : states_new(subject, subjects, &limits);
+    if (states == NULL) {
+        weir_free(h);
+        return NULL;
+    }
+    h->used = states;
+    h->empty_us = states + limits;
+    char *text = (char *)(h + 1);
+    weir_holding_id(subject, subjects, h->id);
+    h->subjects = (uint8_t)subjects;
+    h->waiting_end = &h->waiting;
+    for (unsigned i = 0; i < subjects; i++) {
+        h->subject[i] = *subject[i];
+        (void)weir_plan_keep(subject[i]->plan);
+        h->subject[i].name = copy_text(subject[i]->name, &text);
+        h->subject[i].root = copy_text(subject[i]->root, &text);
+        h->named[i] = &h->subject[i];
+    }
+    learn_plans(h);
     return h;
 }
 
@@ -74,8 +110,47 @@ void weir_holding_free(struct weir_holding *h)
 {
     if (h != NULL) {
         forget(h);
+        for (unsigned i = 0; i < h->subjects; i++) {
+            weir_plan_let_go(h->subject[i].plan);
+        }
+        weir_free(h->used);
         weir_free(h);
     }
+}
+
+/* ---- plans that change ---- */
+
+bool weir_holding_is_outdated(struct weir_holding *h, const struct weir_subject *const *subject)
+{
+    bool same = true, alike = true;
+    for (unsigned i = 0; i < h->subjects; i++) {
+        same = same && h->subject[i].plan == subject[i]->plan;
+    }
+    for (unsigned i = 0; !same && i < h->subjects; i++) {
+        alike = alike && weir_plan_limits_alike(h->subject[i].plan, subject[i]->plan);
+    }
+    for (unsigned i = 0; !same && alike && i < h->subjects; i++) {
+        set_plan(&h->subject[i], subject[i]->plan);
+    }
+    return !alike;
+}
+
+void weir_holding_renew(struct weir_holding *h, const struct weir_subject *const *subject)
+{
+    unsigned limits;
+    WEIR_ASSERT(!h->in_flight && weir_lease_is_empty(&h->lease));
+    uint64_t *states = states_new(subject, h->subjects, &limits);
+    if (states == NULL) {
+        return;
+    }
+    forget(h);
+    weir_free(h->used);
+    h->used = states;
+    h->empty_us = states + limits;
+    for (unsigned i = 0; i < h->subjects; i++) {
+        set_plan(&h->subject[i], subject[i]->plan);
+    }
+    learn_plans(h);
 }
 
 /* ---- deciding ---- */

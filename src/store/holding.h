@@ -24,7 +24,7 @@ struct weir_holding {
     struct weir_holding *_due_next, **_due_at; /* in the wheel of those that have something to do */
     struct weir_holding *_turn_next;           /* that call at the end of this turn */
     uint64_t id[2];
-    struct weir_subject subject[WEIR_SUBJECTS_MAX]; /* names of its own */
+    struct weir_subject subject[WEIR_SUBJECTS_MAX]; /* texts of its own */
     const struct weir_subject *named[WEIR_SUBJECTS_MAX];
     uint64_t asked_us; /* when it was asked last */
     uint8_t subjects;
@@ -50,12 +50,18 @@ struct weir_holding {
     uint64_t denied_until_us; /* until then the values say who is denied */
     struct weir_value value[WEIR_SUBJECTS_MAX];
     /* after the last answer: of each limit what is used, of each window when it is empty by the
-     * store's clock */
+     * store's clock; one block */
     uint64_t *used, *empty_us;
 };
 
-/* The subjects are copied, with their names; their plans outlive it. NULL: no memory. */
+/* The subjects are copied, with their texts; their plans are kept. NULL: no memory. */
 struct weir_holding *weir_holding_new(const struct weir_subject *const *subject, unsigned subjects);
+/* Whether these, which are its subjects, have other plans by now. Where all limit alike, it has
+ * taken them over. */
+bool weir_holding_is_outdated(struct weir_holding *h, const struct weir_subject *const *subject);
+/* Takes over their plans: what it knows of the old limits is forgotten, what it has to tell the
+ * store stays. Its lease is over, and no call is under way. Without memory nothing changes. */
+void weir_holding_renew(struct weir_holding *h, const struct weir_subject *const *subject);
 /* NULL is allowed. Nobody waits in it. */
 void weir_holding_free(struct weir_holding *h);
 /* Identifies the subjects together. */

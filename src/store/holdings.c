@@ -82,14 +82,15 @@ static void sweep(struct weir_holdings *t, uint32_t buckets, uint64_t now_us, ui
     }
 }
 
-static bool same_plans(const struct weir_holding *h, const struct weir_subject *const *subject)
+/* One whose subject has gone to another root is of windows that nobody asks for any more. */
+static bool is_of(const struct weir_holding *h, const uint64_t id[static 2],
+                  const struct weir_subject *const *subject, unsigned subjects)
 {
-    for (unsigned i = 0; i < h->subjects; i++) {
-        if (h->subject[i].plan != subject[i]->plan) {
-            return false;
-        }
+    bool is = h->id[0] == id[0] && h->id[1] == id[1] && h->subjects == subjects;
+    for (unsigned i = 0; is && i < subjects; i++) {
+        is = weir_str_eq(h->subject[i].root, subject[i]->root);
     }
-    return true;
+    return is;
 }
 
 struct weir_holding *weir_holdings_get(struct weir_holdings *t,
@@ -99,8 +100,7 @@ struct weir_holding *weir_holdings_get(struct weir_holdings *t,
     uint64_t id[2];
     weir_holding_id(subject, subjects, id);
     for (struct weir_holding *h = t->bucket[id[0] & (t->buckets - 1)]; h != NULL; h = h->_next) {
-        if (h->id[0] == id[0] && h->id[1] == id[1] && h->subjects == subjects &&
-            same_plans(h, subject)) {
+        if (is_of(h, id, subject, subjects)) {
             h->asked_us = now_us;
             return h;
         }

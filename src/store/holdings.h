@@ -22,7 +22,8 @@ struct weir_holdings {
 
 WEIR_MUSTCHECK enum weir_err weir_holdings_init(struct weir_holdings *t, uint64_t max);
 void weir_holdings_deinit(struct weir_holdings *t);
-/* That of these subjects, made if it is not there. NULL: no memory, or `max` of them are in use. */
+/* That of these subjects, by whatever plans, made if it is not there. NULL: no memory, or `max` of
+ * them are in use. */
 struct weir_holding *weir_holdings_get(struct weir_holdings *t,
                                        const struct weir_subject *const *subject, unsigned subjects,
                                        uint64_t now_us);

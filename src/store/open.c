@@ -8,19 +8,6 @@
 #include "store/redis_store.h"
 #include "store/shared.h"
 
-/* What each plan leaves this node while Redis is out of reach. */
-static enum weir_err shares_new(const struct weir_config *config, struct weir_store_shared *s)
-{
-    s->share = weir_zalloc_array(config->plans, sizeof(*s->share));
-    if (s->share == NULL && config->plans > 0) {
-        return WEIR_ERR_NOMEM;
-    }
-    for (size_t i = 0; i < config->plans; i++) {
-        weir_plan_share(&config->plan[i], config->nodes, &s->share[i]);
-    }
-    return WEIR_OK;
-}
-
 static enum weir_err reserve(void *table, const struct weir_subject *subject)
 {
     return weir_embedded_reserve(table, subject);
@@ -34,7 +21,6 @@ static bool is_held(void *table, const struct weir_subject *subject)
 
 static enum weir_err redis_shared_new(const struct weir_config *config, struct weir_store_shared *s)
 {
-    WEIR_TRY(shares_new(config, s));
     /* with twice as many places somebody without a record is found soon */
     WEIR_TRY(weir_roll_new(2 * config->max_subjects, is_held, s->table, &s->roll));
     return weir_primaries_new(config->redis_seeds.kind != WEIR_REDIS_CLUSTER, &s->primaries);
@@ -77,7 +63,6 @@ void weir_store_shared_free(struct weir_store_shared *shared)
     }
     weir_embedded_free(shared->table);
     weir_settled_free(shared->settled);
-    weir_free(shared->share);
     weir_primaries_free(shared->primaries);
     weir_roll_free(shared->roll);
     weir_marks_deinit(&shared->marks);

@@ -18,6 +18,29 @@ static struct redis_store *self_of_turn(struct weir_turn_end *turn)
 
 /* ---- holdings ---- */
 
+/* The rest of a lease goes back, in this node's own record too. */
+static void lapse(struct redis_store *self, struct weir_holding *h)
+{
+    struct weir_lease lease = h->lease;
+    if (weir_lease_is_empty(&lease)) {
+        return;
+    }
+    weir_holding_lapse(h);
+    redis_count(&self->base.stats.lease_returns, 1);
+    redis_forget(self, h->named, h->subjects, &lease.left, lease.at_us);
+}
+
+/* Other plans are in force for its subjects: the next call asks by them. While one is under way its
+ * answer is still read by the old ones. */
+static void renew_if_outdated(struct redis_store *self, struct weir_holding *h,
+                              const struct weir_subject *const *subject)
+{
+    if (!h->in_flight && WEIR_UNLIKELY(weir_holding_is_outdated(h, subject))) {
+        lapse(self, h);
+        weir_holding_renew(h, subject);
+    }
+}
+
 /* NULL: no place, or no memory. */
 static struct weir_holding *holding_of(struct redis_store *self,
                                        const struct weir_subject *const *subject, unsigned subjects,
@@ -28,6 +51,9 @@ static struct weir_holding *holding_of(struct redis_store *self,
     if (h != NULL && !h->has_slot) {
         h->slot = weir_redis_shards_slot(self->shards, weir_redis_key(subject[0], key));
         h->has_slot = true;
+    }
+    if (h != NULL) {
+        renew_if_outdated(self, h, subject);
     }
     return h;
 }
@@ -104,18 +130,6 @@ void redis_lease_drop_if_left(struct weir_holding *h)
     }
 }
 
-/* The rest of a lease goes back, in this node's own record too. */
-static void lapse(struct redis_store *self, struct weir_holding *h)
-{
-    struct weir_lease lease = h->lease;
-    if (weir_lease_is_empty(&lease)) {
-        return;
-    }
-    weir_holding_lapse(h);
-    redis_count(&self->base.stats.lease_returns, 1);
-    redis_forget(self, h->named, h->subjects, &lease.left, lease.at_us);
-}
-
 /* False: nothing was sent. */
 static bool send_call(struct redis_store *self, struct weir_redis_conn *conn,
                       struct weir_holding *h, uint64_t now_us)
@@ -175,6 +189,9 @@ static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
         return true;
     }
     redis_lease_drop_if_left(h);
+    if (h->waiting != NULL) { /* the first of them came before the plans of the last did */
+        renew_if_outdated(self, h, h->waiting->subject);
+    }
     bool alone = way == REDIS_WAY_BOTH && h->waiting != NULL;
     uint64_t now_us = weir_clock_us();
     if (!alone && send_call(self, conn, h, now_us)) {

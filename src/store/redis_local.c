@@ -49,7 +49,7 @@ void redis_take_share(struct redis_store *self, struct weir_call *call)
     const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
     for (unsigned i = 0; i < call->subjects; i++) {
         share[i] = *call->subject[i];
-        share[i].plan = &self->shared->share[call->subject[i]->plan - self->config->plan];
+        share[i].plan = call->subject[i]->plan->share;
         subject[i] = &share[i];
     }
     call->outcome = WEIR_OUTCOME_DECIDED;

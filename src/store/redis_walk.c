@@ -2,6 +2,7 @@
 /* redis_walk.c - charges again at one shard what this process has recorded, subject by subject:
  * when it goes over to a primary, and to tell what was used of the share (docs/model/README.md,
  * rules 12 to 14). */
+#include "limit/plan_set.h"
 #include "limit/window.h"
 #include "store/redis/answer.h"
 #include "store/redis_internal.h"
@@ -106,6 +107,7 @@ void redis_walk_on(struct redis_over *o)
         if (since_us != UINT64_MAX && !merge(o, &entry.subject, since_us)) {
             fail(o);
         }
+        weir_plan_let_go(o->walked ? NULL : entry.subject.plan);
     }
     if (o->walked && !o->failed && o->pending == 0) {
         walk_end(o, true);

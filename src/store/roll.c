@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "limit/plan_set.h"
 
 enum { PLACES_MIN = 64 };
 
@@ -56,6 +57,7 @@ void weir_roll_free(struct weir_roll *r)
         return;
     }
     for (uint32_t i = 1; r->place != NULL && i < r->used; i++) {
+        weir_plan_let_go(r->place[i].subject.plan);
         weir_free(r->place[i].text);
     }
     weir_free(r->place);
@@ -69,14 +71,15 @@ static uint32_t *bucket_of(const struct weir_roll *r, const uint64_t id[static 2
     return &r->bucket[id[0] & (r->places - 1)];
 }
 
-static bool is_there(const struct weir_roll *r, const uint64_t id[static 2])
+/* NULL: it is not there. */
+static struct place *find(const struct weir_roll *r, const uint64_t id[static 2])
 {
     for (uint32_t i = *bucket_of(r, id); i != 0; i = r->place[i].next) {
         if (r->place[i].subject.id[0] == id[0] && r->place[i].subject.id[1] == id[1]) {
-            return true;
+            return &r->place[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static void link_in(struct weir_roll *r, uint32_t i)
@@ -122,6 +125,7 @@ static void remove_at(struct weir_roll *r, uint32_t i)
         at = &r->place[*at].next;
     }
     *at = r->place[i].next;
+    weir_plan_let_go(r->place[i].subject.plan);
     weir_free(r->place[i].text);
     r->place[i] = (struct place){.next = r->free};
     r->free = i;
@@ -168,6 +172,7 @@ static bool add(struct weir_roll *r, const struct weir_subject *subject)
     struct place *p = &r->place[i];
     p->text = text;
     p->subject = *subject;
+    p->subject.plan = weir_plan_keep(subject->plan);
     p->subject.name.p = text;
     p->subject.root.p = text + subject->name.len;
     memcpy(text, subject->name.p, subject->name.len);
@@ -178,10 +183,26 @@ static bool add(struct weir_roll *r, const struct weir_subject *subject)
     return true;
 }
 
+/* The subject as it is now. False: it was taken out, for it has another root. */
+static bool renew(struct weir_roll *r, struct place *p, const struct weir_subject *subject)
+{
+    if (!weir_str_eq(p->subject.root, subject->root)) {
+        remove_at(r, (uint32_t)(p - r->place));
+        return false;
+    }
+    if (p->subject.plan != subject->plan) {
+        weir_plan_let_go(p->subject.plan);
+        p->subject.plan = weir_plan_keep(subject->plan);
+    }
+    return true;
+}
+
 bool weir_roll_add(struct weir_roll *r, const struct weir_subject *subject)
 {
     pthread_mutex_lock(&r->mutex);
-    bool there = is_there(r, subject->id) || add(r, subject);
+    struct place *p = find(r, subject->id);
+    bool there = p != NULL && renew(r, p, subject);
+    there = there || add(r, subject);
     pthread_mutex_unlock(&r->mutex);
     return there;
 }
@@ -195,6 +216,7 @@ bool weir_roll_next(struct weir_roll *r, uint32_t *at, struct weir_roll_entry *r
         if (p->text != NULL) {
             found = true;
             ret_entry->subject = p->subject;
+            (void)weir_plan_keep(p->subject.plan);
             memcpy(ret_entry->text, p->text, p->subject.name.len + p->subject.root.len);
             ret_entry->subject.name.p = ret_entry->text;
             ret_entry->subject.root.p = ret_entry->text + p->subject.name.len;

@@ -24,10 +24,12 @@ weir_roll_new(uint64_t max, bool (*is_held)(void *ctx, const struct weir_subject
               void *ctx, struct weir_roll **ret_roll);
 /* NULL is allowed. */
 void weir_roll_free(struct weir_roll *roll);
-/* Its texts are copied; its plan outlives the roll. False: no memory, or no room. */
+/* Its texts are copied, its plan is kept; one that is there is renewed. False: no memory,
+ * or no room. */
 bool weir_roll_add(struct weir_roll *roll, const struct weir_subject *subject);
 /* The next subject at or after *at, which is moved behind it. False: there is none. Whoever begins
- * with 0 sees each that is there all the while once. */
+ * with 0 sees each that is there all the while once. Its plan is kept for the caller, who lets it
+ * go (weir_plan_let_go). */
 bool weir_roll_next(struct weir_roll *roll, uint32_t *at, struct weir_roll_entry *ret_entry);
 
 #endif

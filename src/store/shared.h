@@ -16,7 +16,6 @@ struct weir_store_shared {
     /* Where reservations belong: odd, to this process's table; one less, to Redis, granted to this
      * process. No other process has the same. */
     uint64_t epoch;
-    struct weir_plan *share; /* of each plan of the configuration; NULL for the embedded store */
     /* with Redis: */
     struct weir_primaries *primaries;
     struct weir_roll *roll;  /* whose record the table has */

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "limit/plan_set.h"
 #include "store/holding.h"
 #include "support/decision.h"
 
@@ -107,6 +108,76 @@ static void test_subjects_together(void **state)
     }
     assert_int_equal(f->h->life_us, 234375);
     assert_int_equal(f->h->meters, (1U << WEIR_METERS) - 1);
+}
+
+/* ---- plans that change ---- */
+
+/* What a holding keeps of a subject outlives the configuration that it comes from. */
+static void test_keeps_its_plans(void **state)
+{
+    struct fixture *f = *state;
+    static char root[] = "org:o";
+    struct weir_plan_set *set = weir_plan_set_new(1);
+    set->plan[0] = f->plan[0];
+    weir_plan_set_finish(set, 1, 4);
+    assert_int_equal(set->plan[0].share->window[0].capacity[0], 25);
+    struct weir_subject s = f->subject[0];
+    s.root = weir_str_z(root);
+    s.plan = &set->plan[0];
+    const struct weir_subject *one[] = {&s};
+    struct weir_holding *h = weir_holding_new(one, 1), *other = weir_holding_new(one, 1);
+    assert_int_equal(atomic_load(&set->keepers), 3);
+    memset(root, 'x', sizeof(root));
+    assert_true(weir_str_eq(h->named[0]->root, WEIR_STR("org:o")));
+    s.plan = &f->plan[1];
+    assert_true(weir_holding_is_outdated(h, one));
+    weir_holding_renew(h, one);
+    assert_int_equal(atomic_load(&set->keepers), 2);
+    s.plan = &f->plan[0]; /* alike */
+    assert_false(weir_holding_is_outdated(other, one));
+    assert_ptr_equal(other->named[0]->plan, s.plan);
+    assert_int_equal(atomic_load(&set->keepers), 1);
+    weir_holding_free(h);
+    weir_holding_free(other);
+    weir_plan_set_let_go(set);
+}
+
+/* It asks by the new limits, and loses nothing that it has to tell. */
+static void test_renewed(void **state)
+{
+    struct fixture *f = *state;
+    static const struct weir_limit lower[] = {{WEIR_METER_REQUESTS, 60, 10}};
+    static const struct weir_limit same[] = {{WEIR_METER_REQUESTS, 60, 100},
+                                             {WEIR_METER_OUTPUT_TOKENS, 3600, 9000}};
+    struct weir_plan changed, alike;
+    const struct weir_amounts debt = weir_amounts(0, 5, 6), less = weir_amounts(1, 2, 3);
+    plan_of(&changed, lower, 1);
+    plan_of(&alike, same, 2);
+    weir_holding_owe(f->h, &debt);
+    assert_true(weir_holding_give_back(f->h, STORE_US, &less));
+    f->h->used[0] = 7;
+    f->h->denied_until_us = NOW_US;
+    assert_false(weir_holding_is_outdated(f->h, f->named));
+    f->subject[0].plan = &alike;
+    assert_false(weir_holding_is_outdated(f->h, f->named));
+    assert_int_equal(f->h->used[0], 7);
+    f->subject[0].plan = &changed;
+    assert_true(weir_holding_is_outdated(f->h, f->named));
+    weir_mem_fail_after(0);
+    weir_holding_renew(f->h, f->named);
+    weir_mem_fail_after(UINT64_MAX);
+    assert_true(weir_holding_is_outdated(f->h, f->named));
+    weir_holding_renew(f->h, f->named);
+    assert_false(weir_holding_is_outdated(f->h, f->named));
+    assert_int_equal(f->h->meters, (1U << WEIR_METERS) - 1); /* the other one counts all */
+    assert_int_equal(f->h->denied_until_us, 0);
+    weir_decision_begin(&f->d, STORE_US);
+    weir_holding_states(f->h, STORE_US, &f->d);
+    assert_int_equal(f->d.states, 3);
+    assert_int_equal(f->d.state[0].capacity, 10);
+    assert_int_equal(f->d.state[0].used, 0);
+    assert_int_equal(f->h->backs, 1);
+    assert_int_equal(f->h->debt.of[WEIR_METER_OUTPUT_TOKENS], 6);
 }
 
 /* ---- the lease ---- */
@@ -501,6 +572,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_new),
         CASE(test_subjects_together),
+        CASE(test_keeps_its_plans),
+        CASE(test_renewed),
         CASE(test_decides_from_the_lease),
         CASE(test_waits_in_order),
         CASE(test_serve),

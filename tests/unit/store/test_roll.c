@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "limit/plan_set.h"
 #include "store/roll.h"
 
 enum { MANY = 1000 };
@@ -99,6 +100,41 @@ static void test_each_once(void **state)
     }
 }
 
+/* A configuration that changed: the plan that is added last is the one that is charged again, and
+ * one of another root is there once. */
+static void test_renewed(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_roll_entry entry;
+    uint32_t at = 0;
+    struct weir_plan_set *before = weir_plan_set_new(1), *after = weir_plan_set_new(1);
+    weir_plan_set_finish(before, 1, 1);
+    weir_plan_set_finish(after, 1, 1);
+    struct weir_subject s = {
+        .name = WEIR_STR("1"), .root = WEIR_STR("root-1"), .plan = before->plan};
+    weir_subject_id(s.name, s.id);
+    make(f, MANY);
+    assert_true(weir_roll_add(f->roll, &s));
+    assert_int_equal(atomic_load(&before->keepers), 2);
+    s.plan = after->plan;
+    assert_true(weir_roll_add(f->roll, &s));
+    assert_int_equal(atomic_load(&before->keepers), 1);
+    s.root = WEIR_STR("root-2");
+    assert_true(weir_roll_add(f->roll, &s));
+    assert_int_equal(atomic_load(&after->keepers), 2);
+    assert_true(weir_roll_next(f->roll, &at, &entry));
+    assert_ptr_equal(entry.subject.plan, after->plan);
+    assert_true(weir_str_eq(entry.subject.root, WEIR_STR("root-2")));
+    assert_int_equal(atomic_load(&after->keepers), 3);
+    weir_plan_let_go(entry.subject.plan);
+    assert_false(weir_roll_next(f->roll, &at, &entry));
+    weir_roll_free(f->roll);
+    f->roll = NULL;
+    assert_int_equal(atomic_load(&after->keepers), 1);
+    weir_plan_set_let_go(before);
+    weir_plan_set_let_go(after);
+}
+
 /* Those that are there all the while are seen, though it grows under the walk's feet. */
 static void test_grows_during_a_walk(void **state)
 {
@@ -179,10 +215,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_each_once),
-        CASE(test_grows_during_a_walk),
-        CASE(test_full),
-        CASE(test_no_memory),
+        CASE(test_each_once), CASE(test_renewed),   CASE(test_grows_during_a_walk),
+        CASE(test_full),      CASE(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
