@@ -194,7 +194,7 @@ static void close_server(void *server)
     weir_mock_server_free(server);
 }
 
-static const struct weir_worker_ops servers = {open_server, drain_server, close_server};
+static const struct weir_worker_ops servers = {open_server, drain_server, close_server, NULL};
 
 static int run(struct mock *m)
 {

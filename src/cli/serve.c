@@ -4,6 +4,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/start.h"
@@ -16,10 +18,15 @@
 struct worker {
     struct weir_store *store; /* NULL: closed */
     struct weir_service *service;
+    struct weir_snapshot *next; /* of a configuration that is about to be in force */
 };
 
 struct node {
-    struct weir_config *config;
+    const struct arguments *arguments;
+    struct weir_config *config;  /* in force */
+    struct weir_config settings; /* what of it stays as long as the node */
+    struct worker **worker;      /* settings.workers of them */
+    uint32_t workers;            /* that are open */
     struct weir_store_shared *shared;
     struct weir_vocabulary *vocabulary; /* NULL: tokens are estimated */
     struct weir_service_group group;
@@ -34,6 +41,7 @@ static const char help[] =
     "  --on-store-failure POLICY  local, closed or open\n"
     "  --nodes N                  nodes that share the store (1)\n"
     "  --help                     this text\n\n"
+    "SIGHUP reads the configuration again; a wrong one changes nothing.\n"
     "SIGTERM and SIGINT let the requests under way finish; a second one ends at once.\n";
 
 struct arguments {
@@ -113,7 +121,7 @@ static void close_worker(void *server)
 static enum weir_err open_service(struct node *node, struct weir_loop *loop, int fd,
                                   struct worker *w)
 {
-    enum weir_err err = weir_store_open(node->config, loop, node->shared, &w->store);
+    enum weir_err err = weir_store_open(&node->settings, loop, node->shared, &w->store);
     if (err != WEIR_OK) {
         close(fd);
         return err;
@@ -134,6 +142,7 @@ static enum weir_err open_worker(void *ctx, struct weir_loop *loop, int fd, void
         close_worker(w);
         return err;
     }
+    node->worker[node->workers++] = w;
     node->group.service[node->group.services++] = w->service;
     *ret_server = w;
     return WEIR_OK;
@@ -153,7 +162,82 @@ static void drain_worker(void *server, uint32_t timeout_ms)
     weir_http_server_drain(w->service->http, timeout_ms, on_drained, w);
 }
 
-static const struct weir_worker_ops workers = {open_worker, drain_worker, close_worker};
+/* ---- a configuration that changed ---- */
+
+static void adopt(void *server, void *arg)
+{
+    struct worker *w = server;
+    (void)arg;
+    weir_service_adopt(w->service, w->next);
+    w->next = NULL;
+}
+
+/* All that can fail, before anything changes. False: ret_why says why. */
+static bool prepare_next(struct node *node, struct weir_config *next,
+                         char ret_why[static WEIR_CONFIG_WHY_BYTES])
+{
+    if (!weir_config_can_follow(node->config, next, ret_why)) {
+        return false;
+    }
+    bool made = weir_store_shared_prepare(node->shared, next) == WEIR_OK &&
+                (node->group.history != NULL ||
+                 weir_reserve_histories_new(next, &node->group.history) == WEIR_OK);
+    for (uint32_t i = 0; made && i < node->workers; i++) {
+        node->worker[i]->next = weir_snapshot_new(next);
+        made = node->worker[i]->next != NULL;
+    }
+    if (!made) {
+        snprintf(ret_why, WEIR_CONFIG_WHY_BYTES, "out of memory");
+    }
+    return made;
+}
+
+static void drop_next(struct node *node)
+{
+    for (uint32_t i = 0; i < node->workers; i++) {
+        weir_snapshot_let_go(node->worker[i]->next);
+        node->worker[i]->next = NULL;
+    }
+}
+
+/* False: said what is wrong; the configuration in force stays. */
+static bool reload_from_file(struct node *node, struct weir_workers *workers)
+{
+    const char *path = node->arguments->config;
+    struct weir_config *next;
+    struct weir_config_error error;
+    char why[1024], reason[WEIR_CONFIG_WHY_BYTES];
+    if (weir_config_load(path, &node->arguments->flags, &next, &error) != WEIR_OK) {
+        weir_config_error_say(&error, path, why, sizeof(why));
+        weir_log(WEIR_LOG_ERROR, "reload: %s; nothing was changed", why);
+        return false;
+    }
+    if (!prepare_next(node, next, reason)) {
+        weir_log(WEIR_LOG_ERROR, "reload: %s; nothing was changed", reason);
+        drop_next(node);
+        weir_config_free(next);
+        return false;
+    }
+    weir_workers_each(workers, adopt, NULL);
+    weir_store_shared_follow(node->shared, node->config, next);
+    weir_config_free(node->config);
+    node->config = next;
+    weir_log(WEIR_LOG_INFO, "reload: in force: %zu plans, %zu keys", next->plans, next->keys);
+    return true;
+}
+
+static void reload(void *ctx, struct weir_workers *workers)
+{
+    struct node *node = ctx;
+    if (node->arguments->config == NULL) {
+        weir_log(WEIR_LOG_WARN, "reload: without --config there is nothing to read again");
+        return;
+    }
+    bool done = reload_from_file(node, workers);
+    weir_service_count_reload(&node->group, done, weir_clock_wall_s());
+}
+
+static const struct weir_worker_ops workers = {open_worker, drain_worker, close_worker, reload};
 
 /* ---- the node ---- */
 
@@ -172,8 +256,11 @@ static int node_prepare(struct node *node, const struct arguments *a)
         fprintf(stderr, "weir serve: %s\n", why);
         return WEIR_EXIT_FAILED;
     }
+    weir_config_settings(node->config, &node->settings);
     node->group.service = weir_zalloc_array(node->config->workers, sizeof(*node->group.service));
-    if (node->group.service == NULL ||
+    node->worker = weir_zalloc_array(node->config->workers, sizeof(*node->worker));
+    weir_service_count_reload(&node->group, true, weir_clock_wall_s());
+    if (node->group.service == NULL || node->worker == NULL ||
         weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
         weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK ||
         weir_calibration_new(&node->group.calibration) != WEIR_OK) {
@@ -186,17 +273,19 @@ static int node_prepare(struct node *node, const struct arguments *a)
 static void node_free(struct node *node)
 {
     weir_free(node->group.service);
+    weir_free(node->worker);
     weir_history_free(node->group.history);
     weir_calibration_free(node->group.calibration);
     weir_store_shared_free(node->shared);
     weir_token_data_end(node->vocabulary);
     weir_config_free(node->config);
+    weir_wipe(&node->settings, sizeof(node->settings));
 }
 
 int weir_cmd_serve(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    struct node node = {0};
+    struct node node = {.arguments = &arguments};
     if (!parse_arguments(argc, argv, &arguments)) {
         return WEIR_EXIT_USAGE;
     }
@@ -208,7 +297,7 @@ int weir_cmd_serve(int argc, char **argv)
     weir_start_sockets();
     int code = node_prepare(&node, &arguments);
     if (code == WEIR_EXIT_OK) {
-        code = weir_workers_run("weir serve", node.config, &workers, &node);
+        code = weir_workers_run("weir serve", &node.settings, &workers, &node);
     }
     node_free(&node);
     return code;

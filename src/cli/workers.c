@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -13,25 +15,52 @@
 #include "net/http_server.h"
 
 struct worker {
-    struct workers *of;
+    struct weir_workers *of;
     pthread_t thread;
     struct weir_loop loop;
     void *server;
+    atomic_bool called; /* `call` is due on its thread */
 };
 
-struct workers {
+struct weir_workers {
     const char *command;
     const struct weir_config *config;
     const struct weir_worker_ops *ops;
     void *ctx;
     struct worker *worker;
     uint32_t count; /* how many are set up */
+    /* what each does now, and how often that was done */
+    void (*call)(void *server, void *arg);
+    void *call_arg;
+    sem_t calls_done;
 };
 
 static void on_stop(void *ctx)
 {
     struct worker *w = ctx;
     w->of->ops->drain(w->server, w->of->config->drain_timeout_ms);
+}
+
+static void on_wake(void *ctx)
+{
+    struct worker *w = ctx;
+    if (atomic_exchange(&w->called, false)) {
+        w->of->call(w->server, w->of->call_arg);
+        sem_post(&w->of->calls_done);
+    }
+}
+
+void weir_workers_each(struct weir_workers *all, void (*fn)(void *server, void *arg), void *arg)
+{
+    all->call = fn;
+    all->call_arg = arg;
+    for (uint32_t i = 0; i < all->count; i++) {
+        atomic_store(&all->worker[i].called, true);
+        weir_loop_wake(&all->worker[i].loop);
+    }
+    for (uint32_t i = 0; i < all->count;) {
+        i += sem_wait(&all->calls_done) == 0;
+    }
 }
 
 static void *run_worker(void *arg)
@@ -42,7 +71,7 @@ static void *run_worker(void *arg)
 }
 
 /* False: said what is wrong. */
-static bool open_worker(struct workers *all, struct worker *w, int fd)
+static bool open_worker(struct weir_workers *all, struct worker *w, int fd)
 {
     w->of = all;
     if (weir_loop_init(&w->loop) != WEIR_OK) {
@@ -57,11 +86,12 @@ static bool open_worker(struct workers *all, struct worker *w, int fd)
         return false;
     }
     weir_loop_on_stop(&w->loop, on_stop, w);
+    weir_loop_on_wake(&w->loop, on_wake, w);
     return true;
 }
 
 /* A listener for each worker, on one port. False: said what is wrong. */
-static bool open_workers(struct workers *all, uint16_t *ret_port)
+static bool open_workers(struct weir_workers *all, uint16_t *ret_port)
 {
     const struct weir_listen *listen = &all->config->listen;
     uint16_t port = listen->port;
@@ -86,7 +116,7 @@ static bool open_workers(struct workers *all, uint16_t *ret_port)
     return true;
 }
 
-static void start_threads(struct workers *all)
+static void start_threads(struct weir_workers *all)
 {
     for (uint32_t i = 0; i < all->count; i++) {
         int err = pthread_create(&all->worker[i].thread, NULL, run_worker, &all->worker[i]);
@@ -98,7 +128,7 @@ static void start_threads(struct workers *all)
 }
 
 /* Whether no worker is stuck: all loops have come round since the last time. */
-static bool all_turned(struct workers *all)
+static bool all_turned(struct weir_workers *all)
 {
     bool turned = true;
     for (uint32_t i = 0; i < all->count; i++) {
@@ -107,39 +137,43 @@ static bool all_turned(struct workers *all)
     return turned;
 }
 
-/* Until one of the signals comes; the service manager hears that the workers turn. */
-static void watch(const sigset_t *signals, struct workers *all)
+/* The next of the signals; the service manager hears meanwhile that the workers turn. */
+static int next_signal(const sigset_t *signals, struct weir_workers *all)
 {
     uint64_t every_us = weir_notify_watchdog_us();
     const struct timespec every = {.tv_sec = (time_t)(every_us / 1000000),
                                    .tv_nsec = (long)(every_us % 1000000) * 1000};
+    int got;
     if (every_us == 0) {
-        int got;
         sigwait(signals, &got);
-        return;
+        return got;
     }
-    while (sigtimedwait(signals, NULL, &every) < 0) {
+    while ((got = sigtimedwait(signals, NULL, &every)) < 0) {
         if (errno == EAGAIN && all_turned(all)) {
             weir_notify("WATCHDOG=1");
         }
     }
+    return got;
 }
 
 /* Until SIGTERM or SIGINT; a second one ends the process at once. */
-static void wait_for_signal(const sigset_t *signals, struct workers *all)
+static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
 {
-    watch(signals, all);
+    while (next_signal(signals, all) == SIGHUP) {
+        all->ops->reload(all->ctx, all);
+    }
     weir_notify("STOPPING=1");
     weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
     for (uint32_t i = 0; i < all->count; i++) {
         weir_loop_stop(&all->worker[i].loop);
     }
+    signal(SIGHUP, all->ops->reload != NULL ? SIG_IGN : SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
-static void serve(struct workers *all, uint16_t port)
+static void serve(struct weir_workers *all, uint16_t port)
 {
     const char *host = all->config->listen.host;
     bool ipv6 = strchr(host, ':') != NULL;
@@ -147,18 +181,21 @@ static void serve(struct workers *all, uint16_t port)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (all->ops->reload != NULL) {
+        sigaddset(&signals, SIGHUP);
+    }
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     start_threads(all);
     fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
     weir_notify("READY=1");
-    wait_for_signal(&signals, all);
+    wait_for_stop(&signals, all);
     for (uint32_t i = 0; i < all->count; i++) {
         pthread_join(all->worker[i].thread, NULL);
     }
 }
 
 /* Listeners of workers that never ran are drained here, so that all can be freed. */
-static void close_workers(struct workers *all, bool ran)
+static void close_workers(struct weir_workers *all, bool ran)
 {
     for (uint32_t i = 0; i < all->count; i++) {
         struct worker *w = &all->worker[i];
@@ -175,12 +212,14 @@ static void close_workers(struct workers *all, bool ran)
 int weir_workers_run(const char *command, const struct weir_config *config,
                      const struct weir_worker_ops *ops, void *ctx)
 {
-    struct workers all = {.command = command, .config = config, .ops = ops, .ctx = ctx};
+    struct weir_workers all = {.command = command, .config = config, .ops = ops, .ctx = ctx};
     uint16_t port = 0;
+    sem_init(&all.calls_done, 0, 0);
     bool ready = open_workers(&all, &port);
     if (ready) {
         serve(&all, port);
     }
     close_workers(&all, ready);
+    sem_destroy(&all.calls_done);
     return ready ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
 }

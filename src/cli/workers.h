@@ -7,6 +7,8 @@
 #include "config/config.h"
 #include "net/loop.h"
 
+struct weir_workers;
+
 /* What stands on a worker's loop. */
 struct weir_worker_ops {
     /* One worker's server. fd: its listening socket, owned from here on. Before any worker runs. */
@@ -16,6 +18,8 @@ struct weir_worker_ops {
     void (*drain)(void *server, uint32_t timeout_ms);
     /* After that, when no worker runs any more. */
     void (*close)(void *server);
+    /* SIGHUP, on the main thread while the workers serve. NULL: the signal is not taken. */
+    void (*reload)(void *ctx, struct weir_workers *workers);
 };
 
 /* Opens the workers that the configuration names, serves until SIGTERM or SIGINT, drains them and
@@ -23,5 +27,10 @@ struct weir_worker_ops {
  * failure was said. */
 int weir_workers_run(const char *command, const struct weir_config *config,
                      const struct weir_worker_ops *ops, void *ctx);
+
+/* Calls fn(server, arg) on each worker's own thread, and returns when all have returned. For
+ * reload. */
+void weir_workers_each(struct weir_workers *workers, void (*fn)(void *server, void *arg),
+                       void *arg);
 
 #endif

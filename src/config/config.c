@@ -116,12 +116,12 @@ static struct weir_config *config_new(void)
         return NULL;
     }
     *config = defaults();
-    atomic_init(&config->_keepers, 1);
     config->_index = weir_zalloc(sizeof(*config->_index));
     if (config->_index == NULL) {
         weir_free(config);
         return NULL;
     }
+    atomic_init(&config->_index->keepers, 1);
     return config;
 }
 
@@ -208,14 +208,14 @@ void weir_config_error_say(const struct weir_config_error *e, const char *path, 
 
 struct weir_config *weir_config_keep(struct weir_config *config)
 {
-    atomic_fetch_add_explicit(&config->_keepers, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&config->_index->keepers, 1, memory_order_relaxed);
     return config;
 }
 
 void weir_config_free(struct weir_config *config)
 {
     if (config == NULL ||
-        atomic_fetch_sub_explicit(&config->_keepers, 1, memory_order_acq_rel) > 1) {
+        atomic_fetch_sub_explicit(&config->_index->keepers, 1, memory_order_acq_rel) > 1) {
         return;
     }
     weir_index_deinit(&config->_index->secret);
@@ -229,7 +229,7 @@ void weir_config_free(struct weir_config *config)
     weir_free(config->team);
     weir_free(config->key);
     weir_free(config->model);
-    weir_upstreams_config_free(config);
+    weir_upstream_configs_free(config->upstream, config->upstreams);
     weir_wipe(config, sizeof(*config));
     weir_free(config);
 }

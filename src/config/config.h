@@ -176,7 +176,6 @@ struct weir_config {
 
     struct weir_config_index *_index; /* from texts to all of these */
     struct weir_plan_set *_plans;
-    _Atomic uint32_t _keepers;
 };
 
 /* What is wrong with a configuration. line and column count from 1; 0: the file as a whole. */
@@ -215,6 +214,18 @@ struct weir_config *weir_config_keep(struct weir_config *config);
 /* NULL is allowed. Wipes what is secret. */
 void weir_config_free(struct weir_config *config);
 
+/* ---- a configuration that takes the place of another ---- */
+
+enum { WEIR_CONFIG_WHY_BYTES = 256 };
+
+/* What stays as long as the process: *ret_settings is a copy without what is listed in the file
+ * (plans, keys and all that), which may outlive the snapshot. It has secrets: wipe it. */
+void weir_config_settings(const struct weir_config *config, struct weir_config *ret_settings);
+/* Whether a running process can go over to `next`: what differs can change while it runs. False:
+ * ret_why names a field that cannot. */
+bool weir_config_can_follow(const struct weir_config *now, const struct weir_config *next,
+                            char ret_why[static WEIR_CONFIG_WHY_BYTES]);
+
 /* The key with this secret (by its SHA-256, compared in constant time) or NULL. */
 const struct weir_key *weir_config_key_by_sha256(const struct weir_config *config,
                                                  const uint8_t sha256[static 32]);
@@ -238,6 +249,11 @@ typedef enum weir_err weir_subject_fn(void *ctx, const struct weir_subject *subj
 WEIR_MUSTCHECK enum weir_err weir_config_each_subject(const struct weir_config *config,
                                                       weir_subject_fn *each, void *ctx);
 
+/* Copies that live until they are freed. NULL: no memory. */
+struct weir_upstream_config *weir_upstream_configs_copy(const struct weir_upstream_config *u,
+                                                        size_t count);
+/* Wipes what is secret. NULL is allowed. */
+void weir_upstream_configs_free(struct weir_upstream_config *u, size_t count);
 /* Whether one of its globs matches; a request that names no model has the empty one. */
 bool weir_upstream_serves(const struct weir_upstream_config *u, struct weir_str model);
 

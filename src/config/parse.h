@@ -21,6 +21,7 @@ struct parse {
 
 /* The lookups of a snapshot. A number is a place in the array, from 1. */
 struct weir_config_index {
+    _Atomic uint32_t keepers; /* of the snapshot */
     struct weir_index secret, key, org, team, model;
     const struct weir_model *glob[WEIR_CONFIG_GLOBS_MAX]; /* the first that matches counts */
     size_t globs;
@@ -113,7 +114,8 @@ enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
 enum weir_err weir_parse_models(struct parse *p, const struct node *n);
 /* upstreams.c */
 enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n);
-void weir_upstreams_config_free(struct weir_config *config);
+/* Whether both lists are the same. */
+bool weir_upstream_configs_alike(const struct weir_config *a, const struct weir_config *b);
 /* Without that section: the one model "weir-mock". */
 enum weir_err weir_models_default(struct weir_config *config);
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);

@@ -220,11 +220,49 @@ enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n)
                                        : weir_parse_list(p, n, upstream_item, NULL);
 }
 
-void weir_upstreams_config_free(struct weir_config *config)
+void weir_upstream_configs_free(struct weir_upstream_config *u, size_t count)
 {
-    for (size_t i = 0; i < config->upstreams; i++) {
-        weir_free(config->upstream[i].glob);
-        weir_wipe(config->upstream[i].api_key, sizeof(config->upstream[i].api_key));
+    for (size_t i = 0; u != NULL && i < count; i++) {
+        weir_free(u[i].glob);
+        weir_wipe(u[i].api_key, sizeof(u[i].api_key));
     }
-    weir_free(config->upstream);
+    weir_free(u);
+}
+
+struct weir_upstream_config *weir_upstream_configs_copy(const struct weir_upstream_config *u,
+                                                        size_t count)
+{
+    struct weir_upstream_config *copy = weir_zalloc_array(count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = u[i];
+        copy[i].glob = weir_zalloc_array(u[i].globs + 1, sizeof(u[i].glob[0]));
+        if (copy[i].glob == NULL) {
+            weir_upstream_configs_free(copy, i + 1);
+            return NULL;
+        }
+        if (u[i].globs > 0) {
+            memcpy(copy[i].glob, u[i].glob, u[i].globs * sizeof(u[i].glob[0]));
+        }
+    }
+    return copy;
+}
+
+static bool alike(const struct weir_upstream_config *a, const struct weir_upstream_config *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->mock == b->mock &&
+           strcmp(a->base_url, b->base_url) == 0 && strcmp(a->api_key, b->api_key) == 0 &&
+           a->globs == b->globs &&
+           (a->globs == 0 || memcmp(a->glob, b->glob, a->globs * sizeof(a->glob[0])) == 0) &&
+           a->weight == b->weight && a->connect_timeout_ms == b->connect_timeout_ms &&
+           a->timeout_ms == b->timeout_ms && strcmp(a->proxy, b->proxy) == 0 &&
+           strcmp(a->ca, b->ca) == 0;
+}
+
+bool weir_upstream_configs_alike(const struct weir_config *a, const struct weir_config *b)
+{
+    bool all = a->upstreams == b->upstreams;
+    for (size_t i = 0; all && i < a->upstreams; i++) {
+        all = alike(&a->upstream[i], &b->upstream[i]);
+    }
+    return all;
 }

@@ -16,7 +16,7 @@
 struct weir_upstreams;
 struct weir_fetch;
 
-/* config and loop outlive it. */
+/* The loop outlives it. */
 WEIR_MUSTCHECK enum weir_err weir_upstreams_new(const struct weir_config *config,
                                                 struct weir_loop *loop,
                                                 struct weir_upstreams **ret_upstreams);

@@ -15,11 +15,13 @@ enum weir_err weir_upstream_set_init(struct weir_upstream_set *set,
 {
     *set = (struct weir_upstream_set){.upstreams = config->upstreams};
     set->upstream = weir_zalloc_array(config->upstreams + 1, sizeof(*set->upstream));
-    if (set->upstream == NULL) {
+    set->config = weir_upstream_configs_copy(config->upstream, config->upstreams);
+    if (set->upstream == NULL || set->config == NULL) {
+        weir_upstream_set_deinit(set);
         return WEIR_ERR_NOMEM;
     }
     for (size_t i = 0; i < config->upstreams; i++) {
-        set->upstream[i].config = &config->upstream[i];
+        set->upstream[i].config = &set->config[i];
     }
     weir_rand_init(&set->rand, seed);
     return WEIR_OK;
@@ -28,7 +30,9 @@ enum weir_err weir_upstream_set_init(struct weir_upstream_set *set,
 void weir_upstream_set_deinit(struct weir_upstream_set *set)
 {
     weir_free(set->upstream);
+    weir_upstream_configs_free(set->config, set->upstreams);
     set->upstream = NULL;
+    set->config = NULL;
 }
 
 uint64_t weir_upstream_mocks(const struct weir_upstream_set *set)

@@ -56,11 +56,11 @@ _Static_assert(WEIR_CONFIG_UPSTREAMS_MAX == 64, "a set of upstreams is 64 bits")
 
 struct weir_upstream_set {
     size_t upstreams;
+    struct weir_upstream_config *config; /* copies: it outlives the snapshot */
     struct weir_upstream *upstream;
     struct weir_rand rand;
 };
 
-/* config outlives it. */
 WEIR_MUSTCHECK enum weir_err weir_upstream_set_init(struct weir_upstream_set *set,
                                                     const struct weir_config *config,
                                                     uint64_t seed);

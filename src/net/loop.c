@@ -33,6 +33,14 @@ static void on_stop_signal(uv_async_t *handle)
     }
 }
 
+static void on_wake_signal(uv_async_t *handle)
+{
+    struct weir_loop *loop = handle->data;
+    if (loop->_on_wake != NULL) {
+        loop->_on_wake(loop->_wake_ctx);
+    }
+}
+
 static void on_pulse(uv_async_t *handle)
 {
     struct weir_loop *loop = handle->data;
@@ -50,7 +58,9 @@ enum weir_err weir_loop_init(struct weir_loop *loop)
         uv_loop_close(&loop->uv);
         return WEIR_ERR_IO;
     }
-    uv_async_init(&loop->uv, &loop->_pulse, on_pulse); /* shares what the first one has opened */
+    /* these share what the first one has opened */
+    uv_async_init(&loop->uv, &loop->_wake, on_wake_signal);
+    uv_async_init(&loop->uv, &loop->_pulse, on_pulse);
     uv_prepare_init(&loop->uv, &loop->_prepare);
     uv_check_init(&loop->uv, &loop->_check);
     uv_prepare_start(&loop->_prepare, on_prepare);
@@ -58,8 +68,10 @@ enum weir_err weir_loop_init(struct weir_loop *loop)
     uv_unref((uv_handle_t *)&loop->_prepare);
     uv_unref((uv_handle_t *)&loop->_check);
     uv_unref((uv_handle_t *)&loop->_stop);
+    uv_unref((uv_handle_t *)&loop->_wake);
     uv_unref((uv_handle_t *)&loop->_pulse);
-    loop->_prepare.data = loop->_check.data = loop->_stop.data = loop->_pulse.data = loop;
+    loop->_prepare.data = loop->_check.data = loop->_stop.data = loop;
+    loop->_wake.data = loop->_pulse.data = loop;
     atomic_init(&loop->_turned, true);
     return WEIR_OK;
 }
@@ -74,6 +86,7 @@ void weir_loop_deinit(struct weir_loop *loop)
     uv_close((uv_handle_t *)&loop->_prepare, NULL);
     uv_close((uv_handle_t *)&loop->_check, NULL);
     uv_close((uv_handle_t *)&loop->_stop, NULL);
+    uv_close((uv_handle_t *)&loop->_wake, NULL);
     uv_close((uv_handle_t *)&loop->_pulse, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
@@ -116,6 +129,17 @@ void weir_loop_on_stop(struct weir_loop *loop, void (*on_stop)(void *ctx), void 
 void weir_loop_stop(struct weir_loop *loop)
 {
     uv_async_send(&loop->_stop);
+}
+
+void weir_loop_on_wake(struct weir_loop *loop, void (*on_wake)(void *ctx), void *ctx)
+{
+    loop->_on_wake = on_wake;
+    loop->_wake_ctx = ctx;
+}
+
+void weir_loop_wake(struct weir_loop *loop)
+{
+    uv_async_send(&loop->_wake);
 }
 
 bool weir_loop_turned(struct weir_loop *loop)

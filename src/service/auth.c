@@ -8,16 +8,6 @@
 #include "base/mem.h"
 #include "service/service.h"
 
-enum weir_err weir_auth_init(struct weir_service *s)
-{
-    s->auth_slots = 4;
-    while (s->auth_slots < s->config->keys * 2) {
-        s->auth_slots *= 2;
-    }
-    s->auth = weir_zalloc_array(s->auth_slots, sizeof(*s->auth));
-    return s->auth == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
-}
-
 static struct weir_str bearer(const struct weir_http_request *http)
 {
     struct weir_str value = weir_http_header(http, WEIR_STR("authorization"));
@@ -31,18 +21,20 @@ static struct weir_str bearer(const struct weir_http_request *http)
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32])
 {
+    struct weir_auth_slot *slot = s->snapshot->auth;
+    uint32_t mask = s->snapshot->auth_slots - 1;
     uint64_t hash[2];
     weir_hash128(secret.p, secret.len, hash);
-    uint32_t i = (uint32_t)hash[0] & (s->auth_slots - 1);
-    for (; s->auth[i].key != NULL; i = (i + 1) & (s->auth_slots - 1)) {
-        if (s->auth[i].hash[0] == hash[0] && s->auth[i].hash[1] == hash[1]) {
-            return s->auth[i].key;
+    uint32_t i = (uint32_t)hash[0] & mask;
+    for (; slot[i].key != NULL; i = (i + 1) & mask) {
+        if (slot[i].hash[0] == hash[0] && slot[i].hash[1] == hash[1]) {
+            return slot[i].key;
         }
     }
     weir_sha256(secret, ret_sha256);
     const struct weir_key *key = weir_config_key_by_sha256(s->config, ret_sha256);
     if (key != NULL) {
-        s->auth[i] = (struct weir_auth_slot){{hash[0], hash[1]}, key};
+        slot[i] = (struct weir_auth_slot){{hash[0], hash[1]}, key};
     }
     return key;
 }

@@ -234,12 +234,19 @@ void weir_acquire(struct weir_request *r)
 struct settling {
     struct weir_pending pending;
     struct weir_service *service;
+    struct weir_snapshot *snapshot;
     struct weir_http_exchange *x; /* NULL: the client went away */
     uint64_t started_ns;
     struct weir_subject anonymous; /* a key that is not configured */
     char names[WEIR_RESERVATION_TEXT_MAX];
     struct weir_settle settle;
 };
+
+static void settling_free(struct settling *g)
+{
+    weir_snapshot_let_go(g->snapshot);
+    weir_free(g);
+}
 
 static void settling_gone(struct weir_pending *pending)
 {
@@ -261,7 +268,7 @@ static void settled(struct weir_settle *settle)
     struct weir_request r = {.service = g->service, .x = g->x, .started_ns = g->started_ns};
     weir_count(&g->service->metrics.settlements[settle->result], 1);
     if (g->x == NULL) {
-        weir_free(g);
+        settling_free(g);
         return;
     }
     *weir_http_exchange_slot(g->x) = NULL;
@@ -284,7 +291,7 @@ static void settled(struct weir_settle *settle)
         weir_refuse_outcome(r.service, r.x, r.started_ns, WEIR_OUTCOME_UNAVAILABLE);
         break;
     }
-    weir_free(g);
+    settling_free(g);
 }
 
 /* A key that is not configured: there is one of them at most, since a reservation names one key. */
@@ -327,13 +334,14 @@ void weir_settle(struct weir_request *r)
     struct weir_reserved reserved;
     g->pending.gone = settling_gone;
     g->service = r->service;
+    g->snapshot = weir_snapshot_keep(r->service);
     g->x = r->x;
     g->started_ns = r->started_ns;
     if (weir_reservation_read(text_of(r, f.name), g->names, &reserved) != WEIR_OK ||
         !find_subjects(g, &reserved)) {
         weir_refuse(r, 400, "reservation", "invalid_reservation",
                     "reservation: expected the text that acquire returned.");
-        weir_free(g);
+        settling_free(g);
         return;
     }
     g->settle.reservation = reserved.reservation;

@@ -7,6 +7,7 @@
 struct weir_acquire {
     struct weir_pending pending; /* first: what the exchange's slot points at */
     struct weir_service *service;
+    struct weir_snapshot *snapshot;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_acquire *next;    /* free list */
     struct weir_acquire *all;     /* the service's next one, in use or not */
@@ -18,6 +19,8 @@ struct weir_acquire {
 
 static void release(struct weir_acquire *a)
 {
+    weir_snapshot_let_go(a->snapshot);
+    a->snapshot = NULL;
     a->next = a->service->spare_acquires;
     a->service->spare_acquires = a;
 }
@@ -27,6 +30,7 @@ void weir_acquires_free(struct weir_service *s)
     while (s->acquires != NULL) {
         struct weir_acquire *a = s->acquires;
         s->acquires = a->all;
+        weir_snapshot_let_go(a->snapshot);
         weir_free(a);
     }
 }
@@ -66,6 +70,7 @@ struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *f
         a->all = s->acquires;
         s->acquires = a;
     }
+    a->snapshot = weir_snapshot_keep(s);
     a->x = r->x;
     a->decided = fn;
     a->started_ns = r->started_ns;

@@ -342,33 +342,56 @@ static void upstream_seconds(struct weir_buf *b, const struct weir_service_group
 /* Their names come from the configuration, and need no escaping. */
 static void upstreams(struct weir_buf *b, const struct weir_service_group *g)
 {
-    const struct weir_config *config = g->service[0]->config;
-    if (config->upstreams == 0) {
+    if (g->service[0]->upstreams == NULL) {
         return;
     }
+    const struct weir_upstream_set *set = weir_upstreams_set(g->service[0]->upstreams);
     family(b, "weir_upstream_responses_total", "counter",
            "Answers of upstreams by class of status, those of which another was asked too.");
-    for (size_t u = 0; u < config->upstreams; u++) {
+    for (size_t u = 0; u < set->upstreams; u++) {
         for (unsigned k = 2; k < 6; k++) {
             weir_buf_printf(b,
                             "weir_upstream_responses_total{upstream=\"%s\",status=\"%uxx\"} %llu\n",
-                            config->upstream[u].name, k, UPSTREAM_SUM(g, u, responses[k]));
+                            set->config[u].name, k, UPSTREAM_SUM(g, u, responses[k]));
         }
     }
     family(b, "weir_upstream_failures_total", "counter",
            "Requests to upstreams that got no answer, or not all of one.");
-    for (size_t u = 0; u < config->upstreams; u++) {
+    for (size_t u = 0; u < set->upstreams; u++) {
         for (unsigned k = 0; k < WEIR_UPSTREAM_FAILURES; k++) {
             weir_buf_printf(b, "weir_upstream_failures_total{upstream=\"%s\",reason=\"%s\"} %llu\n",
-                            config->upstream[u].name, weir_upstream_failure_name(k),
+                            set->config[u].name, weir_upstream_failure_name(k),
                             UPSTREAM_SUM(g, u, failures[k]));
         }
     }
     family(b, "weir_upstream_first_byte_seconds", "histogram",
            "From sending a request to an upstream to the head of its answer.");
-    for (size_t u = 0; u < config->upstreams; u++) {
-        upstream_seconds(b, g, u, config->upstream[u].name);
+    for (size_t u = 0; u < set->upstreams; u++) {
+        upstream_seconds(b, g, u, set->config[u].name);
     }
+}
+
+void weir_service_count_reload(struct weir_service_group *g, bool applied, uint64_t wall_s)
+{
+    weir_count(&g->reloads[applied], 1);
+    atomic_store(&g->reloaded, applied);
+    if (applied) {
+        atomic_store(&g->reloaded_s, wall_s);
+    }
+}
+
+static void reloads(struct weir_buf *b, const struct weir_service_group *g)
+{
+    family(b, "weir_config_loads_total", "counter", "Configurations read, the first included.");
+    weir_buf_printf(b,
+                    "weir_config_loads_total{result=\"applied\"} %llu\n"
+                    "weir_config_loads_total{result=\"refused\"} %llu\n",
+                    (unsigned long long)atomic_load(&g->reloads[true]),
+                    (unsigned long long)atomic_load(&g->reloads[false]));
+    one(b, "weir_config_last_load_successful", "gauge",
+        "1 when the configuration read last is in force.", atomic_load(&g->reloaded));
+    one(b, "weir_config_last_load_success_timestamp_seconds", "gauge",
+        "When the configuration in force was read.", atomic_load(&g->reloaded_s));
 }
 
 void weir_metrics(struct weir_request *r)
@@ -379,6 +402,7 @@ void weir_metrics(struct weir_request *r)
     family(b, "weir_build_info", "gauge", "The version that runs.");
     weir_buf_printf(b, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
     one(b, "weir_workers", "gauge", "Worker threads.", g->services);
+    reloads(b, g);
     decisions(b, g);
     near_limits(b, g);
     http(b, g);

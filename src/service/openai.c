@@ -18,6 +18,7 @@ enum {
 struct weir_chat {
     struct weir_pending pending; /* first: what the exchange's slot points at */
     struct weir_service *service;
+    struct weir_snapshot *snapshot;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_chat *next;       /* free list */
     struct weir_chat *all;        /* the service's next one, in use or not */
@@ -102,13 +103,15 @@ static uint64_t model_ms(const struct weir_chat *chat)
 
 static uint32_t tokens_made(const struct weir_chat *chat)
 {
-    return weir_mock_made(&chat->service->config->mock, &chat->answer, model_ms(chat));
+    return weir_mock_made(&chat->snapshot->config->mock, &chat->answer, model_ms(chat));
 }
 
 /* ---- the life of one ---- */
 
 static void chat_release(struct weir_chat *chat)
 {
+    weir_snapshot_let_go(chat->snapshot);
+    chat->snapshot = NULL;
     chat->next = chat->service->spare_chats;
     chat->service->spare_chats = chat;
 }
@@ -135,6 +138,7 @@ void weir_chats_free(struct weir_service *s)
     while (s->chats != NULL) {
         struct weir_chat *chat = s->chats;
         s->chats = chat->all;
+        weir_snapshot_let_go(chat->snapshot);
         weir_free(chat);
     }
 }
@@ -142,6 +146,7 @@ void weir_chats_free(struct weir_service *s)
 /* Replaces what was reserved by what was used. */
 static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
 {
+    weir_snapshot_renew(chat->service, &chat->snapshot, &chat->call, &chat->anonymous);
     struct weir_settle settle = {
         .subjects = chat->call.subjects,
         .reservation = chat->call.reservation,
@@ -190,6 +195,7 @@ static struct weir_chat *chat_new(struct weir_request *r)
         chat->all = s->chats;
         s->chats = chat;
     }
+    chat->snapshot = weir_snapshot_keep(s);
     chat->x = r->x;
     chat->started_ns = r->started_ns;
     chat->waiting = chat->begun = false;
@@ -301,7 +307,7 @@ static void chat_wait_until(struct weir_chat *chat, uint64_t due_ms)
  * stands still meanwhile, and what it did not make is not charged. */
 static void stream_go_on(struct weir_chat *chat)
 {
-    const struct weir_mock_config *mock = &chat->service->config->mock;
+    const struct weir_mock_config *mock = &chat->snapshot->config->mock;
     uint32_t made = tokens_made(chat), total = chat->answer.output_tokens;
     if (chat->begun && weir_http_stream_unsent(chat->x) > STREAM_UNSENT_MAX) {
         chat_wait_until(chat, model_ms(chat) + STREAM_WAIT_MS);
@@ -325,7 +331,7 @@ static void stream_go_on(struct weir_chat *chat)
 /* Says what the model has made by now. */
 static void chat_go_on(struct weir_chat *chat)
 {
-    const struct weir_mock_config *mock = &chat->service->config->mock;
+    const struct weir_mock_config *mock = &chat->snapshot->config->mock;
     uint32_t total = chat->answer.output_tokens;
     uint64_t last_due_ms = weir_mock_due_ms(mock, total == 0 ? 0 : total - 1);
     if (chat->stream) {

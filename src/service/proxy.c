@@ -16,6 +16,8 @@ static void release(struct weir_proxied *p)
     weir_buf_recycle(&p->headers, SPARE_BYTES);
     weir_buf_recycle(&p->type, SPARE_BYTES);
     weir_buf_recycle(&p->body, SPARE_BYTES);
+    weir_snapshot_let_go(p->snapshot);
+    p->snapshot = NULL;
     p->next = p->service->spare_proxied;
     p->service->spare_proxied = p;
 }
@@ -50,12 +52,21 @@ void weir_proxied_free(struct weir_service *s)
         weir_buf_deinit(&p->headers);
         weir_buf_deinit(&p->type);
         weir_buf_deinit(&p->body);
+        weir_snapshot_let_go(p->snapshot);
         weir_free(p);
+    }
+}
+
+void weir_proxied_renew(struct weir_proxied *p)
+{
+    if (!p->more_waiting) { /* which names the subjects as they were */
+        weir_snapshot_renew(p->service, &p->snapshot, &p->call, &p->anonymous);
     }
 }
 
 static void settle(struct weir_proxied *p, const struct weir_amounts *used)
 {
+    weir_proxied_renew(p);
     struct weir_settle settle = {
         .subjects = p->call.subjects,
         .reservation = p->call.reservation,
@@ -114,6 +125,7 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
         weir_buf_init(&p->type, WEIR_ANSWER_HEAD_MAX);
         weir_buf_init(&p->body, 2 * WEIR_PROXY_GATHER_MAX);
     }
+    p->snapshot = weir_snapshot_keep(s);
     p->x = r->x;
     p->started_ns = p->now_ns = r->started_ns;
     p->waiting = p->stream = p->background = p->hide_usage = false;

@@ -20,6 +20,7 @@ enum {
 struct weir_proxied {
     struct weir_pending pending; /* first: what the exchange's slot points at */
     struct weir_service *service;
+    struct weir_snapshot *snapshot;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_proxied *next;    /* free list */
     struct weir_proxied *all;     /* the service's next one, in use or not */
@@ -65,6 +66,8 @@ void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t
 /* Settles one whose upstream gave no answer, or only an error; input_tokens: what it may have read.
  */
 void weir_proxied_settle_failed(struct weir_proxied *p, uint64_t input_tokens);
+/* Its subjects as the present configuration has them, for what is charged or settled now. */
+void weir_proxied_renew(struct weir_proxied *p);
 /* It is answered, or its client is gone: not ours any more. */
 void weir_proxied_end(struct weir_proxied *p);
 

@@ -18,6 +18,7 @@ static uint64_t reserved_output(const struct weir_proxied *p)
 static void settle_piece(struct weir_proxied *p, const struct weir_reservation *piece,
                          uint64_t output_tokens)
 {
+    weir_proxied_renew(p);
     struct weir_settle settle = {
         .subjects = p->call.subjects,
         .reservation = *piece,
@@ -76,6 +77,7 @@ void weir_proxied_meter(struct weir_proxied *p)
     piece = piece > PIECE_MIN_TOKENS ? piece : PIECE_MIN_TOKENS;
     piece += output - p->more_from; /* what came in one go */
     p->more_from += piece;
+    weir_proxied_renew(p);
     p->more = (struct weir_call){
         .subjects = p->call.subjects,
         .amounts = weir_amounts(0, 0, piece),

@@ -127,7 +127,7 @@ void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t 
     weir_http_reply(x, status, headers, type, body);
 }
 
-enum weir_err weir_service_new(const struct weir_config *config, struct weir_loop *loop,
+enum weir_err weir_service_new(struct weir_config *config, struct weir_loop *loop,
                                struct weir_store *store, struct weir_service_group *group, int fd,
                                struct weir_service **ret_service)
 {
@@ -136,6 +136,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
         close(fd);
         return WEIR_ERR_NOMEM;
     }
+    s->snapshot = weir_snapshot_new(config);
     s->config = config;
     s->loop = loop;
     s->store = store;
@@ -153,7 +154,7 @@ enum weir_err weir_service_new(const struct weir_config *config, struct weir_loo
                                               .on_drained = on_drained,
                                               .error_body = refusal_body,
                                               .ctx = s};
-    enum weir_err err = weir_auth_init(s);
+    enum weir_err err = s->snapshot == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
     if (err == WEIR_OK && weir_tokens_base() != NULL) {
         err = weir_token_memory_new(&s->memory);
     }
@@ -189,7 +190,7 @@ void weir_service_free(struct weir_service *s)
     weir_chats_free(s);
     weir_proxied_free(s);
     weir_acquires_free(s);
-    weir_free(s->auth);
+    weir_snapshot_let_go(s->snapshot);
     weir_token_memory_free(s->memory);
     weir_json_deinit(&s->json);
     weir_buf_deinit(&s->text);

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "service/snapshot.h"
 #include "store/store.h"
 
 enum { WEIR_REQUEST_ID_BYTES = 36 };
@@ -39,12 +40,6 @@ struct weir_service_metrics {
     struct weir_hist decision, request;
 };
 
-/* A secret that was found before, by its hash under this process's random secret. */
-struct weir_auth_slot {
-    uint64_t hash[2];
-    const struct weir_key *key;
-};
-
 struct weir_chat;    /* openai.c */
 struct weir_proxied; /* proxy.c */
 struct weir_upstreams;
@@ -55,7 +50,8 @@ struct weir_calibration;
 struct weir_token_memory;
 
 struct weir_service {
-    const struct weir_config *config;
+    const struct weir_config *config; /* the present one: snapshot->config */
+    struct weir_snapshot *snapshot;
     struct weir_loop *loop;
     struct weir_store *store;
     struct weir_http_server *http;
@@ -70,8 +66,6 @@ struct weir_service {
     struct weir_acquire *acquires, *spare_acquires;
     struct weir_proxied *proxied, *spare_proxied;
     struct weir_upstreams *upstreams; /* NULL: none is configured */
-    struct weir_auth_slot *auth;      /* open addressing, half full at most: a slot for each key */
-    uint32_t auth_slots;              /* a power of two */
 };
 
 /* All services of the process, for what is told of them together. Filled before they run. */
@@ -80,13 +74,19 @@ struct weir_service_group {
     struct weir_service **service;
     struct weir_history *history;         /* what answers were like; NULL: no plan forecasts */
     struct weir_calibration *calibration; /* of models that upstreams answer for */
+    _Atomic uint64_t reloads[2];          /* refused, applied; the first one at the start */
+    _Atomic bool reloaded;                /* whether the last one was applied */
+    _Atomic uint64_t reloaded_s;          /* time of day of the last one that was */
 };
 
-/* config, loop, store and group outlive it. fd: the listening socket, owned from here on. */
-WEIR_MUSTCHECK enum weir_err weir_service_new(const struct weir_config *config,
-                                              struct weir_loop *loop, struct weir_store *store,
+/* loop, store and group outlive it. fd: the listening socket, owned from here on. */
+WEIR_MUSTCHECK enum weir_err weir_service_new(struct weir_config *config, struct weir_loop *loop,
+                                              struct weir_store *store,
                                               struct weir_service_group *group, int fd,
                                               struct weir_service **ret_service);
+/* On the loop's thread: the next request is answered by this configuration, which is the service's
+ * from here on. */
+void weir_service_adopt(struct weir_service *s, struct weir_snapshot *next);
 /* When its HTTP server was drained, right before the store is closed: ends what the loop would wait
  * for, and requests whose decision will not come any more. */
 void weir_service_close(struct weir_service *s);
@@ -118,6 +118,8 @@ weir_handler_fn weir_usage;                /* usage.c */
 weir_handler_fn weir_acquire, weir_settle; /* limits.c */
 weir_handler_fn weir_healthz, weir_readyz; /* health.c */
 weir_handler_fn weir_metrics;              /* metrics.c */
+/* A configuration was read, and is in force or refused. */
+void weir_service_count_reload(struct weir_service_group *g, bool applied, uint64_t wall_s);
 
 /* All of them, also those that waited for the store when it was closed. */
 void weir_chats_free(struct weir_service *s);
@@ -159,7 +161,6 @@ void weir_refuse_outcome(struct weir_service *s, struct weir_http_exchange *x, u
                          enum weir_outcome outcome);
 
 /* auth.c */
-WEIR_MUSTCHECK enum weir_err weir_auth_init(struct weir_service *s);
 /* Who asks. */
 struct weir_caller {
     const struct weir_key *key; /* NULL: not configured, and allowed */

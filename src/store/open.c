@@ -56,6 +56,40 @@ enum weir_err weir_store_shared_new(const struct weir_config *config,
     return WEIR_OK;
 }
 
+static enum weir_err reserve_if_room(void *table, const struct weir_subject *subject)
+{
+    enum weir_err err = weir_embedded_reserve(table, subject);
+    return err == WEIR_ERR_LIMIT ? WEIR_OK : err; /* it gets one as others become idle */
+}
+
+enum weir_err weir_store_shared_prepare(struct weir_store_shared *shared,
+                                        const struct weir_config *next)
+{
+    return weir_config_each_subject(next, reserve_if_room, shared->table);
+}
+
+struct following {
+    struct weir_embedded *table;
+    const struct weir_config *now;
+};
+
+static enum weir_err release_if_gone(void *ctx, const struct weir_subject *subject)
+{
+    const struct following *f = ctx;
+    if (weir_config_subject(f->now, subject->name) == NULL) {
+        weir_embedded_release(f->table, subject);
+    }
+    return WEIR_OK;
+}
+
+void weir_store_shared_follow(struct weir_store_shared *shared, const struct weir_config *before,
+                              const struct weir_config *now)
+{
+    struct following f = {shared->table, now};
+    enum weir_err err = weir_config_each_subject(before, release_if_gone, &f);
+    WEIR_ASSERT(err == WEIR_OK);
+}
+
 void weir_store_shared_free(struct weir_store_shared *shared)
 {
     if (shared == NULL) {

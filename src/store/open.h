@@ -16,6 +16,13 @@ struct weir_store_shared;
 WEIR_MUSTCHECK enum weir_err weir_store_shared_new(const struct weir_config *config,
                                                    struct weir_store_shared **ret_shared);
 /* After all handles are closed. NULL is allowed. */
+/* A configuration is about to be in force: its subjects get their places, as far as there is room.
+ * Workers may charge meanwhile. */
+WEIR_MUSTCHECK enum weir_err weir_store_shared_prepare(struct weir_store_shared *shared,
+                                                       const struct weir_config *next);
+/* It is: those of the one before that it does not have lose theirs. */
+void weir_store_shared_follow(struct weir_store_shared *shared, const struct weir_config *before,
+                              const struct weir_config *now);
 void weir_store_shared_free(struct weir_store_shared *shared);
 
 /* A worker's handle, on its loop. config and shared outlive it. */

@@ -371,6 +371,17 @@ enum weir_err weir_embedded_reserve(struct weir_embedded *table, const struct we
     return there ? WEIR_OK : WEIR_ERR_NOMEM;
 }
 
+void weir_embedded_release(struct weir_embedded *table, const struct weir_subject *subject)
+{
+    struct stripe *s = stripe_of(table, subject);
+    stripe_lock(s);
+    struct entry *e = stripe_find(s, subject->id);
+    if (e != NULL) {
+        stripe_release(s, e);
+    }
+    stripe_unlock(s);
+}
+
 size_t weir_embedded_copy(struct weir_embedded *table, const struct weir_subject *subject,
                           uint8_t *to, size_t room)
 {

@@ -22,10 +22,13 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_new(const struct weir_embedded_opts *
 /* NULL is allowed. */
 void weir_embedded_free(struct weir_embedded *table);
 
-/* Keeps a place for this subject: it is never refused. Before the first charge only.
- * WEIR_ERR_LIMIT when all places are reserved. */
+/* Keeps a place for this subject: it is never refused. WEIR_ERR_LIMIT when all places are taken.
+ * One that is held already stays as it is. */
 WEIR_MUSTCHECK enum weir_err weir_embedded_reserve(struct weir_embedded *table,
                                                    const struct weir_subject *subject);
+
+/* Its place is kept no longer than it has usage. */
+void weir_embedded_release(struct weir_embedded *table, const struct weir_subject *subject);
 
 /* Charges all subjects or none. All amounts 0: a look. WEIR_OK: *d is set. WEIR_ERR_LIMIT: no
  * place for a new subject; WEIR_ERR_NOMEM: no memory; nothing was charged then. No subject twice.

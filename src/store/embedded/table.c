@@ -153,6 +153,14 @@ struct entry *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool 
     return e;
 }
 
+void stripe_release(struct stripe *s, struct entry *e)
+{
+    if (e->reserved && heap_make_room(s)) { /* else it keeps its place */
+        heap_push(s, (struct idle_entry){0, {e->id[0], e->id[1]}});
+        e->reserved = false;
+    }
+}
+
 bool stripe_grow(struct stripe *s, struct entry *e, uint32_t room)
 {
     room = (room + room / GROW_SPARE + ROOM_ALIGN - 1) / ROOM_ALIGN * ROOM_ALIGN;

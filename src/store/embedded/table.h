@@ -60,6 +60,8 @@ struct entry *stripe_find(const struct stripe *s, const uint64_t id[static 2]);
 /* A new subject with an empty value; it is not there yet. NULL: no memory. */
 struct entry *stripe_insert(struct stripe *s, const uint64_t id[static 2], bool reserved,
                             uint64_t now_us);
+/* The entry may go when it is idle. Without memory it stays reserved. */
+void stripe_release(struct stripe *s, struct entry *e);
 /* Gives the entry's value at least `room` bytes. False: no memory, nothing changed. */
 bool stripe_grow(struct stripe *s, struct entry *e, uint32_t room);
 /* Takes over the value's length after a change, and moves a value near again that has become small.

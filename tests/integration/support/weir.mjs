@@ -66,7 +66,7 @@ export class Node {
         const program = new Program(WEIR, ["serve", "--config", path, ...args], env);
         try {
             const [, port] = await program.says(/weir: listening on 127\.0\.0\.1:(\d+)/);
-            return new Node(program, folder, Number(port));
+            return new Node(program, folder, Number(port), config);
         } catch (error) {
             program.signal("SIGKILL");
             folder.remove();
@@ -74,8 +74,9 @@ export class Node {
         }
     }
 
-    constructor(program, folder, port) {
+    constructor(program, folder, port, config) {
         this.program = program;
+        this.configuration = config;
         this.folder = folder;
         this.port = port;
         this.url = `http://127.0.0.1:${port}`;
