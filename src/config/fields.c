@@ -1,39 +1,154 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fields.c - the fields of the file: numbers as a table, and the sections. */
+/* fields.c - the fields of the file: the table of those outside lists and plans, and how they are
+ * read. */
 #include "base/mem.h"
 #include "config/parse.h"
 
-#define FIELD(section, name, duration, field, min, max)                                            \
-    {                                                                                              \
-        section, name, duration, offsetof(struct weir_config, field),                              \
-            sizeof(((struct weir_config *)NULL)->field), min, max                                  \
+static enum weir_err service_token(struct parse *p, const struct node *value)
+{
+    char buf[WEIR_SECRET_MAX + 2];
+    struct weir_str token;
+    enum weir_err err = weir_parse_secret(p, value, buf, &token);
+    if (err == WEIR_OK) {
+        weir_sha256(token, p->config->service_token_sha256);
+        p->config->has_service_token = true;
     }
-#define OPTION(section, name, field, min, max)   FIELD(section, name, false, field, min, max)
-#define DURATION(section, name, field, min, max) FIELD(section, name, true, field, min, max)
+    weir_wipe(buf, sizeof(buf));
+    return err;
+}
 
-/* Defaults: config.c. Meanings: docs/configuration.md, which a test holds against this table. */
+static enum weir_err unknown_keys(struct parse *p, const struct node *value)
+{
+    struct weir_str name;
+    WEIR_TRY(weir_parse_scalar(p, value, "reject or the name of a plan", &name));
+    p->config->unknown_plan = weir_plan_by_name(p->config, name);
+    if (p->config->unknown_plan == NULL && !weir_str_eq(name, WEIR_STR("reject"))) {
+        return weir_parse_fail(p, value, "unknown_keys: expected reject or the name of a plan");
+    }
+    return WEIR_OK;
+}
+
+static enum weir_err text_field(struct parse *p, const struct node *value)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, value, "a text", &text));
+    return weir_parse_text(p, value, value->name, text);
+}
+
+/* A field that is a number: of `type`, from `min` to `max`. */
+#define FIELD(in, as, is_duration, field, from, to, of, otherwise, what)                           \
+    {                                                                                              \
+        .section = in, .name = as, .duration = is_duration,                                        \
+        .offset = offsetof(struct weir_config, field),                                             \
+        .width = sizeof(((struct weir_config *)NULL)->field), .min = from, .max = to, .type = of,  \
+        .fallback = otherwise, .meaning = what                                                     \
+    }
+#define OPTION(section, name, field, min, max, type, meaning)                                      \
+    FIELD(section, name, false, field, min, max, type, NULL, meaning)
+#define DURATION(section, name, field, min, max, meaning)                                          \
+    FIELD(section, name, true, field, min, max, "duration", NULL, meaning)
+/* A field of another form, which `reader` reads. */
+#define OTHER(reader, as, of, within, otherwise, what)                                             \
+    {                                                                                              \
+        .section = "", .name = as, .parse = reader, .type = of, .range = within,                   \
+        .fallback = otherwise, .meaning = what                                                     \
+    }
+/* The same, of what other fields name: read before all others. */
+#define NAMED(reader, as, of, within, what)                                                        \
+    {                                                                                              \
+        .section = "", .name = as, .parse = reader, .first = true, .type = of, .range = within,    \
+        .fallback = "none", .meaning = what                                                        \
+    }
+/* A mapping whose fields are the rows of the section `of`. */
+#define SECTION(in, as, of, what)                                                                  \
+    {                                                                                              \
+        .section = in, .name = as, .fields = of, .type = "mapping", .range = "", .fallback = "",   \
+        .meaning = what                                                                            \
+    }
+
+/* The fields in the order of the reference, whose tables in docs/configuration.md are made of these
+ * rows by scripts/config-reference. The words are Markdown. Defaults of numbers: config.c. */
 static const struct weir_option options[] = {
-    OPTION("", "workers", workers, 1, WEIR_CONFIG_WORKERS_MAX),
-    OPTION("", "nodes", nodes, 1, 100000),
-    OPTION("", "max_subjects", max_subjects, 1, UINT64_C(1) << 31),
-    DURATION("", "reservation_ttl", reservation_ttl_s, 1, 86400),
-    OPTION("", "reservations_max", reservations_max, 1, 100000000),
-    OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24),
-    OPTION("", "store_timeout_ms", redis.timeout_ms, 1, 60000),
-    OPTION("", "store_connect_timeout_ms", redis.connect_timeout_ms, 1, 60000),
-    OPTION("http", "max_head_bytes", head_bytes_max, 1024, 1 << 20),
-    OPTION("http", "max_target_bytes", target_bytes_max, 64, 1 << 20),
-    OPTION("http", "max_body_bytes", body_bytes_max, 1024, 1 << 30),
-    OPTION("http", "max_connections", connections_max, 1, 10000000),
-    OPTION("http", "head_timeout_ms", head_timeout_ms, 1, 3600000),
-    OPTION("http", "body_timeout_ms", body_timeout_ms, 1, 3600000),
-    OPTION("http", "idle_timeout_ms", idle_timeout_ms, 1, 86400000),
-    OPTION("http", "drain_timeout_ms", drain_timeout_ms, 0, 3600000),
-    OPTION("mock", "seed", mock.seed, 0, UINT64_C(1) << 53),
-    OPTION("mock", "first_token_ms", mock.first_token_ms, 0, 600000),
-    OPTION("mock", "tokens_per_s", mock.tokens_per_s, 0, 1000000),
-    OPTION("mock.output_tokens", "mean", mock.output_mean, 1, 1000000),
-    OPTION("mock.output_tokens", "max", mock.output_max, 1, 1000000),
+    OTHER(text_field, "listen", "address:port", "", "`127.0.0.1:8000`",
+          "a numeric IPv4 address, or an IPv6 address in brackets; port 0: the kernel chooses one, "
+          "and the log names it"),
+    FIELD("", "workers", false, workers, 1, WEIR_CONFIG_WORKERS_MAX, "number", "one per core",
+          "worker threads, each with its loop, listener and store connection"),
+    OTHER(text_field, "store", "URL", "", "`embedded`", "where windows live: see [store](#store)"),
+    OTHER(weir_parse_store_tls, "store_tls", "mapping", "", "",
+          "certificates for a `rediss` store: see [TLS](#tls)"),
+    OPTION("", "store_timeout_ms", redis.timeout_ms, 1, 60000, "ms",
+           "silence of Redis that counts as its failure"),
+    OPTION("", "store_connect_timeout_ms", redis.connect_timeout_ms, 1, 60000, "ms",
+           "how long connecting to Redis may take"),
+    OTHER(text_field, "mode", "`lease`, `exact`", "", "`lease`",
+          "with Redis: take budget ahead of need and answer from it, or ask Redis for each "
+          "request; never over the limit in both ([how](design/leases.md))"),
+    OTHER(text_field, "on_store_failure", "`local`, `closed`, `open`", "", "`local`",
+          "with Redis out of reach: go on with each node's share of every limit, refuse, or admit "
+          "everything"),
+    OPTION("", "nodes", nodes, 1, 100000, "number",
+           "how many nodes share the Redis; a node's share is a limit divided by this"),
+    OPTION("", "max_subjects", max_subjects, 1, UINT64_C(1) << 31, "number",
+           "windows of how many [subjects](#who-is-limited) are kept at once; at least the number "
+           "of `keys`, `teams`, `orgs` and `models` with a plan, which have their places reserved. "
+           "At the bound idle unknown keys go first, one with usage never"),
+    DURATION("", "reservation_ttl", reservation_ttl_s, 1, 86400,
+             "how long a reservation can be settled"),
+    OPTION("", "reservations_max", reservations_max, 1, 100000000, "number",
+           "how many settled reservations a node remembers, so that one is not settled twice (with "
+           "Redis: again after a failover that lost the first)"),
+    OTHER(text_field, "token_data", "path", "", "beside the program",
+          "the data for [exact token counts](design/tokens.md), `weir.tokens`; without it there, "
+          "weir estimates and says so at the start"),
+    OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24, "number",
+           "keys and models whose answers are remembered for [`reserve: "
+           "forecast`](#what-is-reserved), 64 bytes each, allocated when a plan has it; at the "
+           "bound the one goes that was idle longest"),
+    OTHER(service_token, "service_token", "secret", "", "none",
+          "what callers of `/weir/v1/` send as `Authorization: Bearer`; without one only the "
+          "loopback interface may call it"),
+    OTHER(unknown_keys, "unknown_keys", "`reject` or a plan", "", "`reject`",
+          "what a request with a secret that is not in `keys` gets: 401, or its own windows on "
+          "this plan"),
+    NAMED(weir_parse_plans, "plans", "mapping", "at most 1000", "see [plans](#plans)"),
+    NAMED(weir_parse_orgs, "orgs", "list", "at most 1000000",
+          "see [teams and orgs](#teams-and-orgs)"),
+    NAMED(weir_parse_teams, "teams", "list", "at most 1000000",
+          "see [teams and orgs](#teams-and-orgs)"),
+    OTHER(weir_parse_keys, "keys", "list", "at most 1000000", "none", "see [keys](#keys)"),
+    OTHER(weir_parse_models, "models", "mapping", "at most 1000, 100 of them globs",
+          "`{weir-mock: {}}`", "see [models](#models)"),
+    OTHER(weir_parse_upstreams, "upstreams", "list", "at most 64", "the mock",
+          "see [upstreams](#upstreams)"),
+    SECTION("", "http", "http", "see [http](#http)"),
+    SECTION("", "mock", "mock", "see [mock](#mock)"),
+    OPTION("http", "max_head_bytes", head_bytes_max, 1024, 1 << 20, "bytes",
+           "request line and headers; more is answered with 431"),
+    OPTION("http", "max_target_bytes", target_bytes_max, 64, 1 << 20, "bytes",
+           "the path with its query; more: 414"),
+    OPTION("http", "max_body_bytes", body_bytes_max, 1024, 1 << 30, "bytes", "a body; more: 413"),
+    OPTION("http", "max_connections", connections_max, 1, 10000000, "number",
+           "of one worker; above, a connection is closed at once"),
+    OPTION("http", "head_timeout_ms", head_timeout_ms, 1, 3600000, "ms",
+           "for the head to arrive; longer: 408"),
+    OPTION("http", "body_timeout_ms", body_timeout_ms, 1, 3600000, "ms",
+           "for the body to arrive; longer: 408"),
+    OPTION("http", "idle_timeout_ms", idle_timeout_ms, 1, 86400000, "ms",
+           "of a connection without a request; then it is closed"),
+    OPTION("http", "drain_timeout_ms", drain_timeout_ms, 0, 3600000, "ms",
+           "how long requests under way may take after SIGTERM or SIGINT"),
+    OPTION("mock", "seed", mock.seed, 0, UINT64_C(1) << 53, "number",
+           "another seed, other answers"),
+    OPTION("mock", "first_token_ms", mock.first_token_ms, 0, 600000, "ms",
+           "before the first token"),
+    OPTION("mock", "tokens_per_s", mock.tokens_per_s, 0, 1000000, "tokens/s",
+           "how fast the rest comes; 0: at once"),
+    SECTION("mock", "output_tokens", "mock.output_tokens", "how long answers are"),
+    OPTION("mock.output_tokens", "mean", mock.output_mean, 1, 1000000, "tokens",
+           "the mean of the drawn lengths"),
+    OPTION("mock.output_tokens", "max", mock.output_max, 1, 1000000, "tokens",
+           "no answer is longer, whatever a request asks"),
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
@@ -42,6 +157,11 @@ const struct weir_option *weir_options(size_t *ret_count)
 {
     *ret_count = OPTIONS;
     return options;
+}
+
+bool weir_option_is_number(const struct weir_option *o)
+{
+    return o->width > 0;
 }
 
 uint64_t weir_option_value(const struct weir_option *o, const struct weir_config *config)
@@ -79,139 +199,46 @@ static const struct weir_option *find_option(const char *section, struct weir_st
     return NULL;
 }
 
-static enum weir_err option_field(struct parse *p, const char *section, struct weir_str key,
+static enum weir_err number_field(struct parse *p, const struct weir_option *o,
                                   const struct node *value)
 {
-    const struct weir_option *o = find_option(section, key);
     uint64_t number;
-    if (o == NULL) {
-        return weir_parse_unknown(p, value, section[0] == '\0' ? "the file" : section);
-    }
     WEIR_TRY(o->duration ? weir_parse_seconds(p, value, o->min, o->max, &number)
                          : weir_parse_number(p, value, o->min, o->max, &number));
     set_option(p->config, o, number);
     return WEIR_OK;
 }
 
-/* ---- sections ---- */
-
-static enum weir_err http_field(struct parse *p, struct weir_str key, const struct node *value,
-                                void *ctx)
-{
-    (void)ctx;
-    return option_field(p, "http", key, value);
-}
-
-static enum weir_err mock_output_field(struct parse *p, struct weir_str key,
-                                       const struct node *value, void *ctx)
-{
-    (void)ctx;
-    return option_field(p, "mock.output_tokens", key, value);
-}
-
-static enum weir_err mock_field(struct parse *p, struct weir_str key, const struct node *value,
-                                void *ctx)
-{
-    if (weir_str_eq(key, WEIR_STR("output_tokens"))) {
-        return weir_parse_mapping(p, value, mock_output_field, ctx);
-    }
-    return option_field(p, "mock", key, value);
-}
-
-static enum weir_err service_token(struct parse *p, const struct node *value)
-{
-    char buf[WEIR_SECRET_MAX + 2];
-    struct weir_str token;
-    enum weir_err err = weir_parse_secret(p, value, buf, &token);
-    if (err == WEIR_OK) {
-        weir_sha256(token, p->config->service_token_sha256);
-        p->config->has_service_token = true;
-    }
-    weir_wipe(buf, sizeof(buf));
-    return err;
-}
-
-static enum weir_err unknown_keys(struct parse *p, const struct node *value)
-{
-    struct weir_str name;
-    WEIR_TRY(weir_parse_scalar(p, value, "reject or the name of a plan", &name));
-    p->config->unknown_plan = weir_plan_by_name(p->config, name);
-    if (p->config->unknown_plan == NULL && !weir_str_eq(name, WEIR_STR("reject"))) {
-        return weir_parse_fail(p, value, "unknown_keys: expected reject or the name of a plan");
-    }
-    return WEIR_OK;
-}
-
-static enum weir_err text_field(struct parse *p, const struct node *value)
-{
-    struct weir_str text;
-    WEIR_TRY(weir_parse_scalar(p, value, "a text", &text));
-    return weir_parse_text(p, value, value->name, text);
-}
-
-/* What other sections name; each after what it names itself. */
-static const struct {
-    struct weir_str section;
-    enum weir_err (*parse)(struct parse *p, const struct node *n);
-} named[] = {
-    {WEIR_STR_INIT("plans"), weir_parse_plans},
-    {WEIR_STR_INIT("orgs"), weir_parse_orgs},
-    {WEIR_STR_INIT("teams"), weir_parse_teams},
-};
-
-enum { NAMED = sizeof(named) / sizeof(named[0]) };
-
-static enum weir_err top_field(struct parse *p, struct weir_str key, const struct node *value,
+/* A field of the section that `ctx` points to. */
+static enum weir_err any_field(struct parse *p, struct weir_str key, const struct node *value,
                                void *ctx)
 {
-    (void)ctx;
-    for (size_t i = 0; i < NAMED; i++) {
-        if (weir_str_eq(key, named[i].section)) {
-            return WEIR_OK; /* was read first */
-        }
+    const char **section = ctx;
+    const struct weir_option *o = find_option(*section, key);
+    if (o == NULL) {
+        return weir_parse_unknown(p, value, *section[0] == '\0' ? "the file" : *section);
     }
-    if (weir_str_eq(key, WEIR_STR("keys"))) {
-        return weir_parse_keys(p, value);
+    if (o->fields != NULL) {
+        const char *fields = o->fields;
+        return weir_parse_mapping(p, value, any_field, &fields);
     }
-    if (weir_str_eq(key, WEIR_STR("listen")) || weir_str_eq(key, WEIR_STR("store")) ||
-        weir_str_eq(key, WEIR_STR("mode")) || weir_str_eq(key, WEIR_STR("on_store_failure")) ||
-        weir_str_eq(key, WEIR_STR("token_data"))) {
-        return text_field(p, value);
+    if (o->first) {
+        return WEIR_OK; /* was read */
     }
-    if (weir_str_eq(key, WEIR_STR("store_tls"))) {
-        return weir_parse_store_tls(p, value);
-    }
-    if (weir_str_eq(key, WEIR_STR("service_token"))) {
-        return service_token(p, value);
-    }
-    if (weir_str_eq(key, WEIR_STR("unknown_keys"))) {
-        return unknown_keys(p, value);
-    }
-    if (weir_str_eq(key, WEIR_STR("models"))) {
-        return weir_parse_models(p, value);
-    }
-    if (weir_str_eq(key, WEIR_STR("upstreams"))) {
-        return weir_parse_upstreams(p, value);
-    }
-    if (weir_str_eq(key, WEIR_STR("http"))) {
-        return weir_parse_mapping(p, value, http_field, NULL);
-    }
-    if (weir_str_eq(key, WEIR_STR("mock"))) {
-        return weir_parse_mapping(p, value, mock_field, NULL);
-    }
-    return option_field(p, "", key, value);
+    return o->parse != NULL ? o->parse(p, value) : number_field(p, o, value);
 }
 
-/* Reads a section, wherever in the file it stands. */
-static enum weir_err read_section(struct parse *p, const struct node *root, size_t i)
+/* Reads a field of the top level, wherever in the file it stands. */
+static enum weir_err read_first(struct parse *p, const struct node *root,
+                                const struct weir_option *o)
 {
     const struct weir_yaml_node *end = root->at + root->at->span, *value;
     for (const struct weir_yaml_node *key = root->at + 1; key < end; key = value + value->span) {
         value = key + key->span;
         if (key->kind == WEIR_YAML_SCALAR &&
-            weir_str_eq(weir_str(key->text, key->len), named[i].section)) {
-            const struct node section = {.at = value, .key = key, .name = named[i].section.p};
-            return named[i].parse(p, &section);
+            weir_str_eq(weir_str(key->text, key->len), weir_str_z(o->name))) {
+            const struct node field = {.at = value, .key = key, .name = o->name};
+            return o->parse(p, &field);
         }
     }
     return WEIR_OK;
@@ -219,12 +246,13 @@ static enum weir_err read_section(struct parse *p, const struct node *root, size
 
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root)
 {
-    if (root->at->kind == WEIR_YAML_MAPPING) {
-        for (size_t i = 0; i < NAMED; i++) {
-            WEIR_TRY(read_section(p, root, i));
+    const char *top = "";
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (options[i].first && root->at->kind == WEIR_YAML_MAPPING) {
+            WEIR_TRY(read_first(p, root, &options[i]));
         }
     }
-    return weir_parse_mapping(p, root, top_field, NULL);
+    return weir_parse_mapping(p, root, any_field, &top);
 }
 
 /* ---- flags ---- */
@@ -235,7 +263,7 @@ enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *fie
     const struct node n = {.name = flag};
     const struct weir_option *o = find_option("", weir_str_z(field));
     uint64_t number;
-    if (o == NULL) {
+    if (o == NULL || o->parse != NULL) {
         return weir_parse_text(p, &n, field, weir_str_z(text));
     }
     if (!weir_parse_amount(weir_str_z(text), &number) || number < o->min || number > o->max) {

@@ -28,17 +28,26 @@ struct weir_config_index {
     size_t limited; /* models with a plan */
 };
 
-/* A field that is a number, 4 or 8 bytes in struct weir_config. */
+/* A field of the top level or of a section of numbers. */
 struct weir_option {
     const char *section; /* "" for the top level */
     const char *name;
-    bool duration; /* written as "10min", kept in seconds */
+    /* One of these, or a number of 4 or 8 bytes in struct weir_config. */
+    enum weir_err (*parse)(struct parse *p, const struct node *n);
+    const char *fields; /* the section that is its mapping */
+    bool first;         /* `parse` is called before all other fields are read */
+    bool duration;      /* written as "10min", kept in seconds */
     size_t offset, width;
     uint64_t min, max;
+    /* For the reference, in Markdown. */
+    const char *type, *range; /* of a number the range is `min` to `max` */
+    const char *fallback;     /* NULL: the number in the default configuration */
+    const char *meaning;
 };
 
 /* The table: fields.c. */
 const struct weir_option *weir_options(size_t *ret_count);
+bool weir_option_is_number(const struct weir_option *o);
 uint64_t weir_option_value(const struct weir_option *o, const struct weir_config *config);
 
 /* All return WEIR_ERR_INVALID with the error set, or WEIR_OK. A message repeats nothing of the file

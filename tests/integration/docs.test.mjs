@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/http-api.md against a node: each example is run, each status and route provoked. And what the
-// Chinese README shares with the English one.
+// docs/http-api.md against a node: each example is run, each status and route provoked. The links between
+// pages, the tables that are made, and what the Chinese README shares with the English one.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "./support/process.mjs";
 import { exchange } from "./support/raw.mjs";
 import { sleep } from "./support/wait.mjs";
-import { Node, SECRETS, configuration } from "./support/weir.mjs";
+import { Node, SECRETS, WEIR, configuration } from "./support/weir.mjs";
 
 const page = readFileSync("docs/http-api.md", "utf8");
 
@@ -60,6 +61,68 @@ describe("README.zh-CN.md", () => {
             const name = code ?? link;
             assert.ok(name === "README.zh-CN.md" || chinese.includes(name), `${name} is missing`);
         }
+    });
+});
+
+/** All pages of the tree, but for those of packages. */
+function pages(folder = ".") {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory()) {
+            const passed = entry.name.startsWith(".") || ["node_modules", "build"].includes(entry.name);
+            return passed ? [] : pages(path);
+        }
+        return path.endsWith(".md") ? [path] : [];
+    });
+}
+
+/** A page without its blocks of code. */
+const prose = (path) => readFileSync(path, "utf8").replace(/^```.*?^```$/gms, "");
+
+/** The anchors that GitHub gives a page's headings. */
+function anchors(path) {
+    const seen = new Map();
+    return [...prose(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => {
+        const words = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
+        const name = words.replace(/[^\p{L}\p{N}\p{M}_ -]/gu, "").replaceAll(" ", "-");
+        const times = seen.get(name) ?? 0;
+        seen.set(name, times + 1);
+        return times === 0 ? name : `${name}-${times}`;
+    });
+}
+
+describe("the pages", () => {
+    it("link to files and headings that there are", () => {
+        const wrong = [];
+        let links = 0;
+        // bench/results/ has pieces of README.md, whose links count from there.
+        for (const path of pages().filter((path) => !path.startsWith("bench/results/"))) {
+            for (const [, target] of prose(path).matchAll(/\]\(([^()\s]+)\)/g)) {
+                const [file, anchor] = target.split("#");
+                if (/^[a-z]+:/.test(target)) {
+                    continue;
+                }
+                const to = file === "" ? path : join(dirname(path), file);
+                links++;
+                if (!existsSync(to)) {
+                    wrong.push(`${path}: ${target}: no such file`);
+                } else if (anchor !== undefined && !anchors(to).includes(anchor)) {
+                    wrong.push(`${path}: ${target}: no such heading`);
+                }
+            }
+        }
+        assert.deepEqual(wrong, []);
+        assert.ok(links >= 150, `${links} links`);
+    });
+});
+
+describe("docs/configuration.md", () => {
+    it("has the tables that scripts/config-reference makes", async () => {
+        const page = "docs/configuration.md";
+        const program = join(dirname(WEIR), "../tools/config_reference");
+        const { code, output } = await run("sh", ["-c", `exec "$0" <${page}`, program]);
+        assert.equal(code, 0, output);
+        assert.equal(output, readFileSync(page, "utf8"), "run scripts/config-reference");
     });
 });
 

@@ -143,9 +143,9 @@ static void test_page_and_table(void **state)
                                        !weir_str_eq(weir_str_z(o->name), cell[0]))) {
             o++;
         }
-        if (o < options + count) {
+        seen += o < options + count;
+        if (o < options + count && weir_option_is_number(o)) {
             check_row(o, cell, defaults);
-            seen++;
         } else {
             check_known(section, cell[0]);
         }
@@ -196,7 +196,7 @@ static void test_examples(void **state)
     }
 }
 
-/* The last block of the page has every field of the table and of the top level. */
+/* The last block of the page has every number. */
 static void test_complete_example(void **state)
 {
     (void)state;
@@ -211,7 +211,7 @@ static void test_complete_example(void **state)
     for (const struct weir_option *o = options; o < options + count; o++) {
         char field[64];
         int len = snprintf(field, sizeof(field), "%s: ", o->name);
-        if (memmem(all.p, all.len, field, (size_t)len) == NULL) {
+        if (weir_option_is_number(o) && memmem(all.p, all.len, field, (size_t)len) == NULL) {
             fail_msg("the complete example has no %s", o->name);
         }
     }
