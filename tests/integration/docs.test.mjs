@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/http-api.md against a node: each example is run, each status and route provoked. The links between
-// pages, the tables that are made, and what the Chinese README shares with the English one.
+// docs/http-api.md and docs/quick-start.md against a node: each example is run, each status and route
+// provoked. Links between pages, tables that are made, and what the Chinese README shares with the English.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { run } from "./support/process.mjs";
+import { run, temporaryFolder } from "./support/process.mjs";
 import { exchange } from "./support/raw.mjs";
 import { sleep } from "./support/wait.mjs";
 import { Node, SECRETS, WEIR, configuration } from "./support/weir.mjs";
@@ -114,6 +114,28 @@ describe("the pages", () => {
         assert.deepEqual(wrong, []);
         assert.ok(links >= 150, `${links} links`);
     });
+
+    it("are all found from docs/README.md", () => {
+        const reached = new Set(["docs/README.md"]);
+        for (const path of reached) {
+            if (!path.startsWith("docs/")) {
+                continue;
+            }
+            for (const [, file] of prose(path).matchAll(/\]\(([^()\s#]+\.md)/g)) {
+                reached.add(join(dirname(path), file));
+            }
+        }
+        const lost = pages("docs").filter((path) => !reached.has(path));
+        assert.deepEqual(lost, []);
+    });
+
+    it("say what to do at each alert", () => {
+        const rules = readFileSync("deploy/prometheus/alerts.yaml", "utf8");
+        const names = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+        const page = readFileSync("docs/operations.md", "utf8");
+        const runbook = page.slice(page.indexOf("## Runbook"));
+        assert.deepEqual([...runbook.matchAll(/^### (.*)$/gm)].map(([, name]) => name), names);
+    });
 });
 
 describe("docs/configuration.md", () => {
@@ -126,27 +148,21 @@ describe("docs/configuration.md", () => {
     });
 });
 
-describe("the examples of the HTTP reference", () => {
+/** Runs each command of a page that its answer follows, against a node of this configuration. */
+function runExamples(text, config) {
     let node;
     let reservation;
     before(async () => {
-        const demo = readFileSync("examples/demo.yaml", "utf8");
-        node = await Node.start(demo.replace(/^listen: .*$/m, "listen: 127.0.0.1:0"));
+        node = await Node.start(config.replace(/^listen: .*$/m, "listen: 127.0.0.1:0"));
     });
     after(() => node.stop());
 
-    const examples = [...page.matchAll(/```sh\n(.*?)```\n\n```http\n(.*?)```/gs)];
-    it("are all followed by their answer", () => {
-        assert.ok(examples.length >= 10);
-        assert.equal(examples.length, page.match(/```sh\n/g).length);
-    });
-
-    for (const [, command, answer] of examples) {
-        it(command.split("\n")[0], async () => {
-            const text = command
-                .replace("http://127.0.0.1:8000", node.url)
+    for (const [, command, answer] of text.matchAll(/```sh\n([^`]*)```\n\n```http\n(.*?)```/gs)) {
+        it(command.match(/curl.*/)[0], async () => {
+            const asked = command
+                .replaceAll("http://127.0.0.1:8000", node.url)
                 .replace(/rsv_[\w-]+/, reservation);
-            const { code, output } = await run("sh", ["-c", text]);
+            const { code, output } = await run("sh", ["-c", asked]);
             assert.equal(code, 0, output);
             const [documented, real] = [parse(answer), parse(output)];
             assert.equal(real.status, documented.status);
@@ -157,6 +173,36 @@ describe("the examples of the HTTP reference", () => {
             reservation = output.match(/rsv_[\w-]+/)?.[0] ?? reservation;
         });
     }
+}
+
+describe("the examples of the HTTP reference", () => {
+    it("are all followed by their answer", () => {
+        const examples = page.match(/```sh\n[^`]*```\n\n```http\n/g);
+        assert.ok(examples.length >= 10);
+        assert.equal(examples.length, page.match(/```sh\n/g).length);
+    });
+
+    runExamples(page, readFileSync("examples/demo.yaml", "utf8"));
+});
+
+describe("the quick start", () => {
+    const text = readFileSync("docs/quick-start.md", "utf8");
+    const config = text.match(/```yaml\n(.*?)```/s)[1];
+
+    it("checks its configuration", async () => {
+        const folder = temporaryFolder();
+        try {
+            writeFileSync(join(folder.path, "weir.yaml"), config);
+            const check = `cd ${folder.path} && "$0" check-config weir.yaml`;
+            const { code, output } = await run("sh", ["-c", check, resolve(WEIR)]);
+            assert.equal(code, 0, output);
+            assert.ok(text.includes(`\`${output.trim()}\``), output);
+        } finally {
+            folder.remove();
+        }
+    });
+
+    runExamples(text, config);
 });
 
 describe("the tables of the HTTP reference", () => {
