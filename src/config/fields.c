@@ -48,13 +48,13 @@ static enum weir_err text_field(struct parse *p, const struct node *value)
 #define DURATION(section, name, field, min, max, meaning)                                          \
     FIELD(section, name, true, field, min, max, "duration", NULL, meaning)
 /* A field of another form, which `reader` reads. */
-#define OTHER(reader, as, of, within, otherwise, what)                                             \
+#define OTHER(in, as, reader, of, within, otherwise, what)                                         \
     {                                                                                              \
-        .section = "", .name = as, .parse = reader, .type = of, .range = within,                   \
+        .section = in, .name = as, .parse = reader, .type = of, .range = within,                   \
         .fallback = otherwise, .meaning = what                                                     \
     }
 /* The same, of what other fields name: read before all others. */
-#define NAMED(reader, as, of, within, what)                                                        \
+#define NAMED(as, reader, of, within, what)                                                        \
     {                                                                                              \
         .section = "", .name = as, .parse = reader, .first = true, .type = of, .range = within,    \
         .fallback = "none", .meaning = what                                                        \
@@ -66,25 +66,27 @@ static enum weir_err text_field(struct parse *p, const struct node *value)
         .meaning = what                                                                            \
     }
 
-/* The fields in the order of the reference, whose tables in docs/configuration.md are made of these
- * rows by scripts/config-reference. The words are Markdown. Defaults of numbers: config.c. */
+/* The fields in the order of the reference: scripts/config-reference makes of these rows what
+ * docs/configuration.md and the manual say of them. The words are Markdown. Defaults of numbers:
+ * config.c. */
 static const struct weir_option options[] = {
-    OTHER(text_field, "listen", "address:port", "", "`127.0.0.1:8000`",
+    OTHER("", "listen", text_field, "address:port", "", "`127.0.0.1:8000`",
           "a numeric IPv4 address, or an IPv6 address in brackets; port 0: the kernel chooses one, "
           "and the log names it"),
     FIELD("", "workers", false, workers, 1, WEIR_CONFIG_WORKERS_MAX, "number", "one per core",
           "worker threads, each with its loop, listener and store connection"),
-    OTHER(text_field, "store", "URL", "", "`embedded`", "where windows live: see [store](#store)"),
-    OTHER(weir_parse_store_tls, "store_tls", "mapping", "", "",
+    OTHER("", "store", text_field, "URL", "", "`embedded`",
+          "where windows live: see [store](#store)"),
+    OTHER("", "store_tls", weir_parse_store_tls, "mapping", "", "",
           "certificates for a `rediss` store: see [TLS](#tls)"),
     OPTION("", "store_timeout_ms", redis.timeout_ms, 1, 60000, "ms",
            "silence of Redis that counts as its failure"),
     OPTION("", "store_connect_timeout_ms", redis.connect_timeout_ms, 1, 60000, "ms",
            "how long connecting to Redis may take"),
-    OTHER(text_field, "mode", "`lease`, `exact`", "", "`lease`",
+    OTHER("", "mode", text_field, "`lease`, `exact`", "", "`lease`",
           "with Redis: take budget ahead of need and answer from it, or ask Redis for each "
-          "request; never over the limit in both ([how](design/leases.md))"),
-    OTHER(text_field, "on_store_failure", "`local`, `closed`, `open`", "", "`local`",
+          "request; never over the limit in both: see [leases](design/leases.md)"),
+    OTHER("", "on_store_failure", text_field, "`local`, `closed`, `open`", "", "`local`",
           "with Redis out of reach: go on with each node's share of every limit, refuse, or admit "
           "everything"),
     OPTION("", "nodes", nodes, 1, 100000, "number",
@@ -98,28 +100,28 @@ static const struct weir_option options[] = {
     OPTION("", "reservations_max", reservations_max, 1, 100000000, "number",
            "how many settled reservations a node remembers, so that one is not settled twice (with "
            "Redis: again after a failover that lost the first)"),
-    OTHER(text_field, "token_data", "path", "", "beside the program",
+    OTHER("", "token_data", text_field, "path", "", "beside the program",
           "the data for [exact token counts](design/tokens.md), `weir.tokens`; without it there, "
           "weir estimates and says so at the start"),
     OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24, "number",
            "keys and models whose answers are remembered for [`reserve: "
            "forecast`](#what-is-reserved), 64 bytes each, allocated when a plan has it; at the "
            "bound the one goes that was idle longest"),
-    OTHER(service_token, "service_token", "secret", "", "none",
+    OTHER("", "service_token", service_token, "secret", "", "none",
           "what callers of `/weir/v1/` send as `Authorization: Bearer`; without one only the "
           "loopback interface may call it"),
-    OTHER(unknown_keys, "unknown_keys", "`reject` or a plan", "", "`reject`",
+    OTHER("", "unknown_keys", unknown_keys, "`reject` or a plan", "", "`reject`",
           "what a request with a secret that is not in `keys` gets: 401, or its own windows on "
           "this plan"),
-    NAMED(weir_parse_plans, "plans", "mapping", "at most 1000", "see [plans](#plans)"),
-    NAMED(weir_parse_orgs, "orgs", "list", "at most 1000000",
+    NAMED("plans", weir_parse_plans, "mapping", "at most 1000", "see [plans](#plans)"),
+    NAMED("orgs", weir_parse_orgs, "list", "at most 1000000",
           "see [teams and orgs](#teams-and-orgs)"),
-    NAMED(weir_parse_teams, "teams", "list", "at most 1000000",
+    NAMED("teams", weir_parse_teams, "list", "at most 1000000",
           "see [teams and orgs](#teams-and-orgs)"),
-    OTHER(weir_parse_keys, "keys", "list", "at most 1000000", "none", "see [keys](#keys)"),
-    OTHER(weir_parse_models, "models", "mapping", "at most 1000, 100 of them globs",
+    OTHER("", "keys", weir_parse_keys, "list", "at most 1000000", "none", "see [keys](#keys)"),
+    OTHER("", "models", weir_parse_models, "mapping", "at most 1000, 100 of them globs",
           "`{weir-mock: {}}`", "see [models](#models)"),
-    OTHER(weir_parse_upstreams, "upstreams", "list", "at most 64", "the mock",
+    OTHER("", "upstreams", weir_parse_upstreams, "list", "at most 64", "the mock",
           "see [upstreams](#upstreams)"),
     SECTION("", "http", "http", "see [http](#http)"),
     SECTION("", "mock", "mock", "see [mock](#mock)"),

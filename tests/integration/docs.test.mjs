@@ -138,14 +138,18 @@ describe("the pages", () => {
     });
 });
 
-describe("docs/configuration.md", () => {
-    it("has the tables that scripts/config-reference makes", async () => {
-        const page = "docs/configuration.md";
-        const program = join(dirname(WEIR), "../tools/config_reference");
-        const { code, output } = await run("sh", ["-c", `exec "$0" <${page}`, program]);
-        assert.equal(code, 0, output);
-        assert.equal(output, readFileSync(page, "utf8"), "run scripts/config-reference");
-    });
+describe("scripts/config-reference", () => {
+    for (const [form, path] of [
+        ["markdown", "docs/configuration.md"],
+        ["man", "docs/man/weir.yaml.5"],
+    ]) {
+        it(`would change nothing of ${path}`, async () => {
+            const program = join(dirname(WEIR), "../tools/config_reference");
+            const { code, output } = await run("sh", ["-c", `"$0" ${form} <${path}`, program]);
+            assert.equal(code, 0, output);
+            assert.equal(output, readFileSync(path, "utf8"), "run scripts/config-reference");
+        });
+    }
 });
 
 /** Runs each command of a page that its answer follows, against a node of this configuration. */

@@ -80,7 +80,6 @@ describe("the man pages", () => {
     it("say of each field what docs/configuration.md says", () => {
         const said = (cell) =>
             cell
-                .replace("([how](design/leases.md))", "")
                 .replace(/\[([^\]]+)\]\(\S+?\)/g, "$1")
                 .replace(/`/g, "")
                 .replace(/\s+/g, " ")
