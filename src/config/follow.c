@@ -53,7 +53,8 @@ static const char *fixed_field(const struct weir_config *a, const struct weir_co
     size_t count;
     const struct weir_option *o = weir_options(&count);
     for (size_t i = 0; i < count; i++) {
-        if (!is_live(&o[i]) && weir_option_value(&o[i], a) != weir_option_value(&o[i], b)) {
+        if (weir_option_is_number(&o[i]) && !is_live(&o[i]) &&
+            weir_option_value(&o[i], a) != weir_option_value(&o[i], b)) {
             *ret_section = o[i].section;
             return o[i].name;
         }
