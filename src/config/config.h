@@ -267,8 +267,8 @@ WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_met
                                              struct weir_limit *ret_limit);
 
 /* A plan's limits as one line of the file writes them, without the braces: "requests: 100/min,
- * output_tokens: [10k/min, 1M/day]"; at least one. On failure ret_error's text says why; it has no
- * place. */
+ * output_tokens: [10k/min, 1M/day]"; at least one, none in shadow. On failure ret_error's text says
+ * why; it has no place. */
 WEIR_MUSTCHECK enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
                                                struct weir_config_error *ret_error);
 

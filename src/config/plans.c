@@ -14,7 +14,9 @@ enum {
 
 struct plan_draft {
     struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
+    bool in_shadow[WEIR_PLAN_LIMITS_MAX];
     size_t limits;
+    bool shadow; /* all of them */
     uint64_t default_output_tokens;
     bool cut_on_overrun;
     enum weir_reserve reserve;
@@ -48,19 +50,34 @@ enum weir_err weir_parse_plan(struct parse *p, const struct node *n,
     return WEIR_OK;
 }
 
+/* Takes the word off a rate's end: "100/min shadow". */
+static bool take_shadow(struct weir_str *text)
+{
+    static const struct weir_str word = WEIR_STR_INIT(" shadow");
+    if (text->len < word.len ||
+        !weir_str_eq(weir_str(text->p + text->len - word.len, word.len), word)) {
+        return false;
+    }
+    text->len -= word.len;
+    return true;
+}
+
 static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
 {
     struct plan_draft *d = ctx;
     struct weir_str text;
     struct weir_limit limit;
     WEIR_TRY(weir_parse_scalar(p, n, "a rate such as 100/min", &text));
+    bool shadow = take_shadow(&text);
     switch (weir_rate_parse(text, d->meter, &limit)) {
     case WEIR_OK:
         break;
     case WEIR_ERR_LIMIT:
         return weir_parse_fail(p, n, "%s: a rate is at most 2^50 over 1s to 30day", n->name);
     default:
-        return weir_parse_fail(p, n, "%s: expected a rate such as 100/min, 20k/h, 1M/day or 5/7s",
+        return weir_parse_fail(p, n,
+                               "%s: expected a rate such as 100/min, 20k/h, 1M/day or 5/7s, or "
+                               "100/min shadow",
                                n->name);
     }
     for (size_t i = 0; i < d->limits; i++) {
@@ -71,6 +88,7 @@ static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
     if (d->limits == WEIR_PLAN_LIMITS_MAX) {
         return weir_parse_fail(p, n, "limits: a plan has at most %d", WEIR_PLAN_LIMITS_MAX);
     }
+    d->in_shadow[d->limits] = shadow;
     d->limit[d->limits++] = limit;
     return WEIR_OK;
 }
@@ -160,6 +178,9 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     if (weir_str_eq(key, WEIR_STR("limits"))) {
         return weir_parse_mapping(p, value, limit_field, d);
     }
+    if (weir_str_eq(key, WEIR_STR("shadow"))) {
+        return yes_or_no(p, value, &d->shadow);
+    }
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
     }
@@ -181,7 +202,7 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
     }
     return weir_parse_unknown(
         p, value,
-        "a plan; expected limits, default_output_tokens, reserve, "
+        "a plan; expected limits, shadow, default_output_tokens, reserve, "
         "forecast_quantile, on_overrun, cached_input_weight or charge_failed");
 }
 
@@ -191,6 +212,11 @@ static enum weir_err compile(struct parse *p, const struct node *n, const struct
     if (weir_plan_compile(d->limit, d->limits, ret_plan) != WEIR_OK) {
         return weir_parse_fail(p, n, "limits: a plan has at most %d lengths of time",
                                WEIR_PLAN_WINDOWS_MAX);
+    }
+    for (size_t i = 0; i < d->limits; i++) {
+        if (d->shadow || d->in_shadow[i]) {
+            weir_plan_shadow(ret_plan, &d->limit[i]);
+        }
     }
     return WEIR_OK;
 }
@@ -239,6 +265,17 @@ enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
     return weir_parse_mapping(p, n, plan_entry, NULL);
 }
 
+/* The tools that take limits alone ask whether they hold. */
+static enum weir_err all_enforced(struct parse *p, const struct plan_draft *d)
+{
+    for (size_t i = 0; i < d->limits; i++) {
+        if (d->in_shadow[i]) {
+            return weir_parse_fail(p, NULL, "expected rates without the word shadow");
+        }
+    }
+    return WEIR_OK;
+}
+
 /* The mapping in braces that is the text's one value. */
 static enum weir_err limits_alone(struct parse *p, struct weir_str text, struct weir_plan *ret_plan)
 {
@@ -251,6 +288,7 @@ static enum weir_err limits_alone(struct parse *p, struct weir_str text, struct 
         if (err == WEIR_OK && d.limits == 0) {
             err = weir_parse_fail(p, NULL, "expected at least one limit, as requests: 100/min");
         }
+        err = err == WEIR_OK ? all_enforced(p, &d) : err;
         err = err == WEIR_OK ? compile(p, NULL, &d, ret_plan) : err;
     }
     weir_yaml_deinit(&yaml);

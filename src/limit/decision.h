@@ -21,9 +21,10 @@ enum {
 struct weir_limit_state {
     uint8_t subject; /* index into the charge's subjects */
     uint8_t meter;   /* enum weir_meter */
+    bool shadow;     /* it denies nothing */
     uint32_t window_s;
     uint64_t capacity;
-    uint64_t used; /* may pass capacity: debt */
+    uint64_t used; /* may pass capacity: debt, or a limit in shadow */
     uint64_t
         reset_us; /* until this limit's window is empty if nothing more is charged; 0: unused */
 };
@@ -54,8 +55,9 @@ static inline void weir_decision_add(struct weir_decision *d, unsigned subject,
     d->state[d->states++] = (struct weir_limit_state){
         .subject = (uint8_t)subject,
         .meter = w->meter[i],
+        .shadow = (w->shadow >> i & 1) != 0,
         .window_s = w->window_s,
-        .capacity = w->capacity[i],
+        .capacity = w->stated[i],
         .used = used,
         .reset_us = used == 0 ? 0 : empty_in_us,
     };

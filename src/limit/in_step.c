@@ -46,7 +46,7 @@ static bool fits_in_place(const uint8_t *b, const struct weir_window_spec *w,
         uint64_t sum = (sum_word & l->sum_max[i]) + ask;
         uint64_t current = (current_word & l->amount_max[i]) + ask;
         over |= ((sum > w->capacity[i]) & (ask > 0)) | (sum > l->sum_max[i]) |
-                (current > l->amount_max[i]);
+                (sum > WEIR_SUM_MAX) | (current > l->amount_max[i]);
         any |= current;
         ret_words->sum[i] = sum_word + ask;
         ret_words->current[i] = current_word + ask;

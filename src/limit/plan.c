@@ -3,6 +3,8 @@
 
 #include "limit/block.h"
 
+_Static_assert(WEIR_SHADOW_CAPACITY > WEIR_SUM_MAX + WEIR_AMOUNT_MAX, "every charge fits");
+
 static bool valid(const struct weir_limit *limit)
 {
     return limit->meter < WEIR_METERS && limit->window_s >= WEIR_WINDOW_S_MIN &&
@@ -45,12 +47,27 @@ static bool window_add(struct weir_window_spec *w, enum weir_meter meter, uint64
     unsigned at = w->meters++;
     for (; at > 0 && w->meter[at - 1] > meter; at--) {
         w->meter[at] = w->meter[at - 1];
-        w->capacity[at] = w->capacity[at - 1];
+        w->capacity[at] = w->stated[at] = w->capacity[at - 1];
     }
     w->meter[at] = (uint8_t)meter;
-    w->capacity[at] = capacity;
+    w->capacity[at] = w->stated[at] = capacity;
     w->mask = (uint8_t)(w->mask | 1U << meter);
     return true;
+}
+
+static void set_least(struct weir_plan *plan)
+{
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        plan->least[m] = UINT64_MAX;
+    }
+    for (unsigned k = 0; k < plan->windows; k++) {
+        const struct weir_window_spec *w = &plan->window[k];
+        for (unsigned i = 0; i < w->meters; i++) {
+            uint64_t *least = &plan->least[w->meter[i]];
+            bool held = (w->shadow >> i & 1) == 0;
+            *least = held && w->capacity[i] < *least ? w->capacity[i] : *least;
+        }
+    }
 }
 
 enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
@@ -81,19 +98,27 @@ enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
             weir_layout_of_mask(w->mask, c, &w->layout[c], meter, &meters);
         }
     }
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        plan.least[m] = UINT64_MAX;
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint64_t *least = &plan.least[limits[i].meter];
-        *least = limits[i].capacity < *least ? limits[i].capacity : *least;
-    }
+    set_least(&plan);
     plan.limits = (uint8_t)count;
     if (plan.windows > 0) {
         plan.longest_us = plan.window[plan.windows - 1].window_us;
     }
     *ret_plan = plan;
     return WEIR_OK;
+}
+
+void weir_plan_shadow(struct weir_plan *plan, const struct weir_limit *limit)
+{
+    for (unsigned k = 0; k < plan->windows; k++) {
+        struct weir_window_spec *w = &plan->window[k];
+        for (unsigned i = 0; i < w->meters; i++) {
+            if (w->window_s == limit->window_s && w->meter[i] == limit->meter) {
+                w->shadow = (uint8_t)(w->shadow | 1U << i);
+                w->capacity[i] = WEIR_SHADOW_CAPACITY;
+            }
+        }
+    }
+    set_least(plan);
 }
 
 void weir_plan_lease(struct weir_plan *plan)
@@ -126,11 +151,11 @@ void weir_plan_share(const struct weir_plan *plan, uint32_t nodes, struct weir_p
     WEIR_ASSERT(nodes > 0);
     *ret_share = *plan;
     for (unsigned i = 0; i < plan->windows; i++) {
-        for (unsigned m = 0; m < plan->window[i].meters; m++) {
-            ret_share->window[i].capacity[m] /= nodes;
+        struct weir_window_spec *w = &ret_share->window[i];
+        for (unsigned m = 0; m < w->meters; m++) {
+            w->stated[m] /= nodes;
+            w->capacity[m] = (w->shadow >> m & 1) != 0 ? WEIR_SHADOW_CAPACITY : w->stated[m];
         }
     }
-    for (unsigned m = 0; m < WEIR_METERS; m++) {
-        ret_share->least[m] = plan->least[m] == UINT64_MAX ? UINT64_MAX : plan->least[m] / nodes;
-    }
+    set_least(ret_share);
 }

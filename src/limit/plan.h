@@ -10,6 +10,10 @@
 
 #include "limit/meter.h"
 
+/* What a shadow limit enforces: above every sum and what is asked beside it, and whole in Lua's
+ * doubles and in the seven bytes that Redis is told it in. */
+#define WEIR_SHADOW_CAPACITY (UINT64_C(1) << 55)
+
 enum {
     WEIR_PLAN_WINDOWS_MAX = 8, /* window lengths of one plan */
     WEIR_PLAN_LIMITS_MAX = 16, /* limits of one plan */
@@ -51,9 +55,11 @@ struct weir_window_spec {
     uint32_t window_s;
     uint32_t tag;                   /* the block's first four bytes in width class 0 */
     uint8_t mask;                   /* bit per meter */
-    uint8_t meters;                 /* how many; the next two are indexed below it */
+    uint8_t meters;                 /* how many; the next three are indexed below it */
+    uint8_t shadow;                 /* bit per index: a limit that denies nothing */
     uint8_t meter[WEIR_METERS];     /* ascending */
-    uint64_t capacity[WEIR_METERS]; /* of meter[i] */
+    uint64_t capacity[WEIR_METERS]; /* what meter[i] is held to; WEIR_SHADOW_CAPACITY in shadow */
+    uint64_t stated[WEIR_METERS];   /* what the limit says: capacity, but for one in shadow */
 };
 
 /* What is reserved for an output whose length is not known yet (limit/forecast.h). */
@@ -67,7 +73,7 @@ struct weir_plan {
     struct weir_window_spec window[WEIR_PLAN_WINDOWS_MAX]; /* ascending by window_s */
     uint64_t longest_us;            /* the longest window; 0 without limits */
     uint64_t life_us;               /* of a lease; 0: none are taken */
-    uint64_t least[WEIR_METERS];    /* of a meter's capacities; UINT64_MAX: it has none */
+    uint64_t least[WEIR_METERS];    /* that a meter is held to; UINT64_MAX: to nothing */
     uint64_t default_output_tokens; /* reserved when a request names no maximum */
     bool cut_on_overrun;            /* a stream that outgrows what it may take ends */
     enum weir_reserve reserve;      /* how much of the maximum is reserved */
@@ -86,6 +92,10 @@ struct weir_plan {
  * charged are left zero for the caller to set. */
 WEIR_MUSTCHECK enum weir_err weir_plan_compile(const struct weir_limit *limits, size_t count,
                                                struct weir_plan *ret_plan);
+
+/* The plan's limit of this meter and length is one in shadow from here on: it is charged, told and
+ * counted as the others are, and denies nothing. */
+void weir_plan_shadow(struct weir_plan *plan, const struct weir_limit *limit);
 
 /* Lets budget of the plan be leased, for W / 256 of its shortest window and at most 400 ms: entries
  * are kept for so much longer. All who share the windows do so, or none. */

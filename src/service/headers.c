@@ -77,12 +77,13 @@ static const struct weir_limit_state *tighter(const struct weir_limit_state *a,
     return weir_limit_remaining(b) < weir_limit_remaining(a) ? b : a;
 }
 
-/* Of all limits of a meter over all subjects the one with the least left; NULL without any. */
+/* Of all limits of a meter over all subjects the one with the least left; NULL without any. Those
+ * in shadow are not told: a client would slow down for them. */
 static const struct weir_limit_state *tightest(const struct weir_decision *d, unsigned meter)
 {
     const struct weir_limit_state *found = NULL;
     for (unsigned i = 0; i < d->states; i++) {
-        if (d->state[i].meter == meter) {
+        if (d->state[i].meter == meter && !d->state[i].shadow) {
             found = tighter(found, &d->state[i]);
         }
     }
@@ -249,6 +250,9 @@ void weir_limits_json(struct weir_buf *b, const struct weir_call *call)
         weir_buf_u64(b, weir_limit_remaining(s));
         WEIR_BUF_LIT(b, ",\"reset_ms\":");
         weir_buf_u64(b, weir_retry_ms(s->reset_us));
+        if (s->shadow) {
+            WEIR_BUF_LIT(b, ",\"shadow\":true");
+        }
         weir_buf_char(b, '}');
     }
     weir_buf_char(b, ']');

@@ -25,21 +25,32 @@ static void count_denial(struct weir_service *s, const struct weir_call *call)
     weir_count(&s->metrics.denied[scope_of(call->subject[d->denied_subject])][d->denied_meter], 1);
 }
 
-/* A charge that leaves less than a tenth of a limit: once for each meter of a subject, however many
- * limits it has. */
-static void count_near(struct weir_service *s, const struct weir_call *call)
+/* A bit for each meter of each subject. */
+static void count_each(_Atomic uint64_t counter[static WEIR_SCOPES][WEIR_METERS], uint32_t bits,
+                       const struct weir_call *call)
 {
-    uint32_t counted = 0;
+    for (; WEIR_UNLIKELY(bits != 0); bits &= bits - 1) {
+        unsigned bit = (unsigned)__builtin_ctz(bits);
+        enum weir_scope scope = scope_of(call->subject[bit / WEIR_METERS]);
+        weir_count(&counter[scope][bit % WEIR_METERS], 1);
+    }
+}
+
+/* A charge that leaves less than a tenth of a limit, and one that a limit in shadow would have
+ * denied: once for each meter of a subject, however many limits it has. */
+static void count_charge(struct weir_service *s, const struct weir_call *call)
+{
+    uint32_t near = 0, shadow = 0;
     for (unsigned i = 0; i < call->decision.states; i++) {
         const struct weir_limit_state *state = &call->decision.state[i];
         uint32_t bit = UINT32_C(1) << (state->subject * WEIR_METERS + state->meter);
-        if (WEIR_LIKELY(weir_limit_remaining(state) * 10 >= state->capacity) ||
-            (counted & bit) != 0) {
-            continue;
-        }
-        counted |= bit;
-        weir_count(&s->metrics.near[scope_of(call->subject[state->subject])][state->meter], 1);
+        bool over = state->used > state->capacity && call->amounts.of[state->meter] > 0;
+        bool is_near = weir_limit_remaining(state) * 10 < state->capacity;
+        shadow |= state->shadow && over ? bit : 0;
+        near |= !state->shadow && is_near ? bit : 0;
     }
+    count_each(s->metrics.near, near, call);
+    count_each(s->metrics.shadow_denied, shadow, call);
 }
 
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns)
@@ -49,7 +60,7 @@ void weir_count_decision(struct weir_service *s, const struct weir_call *call, u
     } else if (call->decision.allowed) {
         weir_count(&s->metrics.allowed, 1);
         if (!weir_amounts_none(&call->amounts)) {
-            count_near(s, call);
+            count_charge(s, call);
         }
     } else {
         count_denial(s, call);
@@ -96,18 +107,31 @@ static void decisions(struct weir_buf *b, const struct weir_service_group *g)
     decisions_of(b, "unavailable", "", "", SUM(g, metrics.unavailable));
 }
 
-static void near_limits(struct weir_buf *b, const struct weir_service_group *g)
+/* Charges by the meter of a limit and the scope of its subject. The first of their counters is
+ * given by its offset in struct weir_service. */
+static void charges(struct weir_buf *b, const struct weir_service_group *g, const char *name,
+                    const char *help, size_t first)
 {
-    family(b, "weir_near_limit_total", "counter",
-           "Charges that left less than a tenth of a limit, by its meter and the scope of its "
-           "subject.");
+    family(b, name, "counter", help);
     for (unsigned scope = 0; scope < WEIR_SCOPES; scope++) {
         for (unsigned m = 0; m < WEIR_METERS; m++) {
-            weir_buf_printf(b, "weir_near_limit_total{meter=\"%s\",scope=\"%s\"} %llu\n",
-                            weir_meter_name(m), weir_scope_name(scope),
-                            (unsigned long long)SUM(g, metrics.near[scope][m]));
+            size_t offset = first + (scope * WEIR_METERS + m) * sizeof(_Atomic uint64_t);
+            weir_buf_printf(b, "%s{meter=\"%s\",scope=\"%s\"} %llu\n", name, weir_meter_name(m),
+                            weir_scope_name(scope), (unsigned long long)sum_of(g, offset));
         }
     }
+}
+
+static void limits(struct weir_buf *b, const struct weir_service_group *g)
+{
+    charges(b, g, "weir_near_limit_total",
+            "Charges that left less than a tenth of a limit, by its meter and the scope of its "
+            "subject.",
+            offsetof(struct weir_service, metrics.near));
+    charges(b, g, "weir_shadow_denied_total",
+            "Charges that a limit in shadow would have denied, by its meter and the scope of its "
+            "subject.",
+            offsetof(struct weir_service, metrics.shadow_denied));
 }
 
 static void histogram(struct weir_buf *b, const struct weir_service_group *g, const char *name,
@@ -404,7 +428,7 @@ void weir_metrics(struct weir_request *r)
     one(b, "weir_workers", "gauge", "Worker threads.", g->services);
     reloads(b, g);
     decisions(b, g);
-    near_limits(b, g);
+    limits(b, g);
     http(b, g);
     store(b, g);
     upstreams(b, g);

@@ -33,9 +33,10 @@ struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
     _Atomic uint64_t near[WEIR_SCOPES][WEIR_METERS];   /* charged, and less than a tenth is left */
-    _Atomic uint64_t responses[6];                     /* by status / 100 */
-    _Atomic uint64_t settlements[5];                   /* by enum weir_settle_result */
-    struct weir_used_ratio used[WEIR_RESERVES];        /* by enum weir_reserve */
+    _Atomic uint64_t shadow_denied[WEIR_SCOPES][WEIR_METERS]; /* charged, beyond one in shadow */
+    _Atomic uint64_t responses[6];                            /* by status / 100 */
+    _Atomic uint64_t settlements[5];                          /* by enum weir_settle_result */
+    struct weir_used_ratio used[WEIR_RESERVES];               /* by enum weir_reserve */
     _Atomic uint64_t reports[2]; /* of input not counted exactly: ignored, learnt from */
     struct weir_hist decision, request;
 };

@@ -155,7 +155,8 @@ void weir_holding_renew(struct weir_holding *h, const struct weir_subject *const
 
 /* ---- deciding ---- */
 
-void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct weir_decision *d)
+void weir_holding_states(const struct weir_holding *h, uint64_t store_us,
+                         const struct weir_amounts *unused, struct weir_decision *d)
 {
     unsigned limit = 0, window = 0;
     for (unsigned s = 0; s < h->subjects; s++) {
@@ -165,7 +166,7 @@ void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct
             uint64_t empty_us = h->empty_us[window];
             uint64_t empty_in_us = empty_us > store_us ? empty_us - store_us : 0;
             for (unsigned i = 0; i < w->meters; i++, limit++) {
-                uint64_t left = h->lease.left.of[w->meter[i]];
+                uint64_t left = unused->of[w->meter[i]];
                 uint64_t used = h->used[limit] > left ? h->used[limit] - left : 0;
                 weir_decision_add(d, s, w, i, used, empty_in_us);
             }
@@ -292,7 +293,7 @@ static enum weir_held decide(struct weir_holding *h, uint64_t now_us, uint64_t s
 {
     if (weir_lease_use(&h->lease, h->meters, now_us, a)) {
         weir_decision_begin(d, h->lease.at_us);
-        weir_holding_states(h, store_us, d);
+        weir_holding_states(h, store_us, &h->lease.left, d);
         weir_demand_add(&h->demand, a);
         return WEIR_HELD_ALLOWED;
     }

@@ -112,8 +112,10 @@ struct weir_call *weir_holding_landed(struct weir_holding *h, bool decided);
 /* Nothing is lost when it is freed. */
 bool weir_holding_is_idle(const struct weir_holding *h, uint64_t now_us);
 
-/* What the last answer said of every limit, less what is left of the lease. */
-void weir_holding_states(const struct weir_holding *h, uint64_t store_us, struct weir_decision *d);
+/* What the last answer said of every limit, less what of it is not used yet: the rest of the lease,
+ * and those who were granted with it behind the one that asks. */
+void weir_holding_states(const struct weir_holding *h, uint64_t store_us,
+                         const struct weir_amounts *unused, struct weir_decision *d);
 /* Takes over what an answer says of every limit. */
 void weir_holding_learn_states(struct weir_holding *h, const struct weir_decision *d);
 /* Keeps a copy of the subjects' packed windows, which stood in the store at store_us: they say who

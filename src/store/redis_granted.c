@@ -58,20 +58,24 @@ static void decide_denied(struct weir_holding *h, struct weir_call *call,
     call->outcome = known ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_UNAVAILABLE;
 }
 
+/* `unused`: what was granted in all, less those before this one; in the end without it, too. */
 static void decide_allowed(struct redis_store *self, struct weir_holding *h, struct weir_call *call,
-                           const struct weir_redis_granted *g)
+                           const struct weir_redis_granted *g, struct weir_amounts *unused)
 {
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        unused->of[m] -= call->amounts.of[m];
+    }
     call->outcome = WEIR_OUTCOME_DECIDED;
     weir_decision_begin(&call->decision, g->at_us);
-    weir_holding_states(h, g->at_us, &call->decision);
+    weir_holding_states(h, g->at_us, unused, &call->decision);
     weir_demand_add(&h->demand, &call->amounts);
     grant(self, h, call);
 }
 
-/* Decides what was asked. `kept`: what was granted is recorded; else it is not used. */
+/* Decides what was asked. `kept`: what was granted, in all, is recorded; else it is not used. */
 static void decide_flying(struct redis_store *self, struct weir_holding *h,
-                          const struct weir_redis_granted *g, uint64_t sent_us, uint64_t now_us,
-                          bool kept)
+                          const struct weir_redis_granted *g, struct weir_amounts granted,
+                          uint64_t sent_us, uint64_t now_us, bool kept)
 {
     if (g->all) {
         h->denied_until_us = 0;
@@ -87,7 +91,7 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
         if (g->mask[i] == '1' && !kept) {
             call->outcome = WEIR_OUTCOME_FULL;
         } else if (g->mask[i] == '1') {
-            decide_allowed(self, h, call, g);
+            decide_allowed(self, h, call, g, &granted);
         } else {
             decide_denied(h, call, g);
         }
@@ -142,7 +146,7 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
             redis_lease_hold_of(h, by, atomic_load(&by->begun_us));
         }
         if (decided && h->flights > 0) {
-            decide_flying(self, h, &g, sent_us, now_us, kept);
+            decide_flying(self, h, &g, granted, sent_us, now_us, kept);
         }
     } else {
         redis_count(&self->base.stats.errors, 1);

@@ -7,8 +7,9 @@
 
 static inline bool same_state(const struct weir_limit_state *a, const struct weir_limit_state *b)
 {
-    return a->subject == b->subject && a->meter == b->meter && a->window_s == b->window_s &&
-           a->capacity == b->capacity && a->used == b->used && a->reset_us == b->reset_us;
+    return a->subject == b->subject && a->meter == b->meter && a->shadow == b->shadow &&
+           a->window_s == b->window_s && a->capacity == b->capacity && a->used == b->used &&
+           a->reset_us == b->reset_us;
 }
 
 static inline bool same_states(const struct weir_decision *a, const struct weir_decision *b)

@@ -59,6 +59,9 @@ static void random_plan(struct stream *s, struct weir_plan *plan)
         }
         if (count > 0 && weir_plan_compile(limit, count, plan) == WEIR_OK) {
             weir_plan_lease(plan); /* as all plans are that Redis keeps windows of */
+            if (weir_rand_below(&s->random, 4) == 0) {
+                weir_plan_shadow(plan, &limit[weir_rand_below(&s->random, count)]);
+            }
             return;
         }
     } while (true);

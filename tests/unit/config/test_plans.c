@@ -150,6 +150,56 @@ static void test_wrong_plans(void **state)
     refused("plans: {\"a\\tb\": {}}\n", 1, 10, "plans: expected a name of 1 to 63 characters");
 }
 
+/* A bit for each limit of the plan, windows and meters ascending: those in shadow. */
+static unsigned shadows(const struct weir_plan *plan)
+{
+    unsigned bits = 0, limit = 0;
+    for (unsigned k = 0; k < plan->windows; k++) {
+        for (unsigned i = 0; i < plan->window[k].meters; i++, limit++) {
+            bits |= (plan->window[k].shadow >> i & 1U) << limit;
+        }
+    }
+    return bits;
+}
+
+static void test_shadow(void **state)
+{
+    (void)state;
+    struct weir_config *c = taken("plans:\n"
+                                  "  some:\n"
+                                  "    limits:\n"
+                                  "      requests: 100/min shadow\n"
+                                  "      output_tokens: [10k/min, 1M/day shadow, \"9/s shadow\"]\n"
+                                  "  none: {shadow: false, limits: {requests: 5/s}}\n"
+                                  "  all: {shadow: true, limits: {requests: [5/s, 6/min shadow]}}\n"
+                                  "  empty: {shadow: true}\n");
+    const struct weir_plan *some = &c->plan[0];
+    assert_int_equal(shadows(some), 1U << 0 | 1U << 1 | 1U << 3);
+    assert_int_equal(some->window[0].stated[0], 9);
+    assert_int_equal(some->window[1].stated[0], 100);
+    assert_int_equal(some->window[1].capacity[0], WEIR_SHADOW_CAPACITY);
+    assert_int_equal(some->window[1].stated[1], 10000);
+    assert_int_equal(some->window[1].capacity[1], 10000);
+    assert_int_equal(some->least[WEIR_METER_REQUESTS], UINT64_MAX);
+    assert_int_equal(some->least[WEIR_METER_OUTPUT_TOKENS], 10000);
+    assert_int_equal(shadows(&c->plan[1]), 0);
+    assert_int_equal(shadows(&c->plan[2]), 3);
+    assert_int_equal(c->plan[3].limits, 0);
+    weir_config_free(c);
+    static const char *const wrong[] = {"100/min shadows", "100/min  shadow", "shadow",
+                                        "100/minshadow",   "100 shadow",      "1/s shadow shadow"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char yaml[100];
+        snprintf(yaml, sizeof(yaml), "plans: {p: {limits: {requests: %s}}}\n", wrong[i]);
+        refused(yaml, 1, 32,
+                "requests: expected a rate such as 100/min, 20k/h, 1M/day or 5/7s, or "
+                "100/min shadow");
+    }
+    refused("plans: {p: {limits: {requests: [1/min, 2/60s shadow]}}}\n", 1, 40,
+            "requests: expected one rate for each length of time");
+    refused("plans: {p: {shadow: yes}}\n", 1, 21, "shadow: expected true or false");
+}
+
 static void test_reserve(void **state)
 {
     (void)state;
@@ -345,6 +395,7 @@ static void test_limits_alone(void **state)
     limits_refused("", "expected at least one limit");
     limits_refused("requests", "requests: expected a rate");
     limits_refused("cost: 1/s", "cost: unknown field of limits");
+    limits_refused("requests: [1/s, 9/min shadow]", "expected rates without the word shadow");
     limits_refused("requests: 1/s}, {requests: 1/s", "not valid YAML");
     limits_refused("requests: [1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s,1/9s]",
                    "limits: a plan has at most 8 lengths");
@@ -360,9 +411,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates),        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_wrong_plans),
-        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_charging),
-        cmocka_unit_test(test_plan_bounds),  cmocka_unit_test(test_plan_count),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_limits_alone),
+        cmocka_unit_test(test_shadow),       cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_charging),     cmocka_unit_test(test_plan_bounds),
+        cmocka_unit_test(test_plan_count),   cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_limits_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

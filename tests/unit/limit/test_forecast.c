@@ -175,6 +175,11 @@ static void test_ever(void **state)
     weir_plan_share(&a, 3, &share);
     s[1].plan = &share;
     assert_int_equal(weir_output_ever(all, 2, 0), 133);
+    weir_plan_shadow(&share, &own[1]); /* of 400 */
+    assert_int_equal(weir_output_ever(all, 2, 0), 150);
+    weir_plan_shadow(&share, &own[0]);
+    weir_plan_shadow(&share, &own[2]);
+    assert_int_equal(weir_output_ever(all, 2, 0), UINT64_MAX);
 }
 
 static void test_reserve(void **state)

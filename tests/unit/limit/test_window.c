@@ -285,6 +285,68 @@ static void test_share(void **state)
     assert_memory_equal(&share, &plan, sizeof(plan));
 }
 
+static struct weir_decision charge(struct weir_value *v, const struct weir_plan *plan,
+                                   const struct weir_amounts *a)
+{
+    const uint64_t now_us = UINT64_C(1790000000000000);
+    struct weir_decision d;
+    struct weir_verdict verdict;
+    weir_decision_begin(&d, now_us);
+    if (weir_value_take_in_step(v, plan, now_us, a, 0, &d)) {
+        return d;
+    }
+    prepare(v, plan, now_us);
+    if (weir_value_fits(v, plan, now_us, a, &verdict)) {
+        add(v, plan, now_us, a);
+    } else {
+        weir_decision_deny(&d, 0, &verdict);
+    }
+    weir_value_states(v, plan, now_us, 0, &d);
+    return d;
+}
+
+/* A limit in shadow says what it has and denies nothing, not even beyond all amounts; the one
+ * beside it still does, and alone says when to come again. */
+static void test_shadow(void **state)
+{
+    (void)state;
+    struct weir_limit limits[] = {{WEIR_METER_REQUESTS, 60, 3},
+                                  {WEIR_METER_OUTPUT_TOKENS, 60, 10},
+                                  {WEIR_METER_OUTPUT_TOKENS, 3600, 500}};
+    const struct weir_amounts a = weir_amounts(1, 0, 400);
+    struct weir_plan plan, share;
+    struct weir_value v = {0};
+    assert_int_equal(weir_plan_compile(limits, 3, &plan), WEIR_OK);
+    weir_plan_shadow(&plan, &limits[1]);
+    weir_plan_shadow(&plan, &limits[2]);
+    for (unsigned i = 1; i <= 4; i++) {
+        struct weir_decision d = charge(&v, &plan, &a);
+        unsigned charged = i < 3 ? i : 3;
+        assert_int_equal(d.allowed, i <= 3);
+        assert_int_equal(d.states, 3);
+        assert_false(d.state[0].shadow);
+        assert_true(d.state[1].shadow && d.state[2].shadow);
+        assert_int_equal(d.state[0].capacity, 3);
+        assert_int_equal(d.state[1].capacity, 10);
+        assert_int_equal(d.state[2].capacity, 500);
+        assert_int_equal(d.state[1].used, 400 * charged);
+        assert_int_equal(d.state[2].used, 400 * charged);
+        if (!d.allowed) {
+            assert_int_equal(d.denied_meter, WEIR_METER_REQUESTS);
+            assert_true(d.retry_after_us < UINT64_C(62000000));
+        }
+    }
+    const struct weir_amounts most = weir_amounts(0, 0, WEIR_AMOUNT_MAX / 2);
+    for (unsigned i = 0; i < 12; i++) { /* until the sum is cut */
+        assert_true(charge(&v, &plan, &most).allowed);
+    }
+    assert_int_equal(charge(&v, &plan, &most).state[1].used, WEIR_SUM_MAX);
+    weir_plan_share(&plan, 3, &share); /* the share of what it says, and still it denies nothing */
+    assert_int_equal(charge(&v, &share, &most).state[1].capacity, 3);
+    assert_true(charge(&v, &share, &most).allowed);
+    weir_free(v.data);
+}
+
 /* Guarantee 1 when a limit changes: a window whose length changed starts with what the old one
  * held, as one entry. */
 static void test_adopt(void **state)
@@ -392,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_lower_ends_at_0),
         cmocka_unit_test(test_retry_in_ms),
         cmocka_unit_test(test_share),
+        cmocka_unit_test(test_shadow),
         cmocka_unit_test(test_idle_value_is_small),
         cmocka_unit_test(test_idle_value_keeps_time),
     };

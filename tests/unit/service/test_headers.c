@@ -111,6 +111,23 @@ static void test_rate_of_tokens(void **state)
     rate_is(&d, "");
 }
 
+/* A limit in shadow slows down no client; one that holds beside it is told. */
+static void test_rate_without_shadows(void **state)
+{
+    (void)state;
+    struct weir_decision d = {.allowed = true};
+    add(&d, WEIR_METER_REQUESTS, 60, 5, 9);
+    d.state[0].shadow = true;
+    add(&d, WEIR_METER_TOTAL_TOKENS, 60, 5, 9);
+    d.state[1].shadow = true;
+    add(&d, WEIR_METER_OUTPUT_TOKENS, 60, 100, 10);
+    add(&d, WEIR_METER_REQUESTS, 3600, 1000, 9);
+    rate_is(&d, THREE("requests", "1000", "991", "1h0m0s") THREE("tokens", "100", "90", "1m0s")
+                    THREE("output-tokens", "100", "90", "1m0s"));
+    d.states = 2;
+    rate_is(&d, "");
+}
+
 /* Of several subjects, too: a team may have less left than its key. */
 static void test_rate_over_subjects(void **state)
 {
@@ -204,14 +221,76 @@ static void test_limits_json(void **state)
     add(&call.decision, WEIR_METER_INPUT_TOKENS, 1, WEIR_AMOUNT_MAX, 0);
     call.decision.state[1].reset_us = 1;
     call.decision.state[1].subject = 3;
+    call.decision.state[1].shadow = true;
     weir_limits_json(&b, &call);
     assert_string_equal(text_of(&b),
                         "[][{\"subject\":\"key:a\",\"meter\":\"requests\",\"window_s\":60,"
                         "\"capacity\":10,\"used\":12,\"remaining\":0,\"reset_ms\":60000},"
                         "{\"subject\":\"model:gpt-4*\",\"meter\":\"input_tokens\",\"window_s\":1,"
                         "\"capacity\":1125899906842624,\"used\":0,"
-                        "\"remaining\":1125899906842624,\"reset_ms\":1}]");
+                        "\"remaining\":1125899906842624,\"reset_ms\":1,\"shadow\":true}]");
     weir_buf_deinit(&b);
+}
+
+/* ---- what decisions count ---- */
+
+/* The only ones that are counted: of the key's requests, and of the org's output. */
+static void counted(const struct weir_service *s, uint64_t near, uint64_t requests, uint64_t output)
+{
+    uint64_t nears = 0, shadows = 0;
+    for (unsigned scope = 0; scope < WEIR_SCOPES; scope++) {
+        for (unsigned m = 0; m < WEIR_METERS; m++) {
+            nears += s->metrics.near[scope][m];
+            shadows += s->metrics.shadow_denied[scope][m];
+        }
+    }
+    assert_int_equal(nears, near);
+    assert_int_equal(s->metrics.shadow_denied[WEIR_SCOPE_KEY][WEIR_METER_REQUESTS], requests);
+    assert_int_equal(s->metrics.shadow_denied[WEIR_SCOPE_ORG][WEIR_METER_OUTPUT_TOKENS], output);
+    assert_int_equal(shadows, requests + output);
+}
+
+/* What a limit in shadow would have denied counts once for each meter of a subject; what it would
+ * not be asked for, what fits it, a look and a denial do not. */
+static void test_counts_shadows(void **state)
+{
+    (void)state;
+    static struct weir_service s;
+    struct weir_call call = call_of_four();
+    struct weir_decision *d = &call.decision;
+    call.outcome = WEIR_OUTCOME_DECIDED;
+    call.amounts = weir_amounts(1, 5, 7);
+    d->allowed = true;
+    add(d, WEIR_METER_REQUESTS, 1, 10, 10);  /* just full */
+    add(d, WEIR_METER_REQUESTS, 60, 10, 11); /* both pass it: once */
+    add(d, WEIR_METER_REQUESTS, 3600, 10, 12);
+    add(d, WEIR_METER_OUTPUT_TOKENS, 60, 10, 17);
+    d->state[3].subject = 2;
+    for (unsigned i = 0; i < 4; i++) {
+        d->state[i].shadow = true;
+    }
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 0, 1, 1);
+    d->state[1].used = d->state[2].used = 10;
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 0, 1, 2);
+    call.amounts = weir_amounts(1, 5, 0); /* no output is asked for */
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 0, 1, 2);
+    d->state[1].used = 11;
+    call.amounts = weir_amounts(0, 0, 0);
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 0, 1, 2);
+    call.amounts = weir_amounts(1, 5, 7);
+    d->allowed = false;
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 0, 1, 2);
+    d->allowed = true;
+    for (unsigned i = 0; i < 4; i++) {
+        d->state[i].shadow = false; /* as debt leaves it */
+    }
+    weir_count_decision(&s, &call, 1);
+    counted(&s, 2, 1, 2);
 }
 
 static void denial_is(const struct weir_call *call, const char *expected)
@@ -269,6 +348,8 @@ int main(void)
         cmocka_unit_test(test_retry),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_limits_json),
+        cmocka_unit_test(test_rate_without_shadows),
+        cmocka_unit_test(test_counts_shadows),
         cmocka_unit_test(test_rate_over_subjects),
         cmocka_unit_test(test_denial),
     };
