@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits in shadow: what they would have denied is allowed, charged and counted to the request.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, it } from "node:test";
+import { problems } from "./support/schema.mjs";
 import { onEachStore, onRedisStore } from "./support/stores.mjs";
 import { byName, configuration } from "./support/weir.mjs";
 
+const OPENAPI = JSON.parse(readFileSync("docs/openapi.json", "utf8"));
 const BURST = 12; // requests at once, so that one call to Redis decides several
 
 const plan = (limits, more = {}) => ({ limits, default_output_tokens: 10, ...more });
@@ -119,7 +122,10 @@ function cases(start) {
             "total_tokens/60",
             "total_tokens/3600",
         ]);
-        assert.ok(body.limits.every(({ shadow }) => shadow === true));
+        for (const limit of body.limits) {
+            assert.equal(limit.shadow, true);
+            assert.deepEqual(problems(OPENAPI, OPENAPI.components.schemas.Limit, limit), []);
+        }
         assert.equal(limits["requests/60"].capacity, 2);
         assert.equal(limits["requests/60"].used, 1);
     });
