@@ -163,7 +163,7 @@ static void test_unknown(void **state)
     refused("mock: {speed: 1}\n", 1, 8, "speed: unknown field of mock");
     refused("mock:\n output_tokens: {min: 1}\n", 2, 18, "min: unknown field of mock.output_tokens");
     refused("plans: {p: {limit: 1/s}}\n", 1, 13,
-            "limit: unknown field of a plan; expected limits, default_output_tokens, "
+            "limit: unknown field of a plan; expected limits, shadow, default_output_tokens, "
             "reserve, forecast_quantile, on_overrun, "
             "cached_input_weight or charge_failed");
     refused("plans: {p: {limits: {tokens: 1/s}}}\n", 1, 22,
