@@ -34,6 +34,9 @@ static void subject(struct fixture *f, unsigned s)
         }
     }
     assert_int_equal(weir_plan_compile(limit, limits, &f->plan[s]), WEIR_OK);
+    if (limits > 0 && weir_rand_below(&f->random, 4) == 0) {
+        weir_plan_shadow(&f->plan[s], &limit[0]);
+    }
     f->value[s] = (struct weir_value){.data = f->bytes[s], .room = VALUE_ROOM};
     const struct weir_amounts a =
         weir_amounts(weir_rand_below(&f->random, 6), weir_rand_below(&f->random, 4),
