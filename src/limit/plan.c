@@ -138,9 +138,9 @@ bool weir_plan_limits_alike(const struct weir_plan *a, const struct weir_plan *b
     bool alike = a->windows == b->windows && a->limits == b->limits && a->life_us == b->life_us;
     for (unsigned i = 0; alike && i < a->windows; i++) {
         const struct weir_window_spec *x = &a->window[i], *y = &b->window[i];
-        alike = x->window_s == y->window_s && x->mask == y->mask;
+        alike = x->window_s == y->window_s && x->mask == y->mask && x->shadow == y->shadow;
         for (unsigned m = 0; alike && m < x->meters; m++) {
-            alike = x->capacity[m] == y->capacity[m];
+            alike = x->stated[m] == y->stated[m];
         }
     }
     return alike;

@@ -172,7 +172,7 @@ static void test_renewed(void **state)
     assert_int_equal(f->h->meters, (1U << WEIR_METERS) - 1); /* the other one counts all */
     assert_int_equal(f->h->denied_until_us, 0);
     weir_decision_begin(&f->d, STORE_US);
-    weir_holding_states(f->h, STORE_US, &f->d);
+    weir_holding_states(f->h, STORE_US, &(struct weir_amounts){0}, &f->d);
     assert_int_equal(f->d.states, 3);
     assert_int_equal(f->d.state[0].capacity, 10);
     assert_int_equal(f->d.state[0].used, 0);
