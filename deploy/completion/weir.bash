@@ -5,7 +5,7 @@
 _weir_options() {
     case $1 in
     serve)
-        echo "--config --listen --workers --store --on-store-failure --nodes --help"
+        echo "--config --listen --workers --store --on-store-failure --nodes --access-log --help"
         ;;
     mock)
         echo "--listen --workers --seed --output-tokens --first-token-ms --tokens-per-s --fail
@@ -44,7 +44,7 @@ _weir_values() {
         'replay --json')
         return 1
         ;;
-    'serve --config' | 'load --trace' | 'load --json' | 'load --html' | \
+    'serve --config' | 'serve --access-log' | 'load --trace' | 'load --json' | 'load --html' | \
         'load --record' | 'tokens --data' | 'tokens --pack')
         echo +
         ;;

@@ -194,7 +194,8 @@ static void close_server(void *server)
     weir_mock_server_free(server);
 }
 
-static const struct weir_worker_ops servers = {open_server, drain_server, close_server, NULL};
+static const struct weir_worker_ops servers = {
+    .open = open_server, .drain = drain_server, .close = close_server};
 
 static int run(struct mock *m)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve.c - a node: its options, and a service with its store handle for each worker. */
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "cli/start.h"
 #include "cli/token_data.h"
 #include "cli/workers.h"
+#include "service/access_sink.h"
 #include "service/reserve.h"
 #include "store/open.h"
 #include "tokens/calibration.h"
@@ -40,8 +43,10 @@ static const char help[] =
     "  --store URL                embedded, redis://HOST:PORT/DB or redis+unix:///PATH\n"
     "  --on-store-failure POLICY  local, closed or open\n"
     "  --nodes N                  nodes that share the store (1)\n"
+    "  --access-log WHERE         off, stderr, stdout or a file's path, with a slash in it (off)\n"
     "  --help                     this text\n\n"
-    "SIGHUP reads the configuration again; a wrong one changes nothing.\n"
+    "SIGHUP reads the configuration again; a wrong one changes nothing. SIGUSR1 opens the file of\n"
+    "the access log again.\n"
     "SIGTERM and SIGINT let the requests under way finish; a second one ends at once.\n";
 
 struct arguments {
@@ -57,6 +62,7 @@ enum {
     OPTION_STORE,
     OPTION_NODES,
     OPTION_FAILURE,
+    OPTION_ACCESS_LOG,
     OPTION_HELP,
 };
 
@@ -70,6 +76,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
         {"store", required_argument, NULL, OPTION_STORE},
         {"nodes", required_argument, NULL, OPTION_NODES},
         {"on-store-failure", required_argument, NULL, OPTION_FAILURE},
+        {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
         {"help", no_argument, NULL, OPTION_HELP},
         {0},
     };
@@ -93,6 +100,9 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
             break;
         case OPTION_FAILURE:
             ret->flags.on_store_failure = optarg;
+            break;
+        case OPTION_ACCESS_LOG:
+            ret->flags.access_log = optarg;
             break;
         case OPTION_HELP:
             ret->help = true;
@@ -237,9 +247,29 @@ static void reload(void *ctx, struct weir_workers *workers)
     weir_service_count_reload(&node->group, done, weir_clock_wall_s());
 }
 
-static const struct weir_worker_ops workers = {open_worker, drain_worker, close_worker, reload};
+static void reopen_log(void *ctx)
+{
+    struct node *node = ctx;
+    weir_access_sink_reopen(node->group.access_sink);
+}
+
+static const struct weir_worker_ops workers = {open_worker, drain_worker, close_worker, reload,
+                                               reopen_log};
 
 /* ---- the node ---- */
+
+/* False: said what is wrong. */
+static bool open_access_log(struct node *node)
+{
+    const char *where = node->config->access_log;
+    enum weir_err err =
+        where[0] == '\0' ? WEIR_OK : weir_access_sink_open(where, &node->group.access_sink);
+    if (err != WEIR_OK) {
+        fprintf(stderr, "weir serve: access_log: cannot open %s: %s\n", where,
+                err == WEIR_ERR_IO ? strerror(errno) : "out of memory");
+    }
+    return err == WEIR_OK;
+}
 
 /* An exit code; said what is wrong. */
 static int node_prepare(struct node *node, const struct arguments *a)
@@ -249,7 +279,8 @@ static int node_prepare(struct node *node, const struct arguments *a)
     if (code != WEIR_EXIT_OK) {
         return code;
     }
-    if (!weir_token_data_use("weir serve", node->config->token_data, &node->vocabulary)) {
+    if (!open_access_log(node) ||
+        !weir_token_data_use("weir serve", node->config->token_data, &node->vocabulary)) {
         return WEIR_EXIT_FAILED;
     }
     if (weir_store_check(node->config, why, sizeof(why)) != WEIR_OK) {
@@ -274,6 +305,7 @@ static void node_free(struct node *node)
 {
     weir_free(node->group.service);
     weir_free(node->worker);
+    weir_access_sink_free(node->group.access_sink);
     weir_history_free(node->group.history);
     weir_calibration_free(node->group.calibration);
     weir_store_shared_free(node->shared);
@@ -295,6 +327,8 @@ int weir_cmd_serve(int argc, char **argv)
     }
     prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
     weir_start_sockets();
+    signal(SIGUSR1, SIG_IGN); /* one that comes while nobody waits for it */
+    signal(SIGHUP, SIG_IGN);
     int code = node_prepare(&node, &arguments);
     if (code == WEIR_EXIT_OK) {
         code = weir_workers_run("weir serve", &node.settings, &workers, &node);

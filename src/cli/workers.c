@@ -159,15 +159,18 @@ static int next_signal(const sigset_t *signals, struct weir_workers *all)
 /* Until SIGTERM or SIGINT; a second one ends the process at once. */
 static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
 {
-    while (next_signal(signals, all) == SIGHUP) {
-        all->ops->reload(all->ctx, all);
+    for (int got; (got = next_signal(signals, all)) == SIGHUP || got == SIGUSR1;) {
+        if (got == SIGHUP) {
+            all->ops->reload(all->ctx, all);
+        } else {
+            all->ops->reopen(all->ctx);
+        }
     }
     weir_notify("STOPPING=1");
     weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
     for (uint32_t i = 0; i < all->count; i++) {
         weir_loop_stop(&all->worker[i].loop);
     }
-    signal(SIGHUP, all->ops->reload != NULL ? SIG_IGN : SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
@@ -183,6 +186,9 @@ static void serve(struct weir_workers *all, uint16_t port)
     sigaddset(&signals, SIGINT);
     if (all->ops->reload != NULL) {
         sigaddset(&signals, SIGHUP);
+    }
+    if (all->ops->reopen != NULL) {
+        sigaddset(&signals, SIGUSR1);
     }
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     start_threads(all);

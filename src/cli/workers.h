@@ -20,6 +20,8 @@ struct weir_worker_ops {
     void (*close)(void *server);
     /* SIGHUP, on the main thread while the workers serve. NULL: the signal is not taken. */
     void (*reload)(void *ctx, struct weir_workers *workers);
+    /* At SIGUSR1, on no worker's thread; ctx: as of open. NULL: the signal is not watched for. */
+    void (*reopen)(void *ctx);
 };
 
 /* Opens the workers that the configuration names, serves until SIGTERM or SIGINT, drains them and

@@ -50,6 +50,7 @@ static enum weir_err lay_flags(struct parse *p, const struct weir_config_flags *
         {"--store", "store", flags->store},
         {"--on-store-failure", "on_store_failure", flags->on_store_failure},
         {"--nodes", "nodes", flags->nodes},
+        {"--access-log", "access_log", flags->access_log},
     };
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
         if (given[i].text == NULL) {

@@ -37,6 +37,7 @@ enum {
     WEIR_REDIS_SERVICE_MAX = 127,
     WEIR_TLS_PATH_MAX = 1023,
     WEIR_TOKEN_DATA_MAX = 1023,
+    WEIR_ACCESS_LOG_MAX = 1023,
     WEIR_CONFIG_UPSTREAMS_MAX = 64,
     WEIR_URL_MAX = 1000, /* of an upstream or its proxy */
 };
@@ -152,6 +153,7 @@ struct weir_config {
     uint64_t max_subjects;
     uint32_t reservation_ttl_s;
     char token_data[WEIR_TOKEN_DATA_MAX + 1]; /* a path; empty: beside the program */
+    char access_log[WEIR_ACCESS_LOG_MAX + 1]; /* stderr, stdout or a path; empty: off */
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
     uint64_t histories_max;    /* forecasts kept: limit/history.h */
     bool has_service_token;
@@ -192,6 +194,7 @@ struct weir_config_flags {
     const char *store;
     const char *on_store_failure;
     const char *nodes;
+    const char *access_log;
 };
 
 /* The configuration in `yaml` (an empty text is the default configuration) with the flags laid

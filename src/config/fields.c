@@ -103,6 +103,10 @@ static const struct weir_option options[] = {
     OTHER("", "token_data", text_field, "path", "", "beside the program",
           "the data for [exact token counts](design/tokens.md), `weir.tokens`; without it there, "
           "weir estimates and says so at the start"),
+    OTHER(
+        "", "access_log", text_field, "`off`, `stderr`, `stdout` or a path", "", "`off`",
+        "where a line for each request goes: see [the access log](access-log.md). A path has a "
+        "slash in it; the file is made with mode 0640 or appended to, and opened again at SIGUSR1"),
     OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24, "number",
            "keys and models whose answers are remembered for [`reserve: "
            "forecast`](#what-is-reserved), 64 bytes each, allocated when a plan has it; at the "

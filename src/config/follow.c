@@ -64,13 +64,13 @@ static const char *fixed_field(const struct weir_config *a, const struct weir_co
         const char *name;
         bool same;
     } rest[] = {
-        {"listen",
-         strcmp(a->listen.host, b->listen.host) == 0 && a->listen.port == b->listen.port},
+        {"listen", strcmp(a->listen.host, b->listen.host) == 0 && a->listen.port == b->listen.port},
         {"store", same_store(a, b)},
         {"store_tls", same_store_tls(&a->store_tls, &b->store_tls)},
         {"mode", a->mode == b->mode},
         {"on_store_failure", a->on_store_failure == b->on_store_failure},
         {"token_data", strcmp(a->token_data, b->token_data) == 0},
+        {"access_log", strcmp(a->access_log, b->access_log) == 0},
         {"upstreams", weir_upstream_configs_alike(a, b)},
     };
     for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {

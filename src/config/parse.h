@@ -107,7 +107,7 @@ enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
 enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *field,
                               const char *text);
-/* listen, store, mode, on_store_failure or token_data. */
+/* listen, store, mode, on_store_failure, token_data or access_log. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
 /* store_url.c: the store's kind, and how to reach it. */

@@ -85,6 +85,23 @@ static bool parse_token_data(struct weir_str text, char ret_path[static WEIR_TOK
     return true;
 }
 
+/* A path has a slash, so that no misspelt word becomes a file. */
+static bool parse_access_log(struct weir_str text, char ret_where[static WEIR_ACCESS_LOG_MAX + 1])
+{
+    if (weir_str_eq(text, WEIR_STR("off"))) {
+        ret_where[0] = '\0';
+        return true;
+    }
+    bool stream = weir_str_eq(text, WEIR_STR("stderr")) || weir_str_eq(text, WEIR_STR("stdout"));
+    if (text.len > WEIR_ACCESS_LOG_MAX || memchr(text.p, '\0', text.len) != NULL ||
+        (!stream && memchr(text.p, '/', text.len) == NULL)) {
+        return false;
+    }
+    memcpy(ret_where, text.p, text.len);
+    ret_where[text.len] = '\0';
+    return true;
+}
+
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text)
 {
@@ -105,6 +122,9 @@ enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char 
     } else if (strcmp(field, "token_data") == 0) {
         ok = parse_token_data(text, config->token_data);
         expected = "the path of a file, of 1 to 1023 bytes";
+    } else if (strcmp(field, "access_log") == 0) {
+        ok = parse_access_log(text, config->access_log);
+        expected = "off, stderr, stdout or the path of a file, with a slash in it";
     } else {
         WEIR_ASSERT(strcmp(field, "on_store_failure") == 0);
         ok = parse_failure_policy(text, &config->on_store_failure);

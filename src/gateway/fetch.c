@@ -280,6 +280,11 @@ void weir_fetch_start(struct weir_fetch *f, unsigned upstream)
     }
 }
 
+const char *weir_fetch_upstream(const struct weir_fetch *f)
+{
+    return f->tried == 0 ? NULL : weir_fetch_of(f)->config->name;
+}
+
 void weir_fetch_pause(struct weir_fetch *f)
 {
     if (f->running && !f->paused) {

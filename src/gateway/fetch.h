@@ -58,6 +58,8 @@ struct weir_fetch *weir_fetch_new(struct weir_upstreams *u, const struct weir_ht
                                   const struct weir_fetch_handler *handler, void *ctx);
 /* Sends it to this upstream, which is no mock. Once. */
 void weir_fetch_start(struct weir_fetch *f, unsigned upstream);
+/* The name of the upstream that it was sent to last; NULL: to none yet. */
+const char *weir_fetch_upstream(const struct weir_fetch *f);
 /* Not after on_end. */
 void weir_fetch_pause(struct weir_fetch *f);
 void weir_fetch_resume(struct weir_fetch *f);

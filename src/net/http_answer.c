@@ -22,7 +22,7 @@ struct weir_http_exchange *http_exchange_new(struct http_conn *c)
     }
     x->conn = c;
     x->next = NULL;
-    x->slot = NULL;
+    x->slot = x->note = NULL;
     x->held = x->asked = 0;
     x->wait_below = 0;
     x->dispatched = x->answered = x->streaming = x->needs_client = false;
@@ -65,6 +65,11 @@ void http_spares_free(struct weir_http_server *s)
 void **weir_http_exchange_slot(struct weir_http_exchange *x)
 {
     return &x->slot;
+}
+
+void **weir_http_exchange_note(struct weir_http_exchange *x)
+{
+    return &x->note;
 }
 
 void weir_http_exchange_needs_client(struct weir_http_exchange *x)

@@ -78,7 +78,7 @@ struct http_conn;
 struct weir_http_exchange {
     struct http_conn *conn;
     struct weir_http_exchange *next;
-    void *slot;
+    void *slot, *note;
     struct weir_buf out; /* what waits for the answers before it */
     size_t held;         /* how much of it the connection counts */
     size_t asked;        /* bytes of the request, until it is answered */

@@ -115,6 +115,8 @@ const struct weir_http_stats *weir_http_server_stats(const struct weir_http_serv
 
 /* A slot for the handler's own pointer; NULL at first. */
 void **weir_http_exchange_slot(struct weir_http_exchange *x);
+/* Another one, for who watches the handlers. */
+void **weir_http_exchange_note(struct weir_http_exchange *x);
 /* Gives it up (on_gone) also when its client only shuts its side: a client that aborts does no more
  * than that, and nothing would tell before the answer comes. */
 void weir_http_exchange_needs_client(struct weir_http_exchange *x);

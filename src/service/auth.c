@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "service/service.h"
+#include "service/access_log.h"
 
 static struct weir_str bearer(const struct weir_http_request *http)
 {
@@ -52,9 +52,11 @@ enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller
         return WEIR_CALLER_UNKNOWN;
     }
     ret_caller->key = weir_key_of_secret(r->service, secret, ret_caller->sha256);
-    return ret_caller->key != NULL || r->service->config->unknown_plan != NULL
-               ? WEIR_CALLER_KNOWN
-               : WEIR_CALLER_UNKNOWN;
+    if (ret_caller->key == NULL && r->service->config->unknown_plan == NULL) {
+        return WEIR_CALLER_UNKNOWN;
+    }
+    weir_access_caller(weir_access_of(r->service, r->x), ret_caller);
+    return WEIR_CALLER_KNOWN;
 }
 
 bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller)
@@ -102,8 +104,8 @@ bool weir_authorize_service(struct weir_request *r)
 
 static const struct weir_str anonymous_prefix = WEIR_STR_INIT("key:anon-");
 
-static void anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
-                           const struct weir_plan *plan)
+void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
+                         const struct weir_plan *plan)
 {
     static const char hex[] = "0123456789abcdef";
     size_t at = anonymous_prefix.len;
@@ -129,7 +131,7 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
     if (caller->key != NULL) {
         call->subjects = (uint8_t)weir_key_subjects(caller->key, call->subject);
     } else {
-        anonymous_init(a, caller->sha256, config->unknown_plan);
+        weir_anonymous_init(a, caller->sha256, config->unknown_plan);
         call->subject[0] = &a->subject;
         call->subjects = 1;
     }

@@ -3,8 +3,8 @@
  * every client's error handling works. */
 #include <stdarg.h>
 
+#include "service/access_log.h"
 #include "service/dialect.h"
-#include "service/service.h"
 
 static void text_or_null(struct weir_buf *b, const char *text)
 {
@@ -63,6 +63,8 @@ static void answer_error(struct weir_request *r, const struct weir_failure *f,
     weir_buf_str(head, headers);
     weir_buf_reset(&s->body);
     api->error_body(&s->body, &failure);
+    weir_access_outcome(weir_access_of(s, r->x),
+                        f->status == 503 ? WEIR_ACCESS_UNAVAILABLE : WEIR_ACCESS_REFUSED);
     weir_answer(s, r->x, r->started_ns, f->status, weir_buf_view(head),
                 WEIR_STR("application/json"), weir_buf_view(&s->body));
 }

@@ -16,6 +16,8 @@ void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_
     }
 }
 
+static const struct weir_str request_id_field = WEIR_STR_INIT("x-request-id: ");
+
 struct weir_buf *weir_head(struct weir_service *s, const char *id)
 {
     char made[WEIR_REQUEST_ID_BYTES];
@@ -24,10 +26,17 @@ struct weir_buf *weir_head(struct weir_service *s, const char *id)
         id = made;
     }
     weir_buf_reset(&s->head);
-    WEIR_BUF_LIT(&s->head, "x-request-id: ");
+    weir_buf_str(&s->head, request_id_field);
     weir_buf_append(&s->head, id, WEIR_REQUEST_ID_BYTES);
     WEIR_BUF_LIT(&s->head, "\r\n");
     return &s->head;
+}
+
+const char *weir_head_id(struct weir_str headers)
+{
+    bool begun = weir_str_starts(headers, request_id_field) &&
+                 headers.len >= request_id_field.len + WEIR_REQUEST_ID_BYTES;
+    return begun ? headers.p + request_id_field.len : NULL;
 }
 
 /* Milliseconds as seconds without needless zeros: 1500 is "1.5s". */

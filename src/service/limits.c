@@ -3,6 +3,7 @@
  * field that is not known is refused: a misspelt amount would charge nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "service/access_log.h"
 #include "service/dialect.h"
 #include "service/lookup.h"
 #include "service/reservation.h"
@@ -61,6 +62,7 @@ static bool model_field(struct weir_request *r, const struct member *m,
                     WEIR_MODEL_MAX);
         return false;
     }
+    weir_access_asks(weir_access_of(r->service, r->x), model, false);
     *ret_model = weir_config_model(r->service->config, model);
     return true;
 }
@@ -221,6 +223,7 @@ void weir_acquire(struct weir_request *r)
         weir_refuse(r, 404, "key", "unknown_key", "key: there is no such key.");
         return;
     }
+    weir_access_caller(weir_access_of(s, r->x), &caller);
     struct weir_acquire *a = weir_acquire_new(r, acquire_decided);
     if (a == NULL) {
         weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);
@@ -236,21 +239,23 @@ struct settling {
     struct weir_service *service;
     struct weir_snapshot *snapshot;
     struct weir_http_exchange *x; /* NULL: the client went away */
+    struct weir_access *access;   /* NULL: not logged */
     uint64_t started_ns;
     struct weir_subject anonymous; /* a key that is not configured */
     char names[WEIR_RESERVATION_TEXT_MAX];
     struct weir_settle settle;
 };
 
-static void settling_free(struct settling *g)
-{
-    weir_snapshot_let_go(g->snapshot);
-    weir_free(g);
-}
-
 static void settling_gone(struct weir_pending *pending)
 {
     ((struct settling *)pending)->x = NULL; /* the settlement goes on: it is the caller's wish */
+}
+
+static void settling_free(struct settling *g)
+{
+    weir_access_end(&g->access);
+    weir_snapshot_let_go(g->snapshot);
+    weir_free(g);
 }
 
 static void answer_settled(struct weir_service *s, struct weir_http_exchange *x,
@@ -267,6 +272,10 @@ static void settled(struct weir_settle *settle)
     struct settling *g = settle->ctx;
     struct weir_request r = {.service = g->service, .x = g->x, .started_ns = g->started_ns};
     weir_count(&g->service->metrics.settlements[settle->result], 1);
+    if (settle->result == WEIR_SETTLE_DONE) {
+        weir_access_settled(g->access, settle->used.of[WEIR_METER_INPUT_TOKENS],
+                            settle->used.of[WEIR_METER_OUTPUT_TOKENS]);
+    }
     if (g->x == NULL) {
         settling_free(g);
         return;
@@ -275,6 +284,7 @@ static void settled(struct weir_settle *settle)
     switch (settle->result) {
     case WEIR_SETTLE_DONE:
     case WEIR_SETTLE_REPEATED:
+        weir_access_outcome(g->access, WEIR_ACCESS_SETTLED);
         answer_settled(r.service, r.x, r.started_ns, settle->result == WEIR_SETTLE_REPEATED);
         break;
     case WEIR_SETTLE_EXPIRED:
@@ -312,6 +322,7 @@ static bool find_subjects(struct settling *g, const struct weir_reserved *r)
     for (unsigned i = 0; i < r->subjects; i++) {
         const struct weir_subject *found = weir_config_subject(g->service->config, r->subject[i]);
         g->settle.subject[i] = found != NULL ? found : anonymous(g, r->subject[i]);
+        weir_access_subject(g->access, r->subject[i]);
         if (g->settle.subject[i] == NULL) {
             return false;
         }
@@ -336,6 +347,7 @@ void weir_settle(struct weir_request *r)
     g->service = r->service;
     g->snapshot = weir_snapshot_keep(r->service);
     g->x = r->x;
+    g->access = weir_access_hold(r->service, r->x);
     g->started_ns = r->started_ns;
     if (weir_reservation_read(text_of(r, f.name), g->names, &reserved) != WEIR_OK ||
         !find_subjects(g, &reserved)) {
@@ -345,6 +357,7 @@ void weir_settle(struct weir_request *r)
         return;
     }
     g->settle.reservation = reserved.reservation;
+    weir_access_reserved(g->access, &g->settle.reservation.reserved);
     g->settle.used =
         weir_amounts(g->settle.reservation.reserved.of[WEIR_METER_REQUESTS], f.input, f.output);
     g->settle.now_us = weir_clock_us();

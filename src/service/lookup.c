@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "service/access_log.h"
 
 struct weir_acquire {
     struct weir_pending pending; /* first: what the exchange's slot points at */
@@ -11,6 +12,7 @@ struct weir_acquire {
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_acquire *next;    /* free list */
     struct weir_acquire *all;     /* the service's next one, in use or not */
+    struct weir_access *access;   /* NULL: not logged, or its line is there */
     weir_decided_fn *decided;
     uint64_t started_ns;
     struct weir_anonymous anonymous;
@@ -19,6 +21,7 @@ struct weir_acquire {
 
 static void release(struct weir_acquire *a)
 {
+    weir_access_end(&a->access);
     weir_snapshot_let_go(a->snapshot);
     a->snapshot = NULL;
     a->next = a->service->spare_acquires;
@@ -30,6 +33,7 @@ void weir_acquires_free(struct weir_service *s)
     while (s->acquires != NULL) {
         struct weir_acquire *a = s->acquires;
         s->acquires = a->all;
+        weir_access_end(&a->access);
         weir_snapshot_let_go(a->snapshot);
         weir_free(a);
     }
@@ -46,7 +50,9 @@ static void gone(struct weir_pending *pending)
 static void decided(struct weir_call *call)
 {
     struct weir_acquire *a = call->ctx;
-    weir_count_decision(a->service, call, weir_clock_ns() - call->now_us * 1000);
+    uint64_t took_ns = weir_clock_ns() - call->now_us * 1000;
+    weir_count_decision(a->service, call, took_ns);
+    weir_access_decided(a->access, call, took_ns);
     if (a->x != NULL) {
         *weir_http_exchange_slot(a->x) = NULL;
         a->decided(a->service, a->x, a->started_ns, call);
@@ -72,6 +78,7 @@ struct weir_acquire *weir_acquire_new(struct weir_request *r, weir_decided_fn *f
     }
     a->snapshot = weir_snapshot_keep(s);
     a->x = r->x;
+    a->access = weir_access_hold(s, r->x);
     a->decided = fn;
     a->started_ns = r->started_ns;
     return a;

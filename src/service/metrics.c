@@ -305,6 +305,10 @@ static void http(struct weir_buf *b, const struct weir_service_group *g)
         "Client connections closed at once: max_connections was reached.", refused_connections);
     one(b, "weir_requests_malformed_total", "counter",
         "Requests refused as HTTP: malformed, too large, too slow.", refused_requests);
+    one(b, "weir_access_log_dropped_total", "counter",
+        "Lines of the access log that were dropped, because it could not be written fast enough or "
+        "at all.",
+        SUM(g, metrics.access_dropped));
     family(b, "weir_responses_total", "counter", "Answers by class of status.");
     for (unsigned k = 2; k < 6; k++) {
         weir_buf_printf(b, "weir_responses_total{status=\"%uxx\"} %llu\n", k,

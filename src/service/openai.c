@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "gateway/mock_request.h"
 #include "gateway/shape.h"
+#include "service/access_log.h"
 #include "service/dialect.h"
 #include "service/reserve.h"
 
@@ -22,6 +23,7 @@ struct weir_chat {
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_chat *next;       /* free list */
     struct weir_chat *all;        /* the service's next one, in use or not */
+    struct weir_access *access;   /* NULL: not logged, or its line is there */
     uint64_t started_ns, asked_ns;
     uint64_t now_ns; /* when the present turn began to work on it */
     uint64_t input_tokens, output_max;
@@ -71,6 +73,9 @@ static bool read_chat(struct weir_request *r, struct weir_chat *chat)
     const struct weir_counting counting = {NULL, s->memory};
     enum weir_err err = weir_dialect_read(&weir_dialect_chat, &s->json, &s->text, counting,
                                           r->http->body, &request, &why);
+    if (err == WEIR_OK) {
+        weir_access_asks(chat->access, request.model, request.stream);
+    }
     if (err == WEIR_OK && request.choices > 1) {
         weir_refuse(r, 400, "n", NULL, "n: expected 1, the only number of choices supported.");
         return false;
@@ -125,6 +130,7 @@ static void on_timer_closed(uv_handle_t *handle)
 static void chat_end(struct weir_chat *chat)
 {
     chat->x = NULL;
+    weir_access_end(&chat->access);
     if (chat->timer_open) {
         chat->timer_open = false;
         uv_close((uv_handle_t *)&chat->timer, on_timer_closed);
@@ -138,6 +144,7 @@ void weir_chats_free(struct weir_service *s)
     while (s->chats != NULL) {
         struct weir_chat *chat = s->chats;
         s->chats = chat->all;
+        weir_access_end(&chat->access);
         weir_snapshot_let_go(chat->snapshot);
         weir_free(chat);
     }
@@ -147,6 +154,7 @@ void weir_chats_free(struct weir_service *s)
 static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
 {
     weir_snapshot_renew(chat->service, &chat->snapshot, &chat->call, &chat->anonymous);
+    weir_access_settled(chat->access, chat->input_tokens, output_tokens);
     struct weir_settle settle = {
         .subjects = chat->call.subjects,
         .reservation = chat->call.reservation,
@@ -197,6 +205,7 @@ static struct weir_chat *chat_new(struct weir_request *r)
     }
     chat->snapshot = weir_snapshot_keep(s);
     chat->x = r->x;
+    chat->access = weir_access_hold(s, r->x);
     chat->started_ns = r->started_ns;
     chat->waiting = chat->begun = false;
     chat->sent = 0;
@@ -259,6 +268,7 @@ static void answer_plain(struct weir_chat *chat)
 static void stream_begin(struct weir_chat *chat, struct weir_buf *b)
 {
     weir_answered(chat->service, 200, chat->started_ns);
+    weir_access_status(chat->access, 200, chat->id);
     weir_http_stream_begin(chat->x, 200, chat_headers(chat), WEIR_STR("text/event-stream"));
     struct weir_shape shape = shape_of(chat);
     weir_shape_chat.begin(&shape, b);
@@ -351,6 +361,7 @@ static void chat_decided(struct weir_call *call)
     struct weir_service *s = chat->service;
     chat->now_ns = weir_clock_ns();
     weir_count_decision(s, call, chat->now_ns - chat->asked_ns);
+    weir_access_decided(chat->access, call, chat->now_ns - chat->asked_ns);
     chat->waiting = false;
     if (chat->x == NULL) { /* gone meanwhile: the model does not run; request and input stand */
         if (call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed) {
@@ -386,7 +397,7 @@ void weir_chat_completions(struct weir_request *r)
         return;
     }
     if (!read_chat(r, chat)) {
-        chat_release(chat);
+        chat_end(chat);
         return;
     }
     weir_call_subjects(&chat->call, s->config, &caller, &chat->anonymous,

@@ -28,6 +28,10 @@ void weir_proxied_end(struct weir_proxied *p)
         weir_answer_reader_deinit(&p->reader);
         p->reading = false;
     }
+    if (p->access != NULL && p->fetch != NULL) {
+        p->access->upstream = weir_fetch_upstream(p->fetch);
+    }
+    weir_access_end(&p->access);
     weir_fetch_free(p->fetch);
     p->fetch = NULL;
     p->ended = true;
@@ -49,6 +53,7 @@ void weir_proxied_free(struct weir_service *s)
     while (s->proxied != NULL) {
         struct weir_proxied *p = s->proxied;
         s->proxied = p->all;
+        weir_access_end(&p->access);
         weir_buf_deinit(&p->headers);
         weir_buf_deinit(&p->type);
         weir_buf_deinit(&p->body);
@@ -81,6 +86,7 @@ static void settle(struct weir_proxied *p, const struct weir_amounts *used)
 
 void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t output_tokens)
 {
+    weir_access_settled(p->access, input_tokens, output_tokens);
     const struct weir_amounts used =
         weir_amounts(1, input_tokens, weir_proxied_settle_more(p, output_tokens));
     settle(p, &used);
@@ -89,6 +95,7 @@ void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t
 void weir_proxied_settle_failed(struct weir_proxied *p, uint64_t input_tokens)
 {
     bool charged = p->call.subject[0]->plan->charge_failed;
+    weir_access_settled(p->access, input_tokens, 0);
     const struct weir_amounts used =
         weir_failed_use(charged, input_tokens, weir_proxied_settle_more(p, 0));
     settle(p, &used);
@@ -127,6 +134,7 @@ static struct weir_proxied *proxied_new(struct weir_request *r)
     }
     p->snapshot = weir_snapshot_keep(s);
     p->x = r->x;
+    p->access = weir_access_hold(s, r->x);
     p->started_ns = p->now_ns = r->started_ns;
     p->waiting = p->stream = p->background = p->hide_usage = false;
     p->begun = p->reading = p->events = false;
@@ -239,6 +247,7 @@ static bool read_body(struct weir_proxied *p, const struct weir_http_request *ht
     if (p->model_len > 0) {
         memcpy(p->model, ret->model.p, p->model_len);
     }
+    weir_access_asks(p->access, weir_str(p->model, p->model_len), ret->stream);
     p->stream = ret->stream;
     p->background = ret->background;
     p->hide_usage = ret->stream && !ret->include_usage;
@@ -277,6 +286,10 @@ static bool choose(struct weir_proxied *p, struct weir_request *r)
         return false;
     }
     if (set->upstream[p->upstream].config->mock) {
+        if (p->access != NULL) {
+            p->access->upstream = set->upstream[p->upstream].config->name;
+            weir_access_let_go(&p->access);
+        }
         weir_proxied_end(p);
         weir_chat_completions(r);
         return false;
@@ -317,6 +330,7 @@ static void decided(struct weir_call *call)
     struct weir_proxied *p = call->ctx;
     p->now_ns = weir_clock_ns();
     weir_count_decision(p->service, call, p->now_ns - p->asked_ns);
+    weir_access_decided(p->access, call, p->now_ns - p->asked_ns);
     p->waiting = false;
     if (p->x == NULL) { /* gone meanwhile: nothing is sent */
         if (call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed) {
@@ -328,6 +342,7 @@ static void decided(struct weir_call *call)
     } else if (!call->decision.allowed) {
         weir_proxied_denied(p);
     } else {
+        weir_access_sent(p->access, p->now_ns);
         weir_fetch_start(p->fetch, p->upstream);
     }
 }

@@ -8,6 +8,7 @@
 #define WEIR_SERVICE_PROXY_H
 
 #include "gateway/fetch.h"
+#include "service/access_log.h"
 #include "service/answer_reader.h"
 #include "service/reserve.h"
 #include "service/service.h"
@@ -24,6 +25,7 @@ struct weir_proxied {
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct weir_proxied *next;    /* free list */
     struct weir_proxied *all;     /* the service's next one, in use or not */
+    struct weir_access *access;   /* NULL: not logged, or its line is there */
     const struct weir_dialect *dialect;
     uint64_t started_ns, asked_ns;
     uint64_t now_ns;         /* when the present turn began to work on it */

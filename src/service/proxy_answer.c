@@ -132,6 +132,7 @@ static void on_head(void *ctx, const struct weir_answer_head *head, struct weir_
     struct weir_proxied *p = ctx;
     p->now_ns = weir_clock_ns();
     p->status = head->status;
+    weir_access_first_byte(p->access, p->now_ns);
     read_from_here(p, head);
     struct weir_buf *b = weir_proxied_head(p, &p->call.decision);
     weir_buf_str(b, fields);
@@ -147,6 +148,7 @@ static void on_head(void *ctx, const struct weir_answer_head *head, struct weir_
         return;
     }
     weir_answered(p->service, head->status, p->started_ns);
+    weir_access_status(p->access, head->status, p->id);
     weir_http_stream_begin(p->x, head->status, weir_buf_view(b), head->content_type);
     p->begun = true;
 }
@@ -169,6 +171,7 @@ static void answer_whole(struct weir_proxied *p)
  * client takes for a whole answer. */
 static void break_off(struct weir_proxied *p, enum weir_fetch_end how)
 {
+    weir_access_outcome(p->access, WEIR_ACCESS_UPSTREAM_FAILED);
     if (!p->events || p->line_ends < 2) {
         weir_http_stream_abort(p->x);
         weir_proxied_end(p);

@@ -17,6 +17,7 @@ static void refuse(struct weir_proxied *p, const struct weir_failure *f, struct 
     struct weir_service *s = p->service;
     struct weir_failure failure = *f;
     failure.request_id = p->id;
+    weir_access_outcome(p->access, WEIR_ACCESS_REFUSED);
     weir_buf_reset(&s->body);
     p->dialect->api->error_body(&s->body, &failure);
     weir_answer(s, p->x, p->started_ns, f->status, weir_buf_view(head),
@@ -61,6 +62,7 @@ void weir_proxied_denied(struct weir_proxied *p)
 void weir_proxied_unavailable(struct weir_proxied *p, enum weir_outcome outcome)
 {
     bool full = outcome == WEIR_OUTCOME_FULL;
+    weir_access_outcome(p->access, WEIR_ACCESS_UNAVAILABLE);
     const struct weir_failure f = {
         .status = 503,
         .message = full ? WEIR_STR("The limiter holds as many subjects as it may. Please try again "
@@ -77,6 +79,7 @@ void weir_proxied_unavailable(struct weir_proxied *p, enum weir_outcome outcome)
 void weir_proxied_failed(struct weir_proxied *p, enum weir_fetch_end how)
 {
     struct weir_failure f = {.status = 502, .type = "server_error"};
+    weir_access_outcome(p->access, WEIR_ACCESS_UPSTREAM_FAILED);
     switch (how) {
     case WEIR_FETCH_CONNECT:
         f.message = WEIR_STR("The upstream model server cannot be reached.");
@@ -115,5 +118,6 @@ void weir_proxied_must_wait(struct weir_proxied *p, uint64_t wait_ms)
         .type = "requests",
         .code = "upstream_rate_limit_exceeded",
     };
+    weir_access_outcome(p->access, WEIR_ACCESS_UPSTREAM_FAILED);
     weir_proxied_refuse(p, &f, weir_str_z(lines));
 }

@@ -101,5 +101,6 @@ void weir_proxied_cut_off(struct weir_proxied *p)
         .code = "rate_limit_exceeded",
         .request_id = p->id,
     };
+    weir_access_outcome(p->access, WEIR_ACCESS_CUT);
     weir_proxied_end_stream(p, &f);
 }

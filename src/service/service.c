@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "gateway/fetch.h"
 #include "gateway/http_limits.h"
+#include "service/access_log.h"
 #include "tokens/memory.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
@@ -61,15 +62,33 @@ static bool method_serves(enum weir_http_method offered, enum weir_http_method a
     return asked == offered || (asked == WEIR_HTTP_HEAD && offered == WEIR_HTTP_GET);
 }
 
+/* Whether it is asked all the time, by machines: it is not in the access log. */
+static bool is_quiet(const struct route *route)
+{
+    return route != NULL && (route->handler == weir_healthz || route->handler == weir_readyz ||
+                             route->handler == weir_metrics);
+}
+
+static void watch(const struct weir_request *r)
+{
+    if (WEIR_UNLIKELY(r->service->access_log != NULL)) {
+        weir_access_begin(r->service, r->x, r->http, r->started_ns);
+    }
+}
+
 static void on_request(void *ctx, struct weir_http_exchange *x,
                        const struct weir_http_request *http)
 {
     struct weir_request r = {.service = ctx, .x = x, .http = http, .started_ns = weir_clock_ns()};
     if (WEIR_UNLIKELY(r.service->upstreams != NULL) && is_proxied(http->path)) {
+        watch(&r);
         weir_proxy(&r);
         return;
     }
     const struct route *route = route_of(http->path);
+    if (!is_quiet(route)) {
+        watch(&r);
+    }
     if (route == NULL) {
         weir_refuse(&r, 404, NULL, "unknown_url", "Unknown request URL. See docs/http-api.md.");
     } else if (!method_serves(route->method, http->method)) {
@@ -85,7 +104,7 @@ static void on_request(void *ctx, struct weir_http_exchange *x,
 
 static void on_gone(void *ctx, struct weir_http_exchange *x)
 {
-    (void)ctx;
+    weir_access_outcome(weir_access_of(ctx, x), WEIR_ACCESS_CLIENT_GONE);
     struct weir_pending *pending = *weir_http_exchange_slot(x);
     if (pending != NULL) {
         pending->gone(pending);
@@ -104,6 +123,9 @@ static void refusal_body(void *ctx, int status, struct weir_str reason,
 {
     struct weir_service *s = ctx;
     weir_count(&s->metrics.responses[status / 100], 1);
+    if (s->access_log != NULL) {
+        weir_access_malformed(s->access_log, http, status);
+    }
     weir_refusal_body(body, http, status, reason);
 }
 
@@ -120,10 +142,13 @@ void weir_answer(struct weir_service *s, struct weir_http_exchange *x, uint64_t 
         weir_buf_reset(&s->head);
         weir_buf_reset(&s->body);
         weir_answered(s, 503, started_ns);
+        weir_access_outcome(weir_access_of(s, x), WEIR_ACCESS_UNAVAILABLE);
+        weir_access_answered(s, x, 503, WEIR_STR(""));
         weir_http_reply(x, 503, WEIR_STR("retry-after: 1\r\n"), WEIR_STR(""), WEIR_STR(""));
         return;
     }
     weir_answered(s, status, started_ns);
+    weir_access_answered(s, x, status, headers);
     weir_http_reply(x, status, headers, type, body);
 }
 
@@ -161,6 +186,10 @@ enum weir_err weir_service_new(struct weir_config *config, struct weir_loop *loo
     if (err == WEIR_OK && config->upstreams > 0) {
         err = weir_upstreams_new(config, loop, &s->upstreams);
     }
+    if (err == WEIR_OK && group->access_sink != NULL) {
+        err = weir_access_log_new(loop, group->access_sink, &s->metrics.access_dropped,
+                                  &s->access_log);
+    }
     if (err == WEIR_OK) {
         err = weir_http_server_new(loop, fd, &limits, &handler, &s->http);
     } else {
@@ -178,6 +207,9 @@ void weir_service_close(struct weir_service *s)
 {
     weir_proxied_close(s);
     weir_upstreams_close(s->upstreams);
+    if (s->access_log != NULL) {
+        weir_access_log_close(s->access_log);
+    }
 }
 
 void weir_service_free(struct weir_service *s)
@@ -190,6 +222,7 @@ void weir_service_free(struct weir_service *s)
     weir_chats_free(s);
     weir_proxied_free(s);
     weir_acquires_free(s);
+    weir_access_log_free(s->access_log);
     weir_snapshot_let_go(s->snapshot);
     weir_token_memory_free(s->memory);
     weir_json_deinit(&s->json);

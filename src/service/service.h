@@ -37,7 +37,8 @@ struct weir_service_metrics {
     _Atomic uint64_t responses[6];                            /* by status / 100 */
     _Atomic uint64_t settlements[5];                          /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];               /* by enum weir_reserve */
-    _Atomic uint64_t reports[2]; /* of input not counted exactly: ignored, learnt from */
+    _Atomic uint64_t reports[2];     /* of input not counted exactly: ignored, learnt from */
+    _Atomic uint64_t access_dropped; /* lines of the access log */
     struct weir_hist decision, request;
 };
 
@@ -49,6 +50,8 @@ struct weir_service_group;
 struct weir_history;
 struct weir_calibration;
 struct weir_token_memory;
+struct weir_access_log;
+struct weir_access_sink;
 
 struct weir_service {
     const struct weir_config *config; /* the present one: snapshot->config */
@@ -66,7 +69,8 @@ struct weir_service {
     struct weir_chat *chats, *spare_chats; /* all, and those of them that nobody uses */
     struct weir_acquire *acquires, *spare_acquires;
     struct weir_proxied *proxied, *spare_proxied;
-    struct weir_upstreams *upstreams; /* NULL: none is configured */
+    struct weir_upstreams *upstreams;   /* NULL: none is configured */
+    struct weir_access_log *access_log; /* NULL: off */
 };
 
 /* All services of the process, for what is told of them together. Filled before they run. */
@@ -78,6 +82,7 @@ struct weir_service_group {
     _Atomic uint64_t reloads[2];          /* refused, applied; the first one at the start */
     _Atomic bool reloaded;                /* whether the last one was applied */
     _Atomic uint64_t reloaded_s;          /* time of day of the last one that was */
+    struct weir_access_sink *access_sink; /* NULL: there is no access log */
 };
 
 /* loop, store and group outlive it. fd: the listening socket, owned from here on. */
@@ -181,6 +186,8 @@ struct weir_anonymous {
     struct weir_subject subject;
     char name[48];
 };
+void weir_anonymous_init(struct weir_anonymous *a, const uint8_t sha256[static 32],
+                         const struct weir_plan *plan);
 /* Whether it is the name of such a subject, as far as its form says. */
 bool weir_anonymous_is(struct weir_str name);
 /* Sets the call's subjects: the caller's own, which are at least one, then the model's.
@@ -193,6 +200,8 @@ void weir_call_subjects(struct weir_call *call, const struct weir_config *config
 void weir_request_id(struct weir_service *s, char ret_id[static WEIR_REQUEST_ID_BYTES]);
 /* The head of the next answer: it begins with its x-request-id (id NULL: a new one). */
 struct weir_buf *weir_head(struct weir_service *s, const char *id);
+/* The id with which weir_head began these lines; NULL: it did not. */
+const char *weir_head_id(struct weir_str headers);
 /* How an API names a header of a meter, as requests: what stands before the meter and behind it. */
 struct weir_rate_name {
     struct weir_str before, behind;

@@ -41,8 +41,16 @@ if (WEIR.includes("/release/")) {
             const [, program] = unit.match(/^ExecStart=(\S+) serve /m);
             const [, config] = unit.match(/^LoadCredential=weir\.yaml:(\S+)$/m);
             assert.ok(file(program).length > 0);
-            assert.equal(file("DEBIAN/conffiles"), `${config}\n`);
+            assert.equal(file("DEBIAN/conffiles"), `${config}\n/etc/logrotate.d/weir\n`);
             assert.match(file("DEBIAN/control"), /^Depends: .*libc6 .*libuv1 /m);
+        });
+
+        it("rotates the files of the folder that its unit may write to", () => {
+            const unit = file("usr/lib/systemd/system/weir.service");
+            const [, folder] = unit.match(/^LogsDirectory=(\S+)$/m);
+            const rotation = file("etc/logrotate.d/weir");
+            assert.ok(rotation.includes(`\n/var/log/${folder}/*.log {\n`));
+            assert.match(rotation, /^ +systemctl kill -s USR1 weir\.service /m);
         });
 
         it("has scripts that a shell can read", async () => {
