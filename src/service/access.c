@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/access.h"
 
+#include "base/utf8.h"
+
 static const char *const outcome_names[WEIR_ACCESS_OUTCOMES] = {
     [WEIR_ACCESS_ALLOWED] = "allowed",
     [WEIR_ACCESS_DENIED] = "denied",
@@ -43,7 +45,7 @@ void weir_access_subject(struct weir_access *a, struct weir_str name)
 {
     enum weir_scope scope;
     struct weir_str id;
-    if (a != NULL && weir_scope_split(name, &scope, &id) == WEIR_OK) {
+    if (a != NULL && weir_scope_split(name, &scope, &id) == WEIR_OK && weir_utf8_valid(id)) {
         a->name[scope] = id;
     }
 }

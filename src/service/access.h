@@ -72,7 +72,7 @@ void weir_access_line(struct weir_buf *b, const struct weir_access *a, struct we
 void weir_access_asked(struct weir_access *a, const struct weir_http_request *http);
 /* Who asks, or for whom. */
 void weir_access_caller(struct weir_access *a, const struct weir_caller *caller);
-/* One of its subjects, by its name; the model's is not told. */
+/* One of its subjects, by its name, if that is UTF-8; the model's is not told. */
 void weir_access_subject(struct weir_access *a, struct weir_str name);
 void weir_access_asks(struct weir_access *a, struct weir_str model, bool stream);
 /* call: stays as it is until `a` ends. */

@@ -322,10 +322,10 @@ static bool find_subjects(struct settling *g, const struct weir_reserved *r)
     for (unsigned i = 0; i < r->subjects; i++) {
         const struct weir_subject *found = weir_config_subject(g->service->config, r->subject[i]);
         g->settle.subject[i] = found != NULL ? found : anonymous(g, r->subject[i]);
-        weir_access_subject(g->access, r->subject[i]);
         if (g->settle.subject[i] == NULL) {
             return false;
         }
+        weir_access_subject(g->access, r->subject[i]);
     }
     g->settle.subjects = (uint8_t)r->subjects;
     return true;

@@ -159,6 +159,18 @@ static void test_unconfigured_key(void **state)
     assert_non_null(strstr(line_of(&a, 0), "\"key\":\"anon-abababababababababababababababab\","));
 }
 
+/* A reservation may name a subject that is not configured in any bytes. */
+static void test_subjects(void **state)
+{
+    (void)state;
+    struct weir_access a = {0};
+    weir_access_subject(&a, WEIR_STR("key:anon-\"\xc3\xa4"));
+    weir_access_subject(&a, WEIR_STR("team:\xff"));
+    weir_access_subject(&a, WEIR_STR("somebody"));
+    assert_non_null(
+        strstr(line_of(&a, 0), "\"key\":\"anon-\\\"\xc3\xa4\",\"team\":null,\"org\":null,"));
+}
+
 /* All texts as long as they can be, and as long again as escapes make them. */
 static void test_longest(void **state)
 {
@@ -198,7 +210,7 @@ int main(void)
         cmocka_unit_test(test_denied),        cmocka_unit_test(test_unavailable),
         cmocka_unit_test(test_outcomes),      cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_second_trace),  cmocka_unit_test(test_unconfigured_key),
-        cmocka_unit_test(test_longest),
+        cmocka_unit_test(test_subjects),      cmocka_unit_test(test_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
