@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "cli/start.h"
 
 void weir_notify(const char *state)
 {
@@ -30,22 +30,13 @@ void weir_notify(const char *state)
     }
 }
 
-/* False: it is not there, or no number. */
-static bool number_of(const char *name, uint64_t *ret_number)
-{
-    const char *text = getenv(name);
-    return text != NULL &&
-           weir_str_u64(weir_str(text, strlen(text)), UINT64_MAX, ret_number) == WEIR_OK;
-}
-
 uint64_t weir_notify_watchdog_us(void)
 {
-    uint64_t us, pid;
-    if (!number_of("WATCHDOG_USEC", &us)) {
+    uint64_t us;
+    if (!weir_start_env_number("WATCHDOG_USEC", &us)) {
         return 0;
     }
-    if (getenv("WATCHDOG_PID") != NULL &&
-        (!number_of("WATCHDOG_PID", &pid) || pid != (uint64_t)getpid())) {
+    if (getenv("WATCHDOG_PID") != NULL && !weir_start_env_is_own("WATCHDOG_PID")) {
         return 0; /* it is for another process */
     }
     return us / 2;

@@ -3,7 +3,9 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -28,6 +30,18 @@ void weir_start_sockets(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+}
+
+bool weir_start_env_number(const char *name, uint64_t *ret_number)
+{
+    const char *text = getenv(name);
+    return text != NULL && weir_str_u64(weir_str_z(text), UINT64_MAX, ret_number) == WEIR_OK;
+}
+
+bool weir_start_env_is_own(const char *name)
+{
+    uint64_t pid;
+    return weir_start_env_number(name, &pid) && pid == (uint64_t)getpid();
 }
 
 int weir_start_config(const char *command, const char *path, const struct weir_config_flags *flags,

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/activation.h"
 #include "cli/cli.h"
 #include "cli/notify.h"
 #include "net/http_server.h"
@@ -28,7 +29,8 @@ struct weir_workers {
     const struct weir_worker_ops *ops;
     void *ctx;
     struct worker *worker;
-    uint32_t count; /* how many are set up */
+    uint32_t count;   /* how many are set up */
+    uint32_t sockets; /* that the service manager handed over; 0: the configuration names one */
     /* what each does now, and how often that was done */
     void (*call)(void *server, void *arg);
     void *call_arg;
@@ -90,11 +92,32 @@ static bool open_worker(struct weir_workers *all, struct worker *w, int fd)
     return true;
 }
 
+/* The next worker's listener: *port is 0 or that of those before. False: said what is wrong. */
+static bool open_listener(struct weir_workers *all, uint16_t *port, int *ret_fd)
+{
+    const struct weir_listen *listen = &all->config->listen;
+    if (all->sockets > 0) {
+        *ret_fd = weir_activation_listener(all->sockets, all->count);
+        if (*ret_fd < 0) {
+            fprintf(stderr, "%s: no descriptor for a worker: %s\n", all->command, strerror(errno));
+        }
+        return *ret_fd >= 0;
+    }
+    if (weir_http_listen(listen->host, *port, all->count == 0, ret_fd, port) != WEIR_OK) {
+        fprintf(stderr, "%s: cannot listen on %s:%u: %s\n", all->command, listen->host,
+                listen->port, errno == EADDRINUSE ? "address already in use" : strerror(errno));
+        return false;
+    }
+    return true;
+}
+
 /* A listener for each worker, on one port. False: said what is wrong. */
 static bool open_workers(struct weir_workers *all, uint16_t *ret_port)
 {
-    const struct weir_listen *listen = &all->config->listen;
-    uint16_t port = listen->port;
+    uint16_t port = all->config->listen.port;
+    if (!weir_activation_take(all->command, all->config->workers, &all->sockets)) {
+        return false;
+    }
     all->worker = weir_zalloc_array(all->config->workers, sizeof(*all->worker));
     if (all->worker == NULL) {
         fprintf(stderr, "%s: out of memory\n", all->command);
@@ -102,12 +125,7 @@ static bool open_workers(struct weir_workers *all, uint16_t *ret_port)
     }
     while (all->count < all->config->workers) {
         int fd;
-        if (weir_http_listen(listen->host, port, all->count == 0, &fd, &port) != WEIR_OK) {
-            fprintf(stderr, "%s: cannot listen on %s:%u: %s\n", all->command, listen->host,
-                    listen->port, errno == EADDRINUSE ? "address already in use" : strerror(errno));
-            return false;
-        }
-        if (!open_worker(all, &all->worker[all->count], fd)) {
+        if (!open_listener(all, &port, &fd) || !open_worker(all, &all->worker[all->count], fd)) {
             return false;
         }
         all->count++;
@@ -176,10 +194,19 @@ static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
-static void serve(struct weir_workers *all, uint16_t port)
+static void say_where(const struct weir_workers *all, uint16_t port)
 {
     const char *host = all->config->listen.host;
     bool ipv6 = strchr(host, ':') != NULL;
+    if (all->sockets > 0) {
+        weir_activation_say(all->sockets);
+        return;
+    }
+    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+}
+
+static void serve(struct weir_workers *all, uint16_t port)
+{
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -192,7 +219,7 @@ static void serve(struct weir_workers *all, uint16_t port)
     }
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     start_threads(all);
-    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+    say_where(all, port);
     weir_notify("READY=1");
     wait_for_stop(&signals, all);
     for (uint32_t i = 0; i < all->count; i++) {

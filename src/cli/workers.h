@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* workers.h - the worker threads of a command that serves: each has a loop, a listener on the port
- * that all share, and on both of them the command's own server. */
+ * that all share (or on what the service manager hands over), and on both of them the command's own
+ * server. */
 #ifndef WEIR_CLI_WORKERS_H
 #define WEIR_CLI_WORKERS_H
 

@@ -17,6 +17,7 @@ enum {
     HTTP_READ_BYTES = 64 * 1024,
     HTTP_SWEEP_MS = 250,
     HTTP_DRAIN_MS = 20,           /* the same while draining */
+    HTTP_FRESH_MS = 500,          /* for a new connection's first bytes while draining */
     HTTP_KEEP_BYTES = 16 * 1024,  /* a buffer larger than this is given back when empty */
     HTTP_LINGER_MS = 2000,        /* after a refusal: time for the client to read the answer */
     HTTP_LINGER_BYTES = 64 << 20, /* and to send what it has begun: most read no sooner */

@@ -145,6 +145,13 @@ static void end_if_empty(struct weir_http_server *s)
     }
 }
 
+/* Whether a connection ends now that the server does. A new one's request may be on its way. */
+static bool has_to_go(const struct weir_http_server *s, const struct http_conn *c, uint64_t now_ms)
+{
+    return now_ms >= s->drain_until_ms ||
+           (http_conn_is_idle(c) && (c->served || now_ms - c->phase_ms >= HTTP_FRESH_MS));
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct weir_http_server *s = timer->data;
@@ -155,7 +162,7 @@ static void on_sweep(uv_timer_t *timer)
     }
     for (struct http_conn *c = s->conns, *next; c != NULL; c = next) {
         next = c->next;
-        if (s->draining && (http_conn_is_idle(c) || now_ms >= s->drain_until_ms)) {
+        if (s->draining && has_to_go(s, c, now_ms)) {
             http_conn_close(c);
         } else {
             http_conn_sweep(c, now_ms);

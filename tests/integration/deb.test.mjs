@@ -41,6 +41,7 @@ if (WEIR.includes("/release/")) {
             const [, program] = unit.match(/^ExecStart=(\S+) serve /m);
             const [, config] = unit.match(/^LoadCredential=weir\.yaml:(\S+)$/m);
             assert.ok(file(program).length > 0);
+            assert.match(file("usr/lib/systemd/system/weir.socket"), /^ListenStream=/m);
             assert.equal(file("DEBIAN/conffiles"), `${config}\n/etc/logrotate.d/weir\n`);
             assert.match(file("DEBIAN/control"), /^Depends: .*libc6 .*libuv1 /m);
         });

@@ -65,6 +65,19 @@ describe("the end of a node", () => {
         await ended;
     });
 
+    it("answers what was on its way on a new connection", async () => {
+        const node = await Node.start();
+        const fresh = connect(node.port, "127.0.0.1").setEncoding("utf8");
+        await once(fresh, "connect");
+        assert.equal((await node.ask("GET", "/healthz")).status, 200); // both are taken by now
+        const ended = node.stop();
+        await node.program.says(/stopping/);
+        fresh.write("GET /healthz HTTP/1.1\r\nHost: weir\r\n\r\n");
+        const answer = (await fresh.toArray()).join("");
+        assert.match(answer, /^HTTP\/1\.1 200 .*connection: close\r\n/s);
+        await ended;
+    });
+
     it("does not wait for ever", async () => {
         const endless = { ...SLOW, tokens_per_s: 1 }; // 40 s
         const node = await Node.start(

@@ -2,7 +2,7 @@
 // What a service manager hears of a node, and the unit in deploy/systemd.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Program, temporaryFolder } from "./support/process.mjs";
@@ -74,13 +74,15 @@ describe("a service manager", () => {
 });
 
 describe("the unit", () => {
-    it("is what systemd takes, and exposes little", (t) => {
+    it("is what systemd takes, with its socket, and exposes little", (t) => {
         const folder = temporaryFolder();
         t.after(() => folder.remove());
         const unit = join(folder.path, "weir.service");
+        const socket = join(folder.path, "weir.socket");
+        copyFileSync("deploy/systemd/weir.socket", socket);
         const text = readFileSync("deploy/systemd/weir.service", "utf8");
         writeFileSync(unit, text.replace("ExecStart=/usr/bin/weir", "ExecStart=/bin/true"));
-        const verified = spawnSync("systemd-analyze", ["verify", "--man=no", unit], {
+        const verified = spawnSync("systemd-analyze", ["verify", "--man=no", unit, socket], {
             encoding: "utf8",
         });
         assert.equal(verified.stdout + verified.stderr, "");
@@ -90,6 +92,13 @@ describe("the unit", () => {
             { encoding: "utf8" },
         );
         assert.equal(judged.status, 0, judged.stdout);
+    });
+
+    it("has a socket where the configuration of the package listens", () => {
+        const socket = readFileSync("deploy/systemd/weir.socket", "utf8");
+        const config = readFileSync("deploy/debian/weir.yaml", "utf8");
+        const [, where] = config.match(/^listen: (\S+)$/m);
+        assert.deepEqual(socket.match(/^ListenStream=.*$/gm), [`ListenStream=${where}`]);
     });
 
     it("gives requests under way more time than a node takes for them", () => {
