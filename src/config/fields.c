@@ -72,7 +72,7 @@ static enum weir_err text_field(struct parse *p, const struct node *value)
 static const struct weir_option options[] = {
     OTHER("", "listen", text_field, "address:port", "", "`127.0.0.1:8000`",
           "a numeric IPv4 address, or an IPv6 address in brackets; port 0: the kernel chooses one, "
-          "and the log names it"),
+          "and the log names it; not used with sockets of a service manager"),
     FIELD("", "workers", false, workers, 1, WEIR_CONFIG_WORKERS_MAX, "number", "one per core",
           "worker threads, each with its loop, listener and store connection"),
     OTHER("", "store", text_field, "URL", "", "`embedded`",
