@@ -27,3 +27,12 @@ enum weir_err weir_scope_split(struct weir_str name, enum weir_scope *ret_scope,
     }
     return WEIR_ERR_INVALID;
 }
+
+enum weir_scope weir_scope_of(struct weir_str name)
+{
+    enum weir_scope scope = WEIR_SCOPE_KEY;
+    struct weir_str id;
+    enum weir_err err = weir_scope_split(name, &scope, &id);
+    WEIR_ASSERT(err == WEIR_OK);
+    return scope;
+}

@@ -21,5 +21,7 @@ const char *weir_scope_name(enum weir_scope scope);
 /* The parts of a subject's name; the id may be empty. WEIR_ERR_INVALID: no such scope. */
 WEIR_MUSTCHECK enum weir_err weir_scope_split(struct weir_str name, enum weir_scope *ret_scope,
                                               struct weir_str *ret_id);
+/* The scope of a subject's name. */
+enum weir_scope weir_scope_of(struct weir_str name);
 
 #endif

@@ -276,6 +276,7 @@ static void settled(struct weir_settle *settle)
         weir_access_settled(g->access, settle->used.of[WEIR_METER_INPUT_TOKENS],
                             settle->used.of[WEIR_METER_OUTPUT_TOKENS]);
     }
+    weir_count_settled(g->service, settle);
     if (g->x == NULL) {
         settling_free(g);
         return;

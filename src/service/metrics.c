@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - GET /metrics, Prometheus text format 0.0.4: the sums over all workers. */
+#include "base/clock.h"
 #include "gateway/fetch.h"
 #include "limit/history.h"
 #include "service/service.h"
+#include "service/top.h"
 #include "tokens/calibration.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -10,19 +12,17 @@
 static const char *const settle_names[5] = {"done", "repeated", "expired", "elsewhere",
                                             "unavailable"};
 
-static enum weir_scope scope_of(const struct weir_subject *subject)
+static uint32_t minute_now(void)
 {
-    enum weir_scope scope = WEIR_SCOPE_KEY;
-    struct weir_str id;
-    enum weir_err err = weir_scope_split(subject->name, &scope, &id);
-    WEIR_ASSERT(err == WEIR_OK);
-    return scope;
+    return (uint32_t)(weir_clock_wall_s() / 60);
 }
 
 static void count_denial(struct weir_service *s, const struct weir_call *call)
 {
     const struct weir_decision *d = &call->decision;
-    weir_count(&s->metrics.denied[scope_of(call->subject[d->denied_subject])][d->denied_meter], 1);
+    weir_count(
+        &s->metrics.denied[weir_scope_of(call->subject[d->denied_subject]->name)][d->denied_meter],
+        1);
 }
 
 /* A bit for each meter of each subject. */
@@ -31,7 +31,7 @@ static void count_each(_Atomic uint64_t counter[static WEIR_SCOPES][WEIR_METERS]
 {
     for (; WEIR_UNLIKELY(bits != 0); bits &= bits - 1) {
         unsigned bit = (unsigned)__builtin_ctz(bits);
-        enum weir_scope scope = scope_of(call->subject[bit / WEIR_METERS]);
+        enum weir_scope scope = weir_scope_of(call->subject[bit / WEIR_METERS]->name);
         weir_count(&counter[scope][bit % WEIR_METERS], 1);
     }
 }
@@ -66,6 +66,21 @@ void weir_count_decision(struct weir_service *s, const struct weir_call *call, u
         count_denial(s, call);
     }
     weir_hist_add(&s->metrics.decision, took_ns);
+    weir_top_decided(s->top, call, minute_now());
+}
+
+void weir_count_more(struct weir_service *s, const struct weir_call *call)
+{
+    const struct weir_amounts nothing = {0};
+    weir_top_settled(s->top, call->subject, call->subjects, &nothing, &call->amounts, minute_now());
+}
+
+void weir_count_settled(struct weir_service *s, const struct weir_settle *settle)
+{
+    if (settle->result == WEIR_SETTLE_DONE) {
+        weir_top_settled(s->top, settle->subject, settle->subjects, &settle->reservation.reserved,
+                         &settle->used, minute_now());
+    }
 }
 
 static void family(struct weir_buf *b, const char *name, const char *type, const char *help)

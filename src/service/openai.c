@@ -165,6 +165,7 @@ static void chat_settle(struct weir_chat *chat, uint64_t output_tokens)
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(chat->service->store, &settle);
     (void)err;
+    weir_count_settled(chat->service, &settle);
 }
 
 /* The model came to its end. */

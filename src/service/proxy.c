@@ -82,6 +82,7 @@ static void settle(struct weir_proxied *p, const struct weir_amounts *used)
     /* nobody waits for it; where it fails the store counts that and the reservation stands */
     enum weir_err err = weir_store_settle(p->service->store, &settle);
     (void)err;
+    weir_count_settled(p->service, &settle);
 }
 
 void weir_proxied_settle(struct weir_proxied *p, uint64_t input_tokens, uint64_t output_tokens)

@@ -29,6 +29,7 @@ static void settle_piece(struct weir_proxied *p, const struct weir_reservation *
     /* as of the request itself */
     enum weir_err err = weir_store_settle(p->service->store, &settle);
     (void)err;
+    weir_count_settled(p->service, &settle);
 }
 
 uint64_t weir_proxied_settle_more(struct weir_proxied *p, uint64_t output_tokens)
@@ -51,6 +52,9 @@ static void decided(struct weir_call *call)
     p->now_ns = weir_clock_ns();
     p->more_waiting = false;
     bool taken = call->outcome == WEIR_OUTCOME_DECIDED && call->decision.allowed;
+    if (taken) {
+        weir_count_more(p->service, call);
+    }
     if (p->ended) { /* the stream was settled without it */
         if (taken) {
             settle_piece(p, &call->reservation, 0);

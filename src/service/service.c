@@ -10,6 +10,7 @@
 #include "gateway/fetch.h"
 #include "gateway/http_limits.h"
 #include "service/access_log.h"
+#include "service/top.h"
 #include "tokens/memory.h"
 
 enum { HEAD_MAX = 64 * 1024, BODY_MAX = 64 << 20 };
@@ -179,7 +180,7 @@ enum weir_err weir_service_new(struct weir_config *config, struct weir_loop *loo
                                               .on_drained = on_drained,
                                               .error_body = refusal_body,
                                               .ctx = s};
-    enum weir_err err = s->snapshot == NULL ? WEIR_ERR_NOMEM : WEIR_OK;
+    enum weir_err err = s->snapshot == NULL ? WEIR_ERR_NOMEM : weir_top_new(&s->top);
     if (err == WEIR_OK && weir_tokens_base() != NULL) {
         err = weir_token_memory_new(&s->memory);
     }
@@ -224,6 +225,7 @@ void weir_service_free(struct weir_service *s)
     weir_acquires_free(s);
     weir_access_log_free(s->access_log);
     weir_snapshot_let_go(s->snapshot);
+    weir_top_free(s->top);
     weir_token_memory_free(s->memory);
     weir_json_deinit(&s->json);
     weir_buf_deinit(&s->text);

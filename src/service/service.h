@@ -52,6 +52,7 @@ struct weir_calibration;
 struct weir_token_memory;
 struct weir_access_log;
 struct weir_access_sink;
+struct weir_top;
 
 struct weir_service {
     const struct weir_config *config; /* the present one: snapshot->config */
@@ -61,6 +62,7 @@ struct weir_service {
     struct weir_http_server *http;
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
+    struct weir_top *top; /* who is busy and who is denied */
     struct weir_rand ids;
     struct weir_json json;                 /* the body that is being read */
     struct weir_buf text;                  /* and what of it had escapes */
@@ -231,5 +233,9 @@ void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 
 /* metrics.c */
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns);
+/* A charge beside the one that was decided, for the same request. */
+void weir_count_more(struct weir_service *s, const struct weir_call *call);
+/* After weir_store_settle, or in `done`. */
+void weir_count_settled(struct weir_service *s, const struct weir_settle *settle);
 
 #endif
