@@ -63,17 +63,14 @@ static unsigned take_over(struct weir_sketch *s, const uint64_t id[static 2])
 static void sink(struct weir_sketch *s, uint32_t at)
 {
     const struct weir_sketch_node grown = s->_heap[at];
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child + 1 < s->places && s->_heap[child + 1].count < s->_heap[child].count) {
-            child++;
-        }
-        if (child >= s->places || grown.count <= s->_heap[child].count) {
+    for (uint32_t child; (child = 2 * at + 1) < s->places; at = child) {
+        uint32_t other = child + (child + 1 < s->places); /* no branch: either is as likely */
+        child += s->_heap[other].count < s->_heap[child].count;
+        if (grown.count <= s->_heap[child].count) {
             break;
         }
         s->_heap[at] = s->_heap[child];
         s->place[s->_heap[at].place]._at = (uint8_t)at;
-        at = child;
     }
     s->_heap[at] = grown;
     s->place[grown.place]._at = (uint8_t)at;

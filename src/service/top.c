@@ -24,8 +24,10 @@ struct minute {
 struct counted {
     uint32_t owner; /* grows when the place gets another one */
     enum weir_scope scope;
-    uint64_t allowed, denied[WEIR_METERS];
-    uint64_t used[WEIR_TOP_METERS];
+    struct since {
+        uint64_t allowed, denied[WEIR_METERS];
+        uint64_t used[WEIR_TOP_METERS];
+    } since; /* it has the place */
     char name[WEIR_SUBJECT_NAME_MAX + 1];
 };
 
@@ -110,14 +112,14 @@ static void count(struct weir_top *t, unsigned i, const struct weir_call *call)
     struct counted *c = &t->counted[i];
     struct minute *m = present(t, i);
     if (!d->allowed) {
-        c->denied[d->denied_meter]++;
+        c->since.denied[d->denied_meter]++;
         m->denied++;
         return;
     }
-    c->allowed++;
+    c->since.allowed++;
     m->allowed++;
     for (unsigned k = 0; k < WEIR_TOP_METERS; k++) {
-        c->used[k] += call->amounts.of[k];
+        c->since.used[k] += call->amounts.of[k];
         m->used[k] += call->amounts.of[k];
     }
 }
@@ -129,7 +131,9 @@ static void count_subject(struct weir_top *t, const struct weir_subject *subject
     unsigned i = weir_sketch_add(&t->subjects, subject->id, &taken_over);
     struct counted *c = &t->counted[i];
     if (taken_over) {
-        *c = (struct counted){.owner = c->owner + 1, .scope = weir_scope_of(subject->name)};
+        c->owner++;
+        c->scope = weir_scope_of(subject->name);
+        c->since = (struct since){0};
         copy_name(c->name, subject->name);
     }
     count(t, i, call);
@@ -170,7 +174,7 @@ void weir_top_decided(struct weir_top *t, const struct weir_call *call, uint32_t
  * subject and came back may have less than is given back. */
 static void give_back(struct weir_top *t, unsigned i, unsigned meter, uint64_t less)
 {
-    uint64_t *used = &t->counted[i].used[meter];
+    uint64_t *used = &t->counted[i].since.used[meter];
     less = less < *used ? less : *used;
     *used -= less;
     for (uint32_t back = 0; less > 0 && back < WEIR_TOP_MINUTES; back++) {
@@ -189,7 +193,7 @@ static void correct(struct weir_top *t, unsigned i, const struct weir_amounts *l
 {
     struct minute *m = present(t, i);
     for (unsigned k = 0; k < WEIR_TOP_METERS; k++) {
-        t->counted[i].used[k] += more->of[k];
+        t->counted[i].since.used[k] += more->of[k];
         m->used[k] += more->of[k];
         give_back(t, i, k, less->of[k]);
     }
@@ -271,11 +275,11 @@ static uint64_t read_subjects(struct weir_top *t, uint32_t minute, struct weir_t
         }
         const struct counted *c = &t->counted[i];
         struct weir_top_subject *r = &row[(*n)++];
-        *r = (struct weir_top_subject){.scope = c->scope, .allowed = c->allowed};
+        *r = (struct weir_top_subject){.scope = c->scope, .allowed = c->since.allowed};
         memcpy(r->id, t->subjects.place[i].id, sizeof(r->id));
         memcpy(r->name, c->name, sizeof(r->name));
-        memcpy(r->denied, c->denied, sizeof(r->denied));
-        memcpy(r->used, c->used, sizeof(r->used));
+        memcpy(r->denied, c->since.denied, sizeof(r->denied));
+        memcpy(r->used, c->since.used, sizeof(r->used));
         bounds(&v, i, &r->recent, &r->error);
         add_minute(&r->last, t, i, minute - 1);
     }
