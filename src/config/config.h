@@ -29,6 +29,7 @@ enum {
     WEIR_CONFIG_GLOBS_MAX = 100, /* of the models */
     WEIR_CONFIG_PLANS_MAX = 1000,
     WEIR_CONFIG_WORKERS_MAX = 256,
+    WEIR_METRICS_TOP_MAX = 100,
     WEIR_CONFIG_BYTES_MAX = 256 << 20,
     WEIR_REDIS_PORT = 6379,
     WEIR_SENTINEL_PORT = 26379,
@@ -156,6 +157,7 @@ struct weir_config {
     char access_log[WEIR_ACCESS_LOG_MAX + 1]; /* stderr, stdout or a path; empty: off */
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
     uint64_t histories_max;    /* forecasts kept: limit/history.h */
+    uint32_t metrics_top;      /* subjects named in metrics, for each scope and meter; 0: none */
     bool has_service_token;
     uint8_t service_token_sha256[32];
 

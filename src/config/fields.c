@@ -107,6 +107,11 @@ static const struct weir_option options[] = {
         "", "access_log", text_field, "`off`, `stderr`, `stdout` or a path", "", "`off`",
         "where a line for each request goes: see [the access log](access-log.md). A path has a "
         "slash in it; the file is made with mode 0640 or appended to, and opened again at SIGUSR1"),
+    OPTION(
+        "", "metrics_top", metrics_top, 0, WEIR_METRICS_TOP_MAX, "number",
+        "how many subjects `/metrics` names for each scope and meter, with what they used in the "
+        "last whole minute ([weir_subject_used](metrics.md)); 0: none. `/metrics` is there for "
+        "whoever reaches the listener"),
     OPTION("", "forecast_histories", histories_max, 8, UINT64_C(1) << 24, "number",
            "keys and models whose answers are remembered for [`reserve: "
            "forecast`](#what-is-reserved), 64 bytes each, allocated when a plan has it; at the "

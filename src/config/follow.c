@@ -22,7 +22,7 @@ void weir_config_settings(const struct weir_config *config, struct weir_config *
 static bool is_live(const struct weir_option *o)
 {
     return weir_str_starts(weir_str_z(o->section), WEIR_STR("mock")) ||
-           strcmp(o->name, "nodes") == 0;
+           strcmp(o->name, "nodes") == 0 || strcmp(o->name, "metrics_top") == 0;
 }
 
 static bool same_store(const struct weir_config *a, const struct weir_config *b)

@@ -12,6 +12,9 @@
 static const char *const settle_names[5] = {"done", "repeated", "expired", "elsewhere",
                                             "unavailable"};
 
+static const enum weir_meter settled_meters[2] = {WEIR_METER_INPUT_TOKENS,
+                                                  WEIR_METER_OUTPUT_TOKENS};
+
 static uint32_t minute_now(void)
 {
     return (uint32_t)(weir_clock_wall_s() / 60);
@@ -75,9 +78,29 @@ void weir_count_more(struct weir_service *s, const struct weir_call *call)
     weir_top_settled(s->top, call->subject, call->subjects, &nothing, &call->amounts, minute_now());
 }
 
+static const uint64_t settle_bounds[WEIR_SETTLE_BOUNDS] = {0, 1, 10, 100, 1000, 10000, 100000};
+
+static void count_settle_error(struct weir_service *s, unsigned meter, uint64_t reserved,
+                               uint64_t used)
+{
+    bool more = used > reserved;
+    uint64_t tokens = more ? used - reserved : reserved - used;
+    struct weir_settle_error *error = &s->metrics.settle_error[more][meter];
+    unsigned i = 0;
+    while (i < WEIR_SETTLE_BOUNDS && tokens > settle_bounds[i]) {
+        i++;
+    }
+    weir_count(&error->bucket[i], 1);
+    weir_count(&error->sum, tokens);
+}
+
 void weir_count_settled(struct weir_service *s, const struct weir_settle *settle)
 {
+    const uint64_t *reserved = settle->reservation.reserved.of, *used = settle->used.of;
     if (settle->result == WEIR_SETTLE_DONE) {
+        for (unsigned i = 0; i < 2; i++) {
+            count_settle_error(s, i, reserved[settled_meters[i]], used[settled_meters[i]]);
+        }
         weir_top_settled(s->top, settle->subject, settle->subjects, &settle->reservation.reserved,
                          &settle->used, minute_now());
     }
@@ -221,6 +244,39 @@ static void used(struct weir_buf *b, const struct weir_service_group *g)
         g->history == NULL ? 0 : weir_history_count(g->history));
 }
 
+/* One side of what was reserved, of one meter. */
+static void settle_errors_of(struct weir_buf *b, const struct weir_service_group *g, unsigned more,
+                             unsigned meter)
+{
+    static const char name[] = "weir_settle_error_tokens";
+    static const char *const sides[2] = {"less", "more"};
+    char labels[64];
+    uint64_t below = 0;
+    snprintf(labels, sizeof(labels), "meter=\"%s\",than_reserved=\"%s\"",
+             weir_meter_name(settled_meters[meter]), sides[more]);
+    for (unsigned i = 0; i < WEIR_SETTLE_BOUNDS; i++) {
+        below += SUM(g, metrics.settle_error[more][meter].bucket[i]);
+        weir_buf_printf(b, "%s_bucket{%s,le=\"%llu\"} %llu\n", name, labels,
+                        (unsigned long long)settle_bounds[i], (unsigned long long)below);
+    }
+    below += SUM(g, metrics.settle_error[more][meter].bucket[WEIR_SETTLE_BOUNDS]);
+    weir_buf_printf(b, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %llu\n%s_count{%s} %llu\n", name,
+                    labels, (unsigned long long)below, name, labels,
+                    (unsigned long long)SUM(g, metrics.settle_error[more][meter].sum), name, labels,
+                    (unsigned long long)below);
+}
+
+static void settle_errors(struct weir_buf *b, const struct weir_service_group *g)
+{
+    family(b, "weir_settle_error_tokens", "histogram",
+           "How far what was used is from what was reserved, on either side of it.");
+    for (unsigned more = 0; more < 2; more++) {
+        for (unsigned meter = 0; meter < 2; meter++) {
+            settle_errors_of(b, g, more, meter);
+        }
+    }
+}
+
 /* Inputs that are counted by a ratio. */
 static void calibration(struct weir_buf *b, const struct weir_service_group *g)
 {
@@ -258,11 +314,39 @@ static uint64_t nodes_alive(const struct weir_service_group *g)
     return most;
 }
 
+/* What this node may admit beyond a limit, as a share of it: guarantee 1 of docs/design. */
+static void over_admission(struct weir_buf *b, const struct weir_config *config, bool up)
+{
+    family(b, "weir_over_admission_ratio", "gauge",
+           "What this node may admit beyond a limit now, as a share of the limit.");
+    if (!up && config->on_store_failure == WEIR_FAIL_OPEN) {
+        WEIR_BUF_LIT(b, "weir_over_admission_ratio +Inf\n");
+        return;
+    }
+    bool share = !up && config->on_store_failure == WEIR_FAIL_LOCAL;
+    weir_buf_printf(b, "weir_over_admission_ratio %g\n", share ? 1.0 / config->nodes : 0.0);
+}
+
+/* Budget taken ahead, and where it went. */
+static void leased(struct weir_buf *b, const struct weir_service_group *g)
+{
+    static const char *const fates[WEIR_LEASED_FATES] = {"taken", "used", "returned", "dropped"};
+    family(b, "weir_lease_amount_total", "counter",
+           "Budget of leases by meter: taken ahead, used, returned in time, dropped.");
+    for (unsigned fate = 0; fate < WEIR_LEASED_FATES; fate++) {
+        for (unsigned m = 0; m < WEIR_METERS; m++) {
+            weir_buf_printf(b, "weir_lease_amount_total{fate=\"%s\",meter=\"%s\"} %llu\n",
+                            fates[fate], weir_meter_name(m),
+                            (unsigned long long)STORE_SUM(g, leased[fate][m]));
+        }
+    }
+}
+
 static void store(struct weir_buf *b, const struct weir_service_group *g)
 {
-    uint64_t up = STORE_SUM(g, up);
-    one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.",
-        up == g->services ? 1 : 0);
+    bool up = STORE_SUM(g, up) == g->services;
+    one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.", up ? 1 : 0);
+    over_admission(b, g->service[0]->config, up);
     one(b, "weir_store_round_trips_total", "counter", "Answers received from the store.",
         STORE_SUM(g, round_trips));
     one(b, "weir_store_errors_total", "counter", "Calls that got no usable answer from the store.",
@@ -279,6 +363,7 @@ static void store(struct weir_buf *b, const struct weir_service_group *g)
         STORE_SUM(g, remembered_denials));
     one(b, "weir_lease_returns_total", "counter", "Leases of which a rest went back to the store.",
         STORE_SUM(g, lease_returns));
+    leased(b, g);
     one(b, "weir_store_primaries_entered_total", "counter",
         "Redis primaries that this node went over to, the first included.",
         STORE_SUM(g, primaries_entered));
@@ -452,6 +537,8 @@ void weir_metrics(struct weir_request *r)
     store(b, g);
     upstreams(b, g);
     used(b, g);
+    settle_errors(b, g);
+    weir_metrics_top(b, g, minute_now(), g->service[0]->config->metrics_top);
     calibration(b, g);
     histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
               decision_of);

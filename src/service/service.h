@@ -28,6 +28,14 @@ struct weir_used_ratio {
     _Atomic uint64_t sum_permille;
 };
 
+/* Tokens that settlements changed, on one side of what was reserved; bucket[i] as above. */
+enum { WEIR_SETTLE_BOUNDS = 7 };
+
+struct weir_settle_error {
+    _Atomic uint64_t bucket[WEIR_SETTLE_BOUNDS + 1];
+    _Atomic uint64_t sum;
+};
+
 /* The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
@@ -37,6 +45,8 @@ struct weir_service_metrics {
     _Atomic uint64_t responses[6];                            /* by status / 100 */
     _Atomic uint64_t settlements[5];                          /* by enum weir_settle_result */
     struct weir_used_ratio used[WEIR_RESERVES];               /* by enum weir_reserve */
+    /* less (or just that) and more than reserved, of input and of output tokens */
+    struct weir_settle_error settle_error[2][2];
     _Atomic uint64_t reports[2];     /* of input not counted exactly: ignored, learnt from */
     _Atomic uint64_t access_dropped; /* lines of the access log */
     struct weir_hist decision, request;
@@ -237,5 +247,9 @@ void weir_count_decision(struct weir_service *s, const struct weir_call *call, u
 void weir_count_more(struct weir_service *s, const struct weir_call *call);
 /* After weir_store_settle, or in `done`. */
 void weir_count_settled(struct weir_service *s, const struct weir_settle *settle);
+/* metrics_top.c: of each scope and meter the `most` subjects that used most of it in the minute
+ * before this one (Unix time / 60). Nothing where that is 0, or where there is no memory. */
+void weir_metrics_top(struct weir_buf *b, const struct weir_service_group *g, uint32_t minute,
+                      uint32_t most);
 
 #endif

@@ -17,6 +17,7 @@ void redis_lease_decide_held(struct redis_store *self, const struct weir_holding
     if (call->decision.allowed) {
         grant(self, h, call);
         redis_count(&self->base.stats.lease_decisions, 1);
+        redis_lease_count(self, WEIR_LEASED_USED, h->meters, &call->amounts);
     } else {
         redis_count(&self->base.stats.remembered_denials, 1);
     }
@@ -85,6 +86,7 @@ static void decide_flying(struct redis_store *self, struct weir_holding *h,
     }
     if (kept) {
         weir_holding_grant(h, g->at_us, sent_us, &g->ahead);
+        redis_lease_count(self, WEIR_LEASED_TAKEN, h->meters, &g->ahead);
     }
     unsigned i = 0;
     for (struct weir_call *call = h->flying; call != NULL; call = call->next, i++) {
@@ -142,7 +144,7 @@ void redis_lease_answered(struct redis_store *self, struct weir_holding *h, cons
         const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
         decided = by != NULL; /* else it is as if it had been lost */
         if (decided) {
-            redis_lease_drop_if_left(h);
+            redis_lease_drop_if_left(self, h);
             redis_lease_hold_of(h, by, atomic_load(&by->begun_us));
         }
         if (decided && h->flights > 0) {

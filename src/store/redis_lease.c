@@ -27,6 +27,7 @@ static void lapse(struct redis_store *self, struct weir_holding *h)
     }
     weir_holding_lapse(h);
     redis_count(&self->base.stats.lease_returns, 1);
+    redis_lease_count(self, WEIR_LEASED_RETURNED, h->meters, &lease.left);
     redis_forget(self, h->named, h->subjects, &lease.left, lease.at_us);
 }
 
@@ -122,10 +123,21 @@ bool redis_lease_decide_all_without_store(struct redis_store *self, struct weir_
 
 /* ---- the call ---- */
 
-void redis_lease_drop_if_left(struct weir_holding *h)
+void redis_lease_count(struct redis_store *self, enum weir_leased_fate fate, unsigned meters,
+                       const struct weir_amounts *a)
+{
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        if (meters >> m & 1) {
+            redis_count(&self->base.stats.leased[fate][m], a->of[m]);
+        }
+    }
+}
+
+void redis_lease_drop_if_left(struct redis_store *self, struct weir_holding *h)
 {
     if (h->primary != NULL && (weir_primary_state(h->primary) == WEIR_PRIMARY_LEFT ||
                                atomic_load(&h->primary->begun_us) != h->begun_us)) {
+        redis_lease_count(self, WEIR_LEASED_DROPPED, h->meters, &h->lease.left);
         weir_holding_drop(h);
     }
 }
@@ -188,7 +200,7 @@ static bool call_or_decide(struct redis_store *self, struct weir_holding *h)
         append_turn(self, h);
         return true;
     }
-    redis_lease_drop_if_left(h);
+    redis_lease_drop_if_left(self, h);
     if (h->waiting != NULL) { /* the first of them came before the plans of the last did */
         renew_if_outdated(self, h, h->waiting->subject);
     }
@@ -223,7 +235,7 @@ static void on_timer(uv_timer_t *uv)
     struct redis_store *self = ((struct lease_timer *)uv)->store;
     uint64_t now_us = weir_clock_us();
     for (struct weir_holding *h; (h = weir_holdings_next_due(&self->holdings, now_us)) != NULL;) {
-        redis_lease_drop_if_left(h);
+        redis_lease_drop_if_left(self, h);
         if (now_us >= h->lease.until_us) {
             lapse(self, h);
         }
@@ -246,7 +258,7 @@ enum weir_err redis_lease_take(struct redis_store *self, struct weir_call *call)
     if (h == NULL) {
         return redis_take_alone(self, call);
     }
-    redis_lease_drop_if_left(h);
+    redis_lease_drop_if_left(self, h);
     uint64_t store_us = weir_clock_rule_store_us(redis_lease_clock(self, h), call->now_us);
     if (weir_holding_ask(h, call->now_us, store_us, &call->amounts, &call->decision) !=
         WEIR_HELD_ASK_STORE) {
@@ -281,7 +293,7 @@ void redis_leases_go_on(struct redis_store *self)
  * the record now is not charged again there, and must not go back there as well. */
 static bool has_primary(struct redis_store *self, struct weir_holding *h)
 {
-    redis_lease_drop_if_left(h);
+    redis_lease_drop_if_left(self, h);
     const struct weir_primary *p =
         h->primary != NULL ? NULL : redis_over_primary(self, h->named[0]);
     uint64_t begun_us = p == NULL ? 0 : atomic_load(&p->begun_us); /* before its state */

@@ -25,7 +25,10 @@ static inline void redis_lease_hold_of(struct weir_holding *h, const struct weir
 
 /* What is from a primary that was left, or has lost its data, is worth nothing any more (rule 12).
  */
-void redis_lease_drop_if_left(struct weir_holding *h);
+void redis_lease_drop_if_left(struct redis_store *self, struct weir_holding *h);
+/* What became of budget of leases; `meters`: a bit for each that is leased. */
+void redis_lease_count(struct redis_store *self, enum weir_leased_fate fate, unsigned meters,
+                       const struct weir_amounts *a);
 /* Each may ask again, or close the store: then nobody else is called. False: it was closed. */
 bool redis_lease_finish(struct redis_store *self, struct weir_call *first);
 /* By on_store_failure; as redis_lease_finish. */

@@ -75,6 +75,15 @@ struct weir_settle {
     enum weir_settle_result result;
 };
 
+/* What becomes of budget that a lease takes ahead of need. */
+enum weir_leased_fate {
+    WEIR_LEASED_TAKEN,
+    WEIR_LEASED_USED,
+    WEIR_LEASED_RETURNED,
+    WEIR_LEASED_DROPPED, /* with its primary: neither used nor given back */
+    WEIR_LEASED_FATES,
+};
+
 /* Counters of one handle. The owner writes (relaxed), /metrics reads from any thread. */
 struct weir_store_stats {
     _Atomic uint64_t round_trips; /* answers received */
@@ -87,9 +96,10 @@ struct weir_store_stats {
     _Atomic uint64_t lease_decisions;    /* allowed from a lease, without a call */
     _Atomic uint64_t remembered_denials; /* denied by what a call had answered before */
     _Atomic uint64_t lease_returns;      /* leases of which a rest went back */
-    _Atomic uint64_t clock_refusals;     /* answers whose time was not believed */
-    _Atomic uint64_t debt_tokens;        /* tokens charged beyond a reservation */
-    _Atomic uint64_t primaries_entered;  /* gone over to, the first included */
+    _Atomic uint64_t leased[WEIR_LEASED_FATES][WEIR_METERS];
+    _Atomic uint64_t clock_refusals;    /* answers whose time was not believed */
+    _Atomic uint64_t debt_tokens;       /* tokens charged beyond a reservation */
+    _Atomic uint64_t primaries_entered; /* gone over to, the first included */
     _Atomic uint64_t charged_again; /* records of subjects sent to a new primary, or on return */
     _Atomic uint64_t nodes;         /* alive, as the store last counted them */
     _Atomic uint64_t up;            /* 1 while the store is reachable */

@@ -12,7 +12,7 @@ onEachStore("metrics", (start) => {
     let text;
     before(async () => {
         const upstreams = [{ name: "built-in", base_url: "mock:" }]; // so that all metrics are there
-        node = await start(configuration({ upstreams }));
+        node = await start(configuration({ upstreams, metrics_top: 10 }));
         for (let i = 0; i < 4; i++) {
             await node.chat(SECRETS.tiny, { max_tokens: 1 });
         }
@@ -55,12 +55,27 @@ onEachStore("metrics", (start) => {
         assert.equal(sum("weir_near_limit_total"), 1);
     });
 
+    it("say how far settlements are from reservations, on either side", () => {
+        const name = "weir_settle_error_tokens";
+        assert.equal(sum(`${name}_count`, 'meter="output_tokens"'), 3);
+        assert.equal(sum(`${name}_bucket`, 'than_reserved="more"', 'le="+Inf"'), 0);
+        assert.equal(sum(`${name}_bucket`, 'meter="input_tokens"', 'le="0"'), 3);
+    });
+
+    it("bound what may be admitted beyond a limit: nothing, with the store in reach", () => {
+        assert.equal(sum("weir_over_admission_ratio"), 0);
+    });
+
+    it("have the rest of each scope and meter beside the subjects that they name", () => {
+        assert.equal(text.match(/^weir_subject_used\{.*subject="\(rest\)"/gm).length, 12);
+    });
+
     it("measure decisions and requests", () => {
         const histograms = text.match(/^# TYPE (\w+) histogram$/gm) ?? [];
         assert.ok(histograms.length >= 2, text);
         for (const line of histograms) {
             const name = line.split(" ")[2];
-            assert.match(name, /_(seconds|ratio)$/);
+            assert.match(name, /_(seconds|ratio|tokens)$/);
             assert.equal(sum(`${name}_bucket`, 'le="+Inf"'), sum(`${name}_count`), name);
         }
         assert.ok(sum("weir_decision_duration_seconds_count") >= 5);
@@ -81,14 +96,15 @@ onEachStore("metrics", (start) => {
             return [name, type, labels.map(([, label]) => label).sort()];
         });
         assert.deepEqual(documented.sort(), scraped.sort());
-        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status|reason)="(\w+)"/g)) {
+        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status|reason|fate|than_reserved)="(\w+)"/g)) {
             assert.ok(page.includes(`\`${outcome}\``), `${outcome} is not explained`);
         }
     });
 
     it("tell no secret, no key and no path from outside", () => {
-        for (const told of [...Object.values(SECRETS), "sk-", "somebody", "a-path-from", "tiny"]) {
+        for (const told of [...Object.values(SECRETS), "sk-", "somebody", "a-path-from"]) {
             assert.ok(!text.includes(told), `${told} in the metrics`);
         }
+        assert.doesNotMatch(text, /^(?!weir_subject_used\{).*tiny/m);
     });
 });
