@@ -315,15 +315,15 @@ static uint64_t nodes_alive(const struct weir_service_group *g)
 }
 
 /* What this node may admit beyond a limit, as a share of it: guarantee 1 of docs/design. */
-static void over_admission(struct weir_buf *b, const struct weir_config *config, bool up)
+static void over_admission(struct weir_buf *b, const struct weir_config *config, bool decides)
 {
     family(b, "weir_over_admission_ratio", "gauge",
-           "What this node may admit beyond a limit now, as a share of the limit.");
-    if (!up && config->on_store_failure == WEIR_FAIL_OPEN) {
+           "What this node may at most admit beyond a limit now, as a share of the limit.");
+    if (!decides && config->on_store_failure == WEIR_FAIL_OPEN) {
         WEIR_BUF_LIT(b, "weir_over_admission_ratio +Inf\n");
         return;
     }
-    bool share = !up && config->on_store_failure == WEIR_FAIL_LOCAL;
+    bool share = !decides && config->on_store_failure == WEIR_FAIL_LOCAL;
     weir_buf_printf(b, "weir_over_admission_ratio %g\n", share ? 1.0 / config->nodes : 0.0);
 }
 
@@ -342,11 +342,13 @@ static void leased(struct weir_buf *b, const struct weir_service_group *g)
     }
 }
 
-static void store(struct weir_buf *b, const struct weir_service_group *g)
+/* ready: the store decides, as far as the worker that is asked knows; of primaries all know the
+ * same. */
+static void store(struct weir_buf *b, const struct weir_service_group *g, bool ready)
 {
     bool up = STORE_SUM(g, up) == g->services;
     one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.", up ? 1 : 0);
-    over_admission(b, g->service[0]->config, up);
+    over_admission(b, g->service[0]->config, up && ready);
     one(b, "weir_store_round_trips_total", "counter", "Answers received from the store.",
         STORE_SUM(g, round_trips));
     one(b, "weir_store_errors_total", "counter", "Calls that got no usable answer from the store.",
@@ -534,7 +536,7 @@ void weir_metrics(struct weir_request *r)
     decisions(b, g);
     limits(b, g);
     http(b, g);
-    store(b, g);
+    store(b, g, weir_store_ready(r->service->store));
     upstreams(b, g);
     used(b, g);
     settle_errors(b, g);

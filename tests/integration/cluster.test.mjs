@@ -38,11 +38,14 @@ async function load(nodes, { clients, untilMs, pauseMs }) {
     return answers;
 }
 
-/** What a counter without labels says on all nodes together. */
+/** What a metric says on all nodes together; name: with its labels, if it has any. */
 async function metricSums(nodes, name) {
     const texts = await Promise.all(nodes.map((node) => node.ask("GET", "/metrics")));
-    const sample = new RegExp(`^${name} (\\d+)$`, "m");
-    return texts.reduce((sum, { text }) => sum + Number(text.match(sample)[1]), 0);
+    const of = ({ text }) => text.split("\n").find((line) => line.startsWith(`${name} `));
+    return texts.reduce((sum, answer) => {
+        const value = of(answer).split(" ").at(-1);
+        return sum + (value === "+Inf" ? Infinity : Number(value));
+    }, 0);
 }
 
 /** The most that were surely admitted within one interval of windowMs: sent after its start and
@@ -100,6 +103,11 @@ describe("four nodes", () => {
             return limits["requests/60"].used === answers.length;
         }, "what was not used to come back");
         assert.ok((await metricSums(nodes, "weir_lease_returns_total")) >= 1);
+        const fate = (name) =>
+            metricSums(nodes, `weir_lease_amount_total{fate="${name}",meter="requests"}`);
+        assert.equal(await fate("used"), leased);
+        assert.equal(await fate("taken"), leased + (await fate("returned")));
+        assert.equal(await fate("dropped"), 0);
     });
 
     it("charge all meters or none (3)", async () => {
@@ -166,6 +174,7 @@ describe("Redis out of reach (5)", () => {
         assert.equal(await admits(nodes[0], 10), 10);
         await redis.kill();
         await Promise.all(nodes.map((node) => storeReady(node, false)));
+        assert.equal(await metricSums(nodes, "weir_over_admission_ratio"), 1);
         assert.equal(await admits(nodes[0], 40), 15);
         assert.equal(await admits(nodes[1], 40), 25);
         const { body } = await take(nodes[1]);
@@ -198,6 +207,7 @@ describe("Redis out of reach (5)", () => {
         nodes = await startNodes(redis, { requests: "100/min" }, { on_store_failure: "closed" });
         await redis.kill();
         await Promise.all(nodes.map((node) => storeReady(node, false)));
+        assert.equal(await metricSums(nodes, "weir_over_admission_ratio"), 0);
         const native = await take(nodes[0]);
         assert.equal(native.status, 503);
         assert.ok(native.body.error.message.length > 0);
@@ -210,6 +220,7 @@ describe("Redis out of reach (5)", () => {
         nodes = await startNodes(redis, { requests: "1/min" }, { on_store_failure: "open" });
         await redis.kill();
         await Promise.all(nodes.map((node) => storeReady(node, false)));
+        assert.equal(await metricSums(nodes, "weir_over_admission_ratio"), Infinity);
         for (let i = 0; i < 3; i++) {
             assert.equal((await take(nodes[0])).status, 200);
             assert.equal((await nodes[1].chat("sk-test-secret-k")).status, 200);
