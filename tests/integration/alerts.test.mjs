@@ -104,7 +104,7 @@ describe("deploy/", () => {
 
     it("has a dashboard whose queries a Prometheus answers", async () => {
         const upstreams = [{ name: "built-in", base_url: "mock:" }]; // so that all metrics are there
-        const node = await Node.start(configuration({ upstreams }));
+        const node = await Node.start(configuration({ upstreams, metrics_top: 10 }));
         const prometheus = await Prometheus.start(node);
         try {
             await prometheus.hasScraped(2);
