@@ -227,6 +227,10 @@ onEachStore("a stream that outgrows what was reserved", (start) => {
         assert.equal(error, undefined);
         assert.equal(words, WORDS);
         await eventually(async () => (await output(node)) === WORDS, "the settlement");
+        const { text } = await node.ask("GET", "/metrics"); // the first reservation, the last piece
+        const settled = /^weir_settle_error_tokens_count\{meter="output_tokens".*\} (\d+)$/gm;
+        const counts = [...text.matchAll(settled)].map(([, count]) => Number(count));
+        assert.equal(counts[0] + counts[1], 2);
     });
 
     it("goes on in debt when nothing is left", async (t) => {
