@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "service/dialect.h"
 #include "service/service.h"
+#include "service/top.h"
 
 static const char *text_of(struct weir_buf *b)
 {
@@ -258,6 +259,7 @@ static void test_counts_shadows(void **state)
     static struct weir_service s;
     struct weir_call call = call_of_four();
     struct weir_decision *d = &call.decision;
+    assert_int_equal(weir_top_new(&s.top), WEIR_OK);
     call.outcome = WEIR_OUTCOME_DECIDED;
     call.amounts = weir_amounts(1, 5, 7);
     d->allowed = true;
@@ -291,6 +293,7 @@ static void test_counts_shadows(void **state)
     }
     weir_count_decision(&s, &call, 1);
     counted(&s, 2, 1, 2);
+    weir_top_free(s.top);
 }
 
 static void denial_is(const struct weir_call *call, const char *expected)
