@@ -5,7 +5,8 @@
 _weir_options() {
     case $1 in
     serve)
-        echo "--config --listen --workers --store --on-store-failure --nodes --access-log --help"
+        echo "--config --listen --workers --store --on-store-failure --nodes --access-log
+            --admin-listen --help"
         ;;
     mock)
         echo "--listen --workers --seed --output-tokens --first-token-ms --tokens-per-s --fail

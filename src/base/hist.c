@@ -56,6 +56,21 @@ uint64_t weir_hist_quantile_ns(const struct weir_hist *h, double q)
     return max;
 }
 
+void weir_hist_merge(struct weir_hist *into, const struct weir_hist *from)
+{
+    uint64_t count = 0, max_ns = LOAD(from->max_ns);
+    for (unsigned i = 0; i < WEIR_HIST_BUCKETS; i++) {
+        uint64_t n = LOAD(from->bucket[i]);
+        STORE(into->bucket[i], LOAD(into->bucket[i]) + n);
+        count += n;
+    }
+    STORE(into->count, LOAD(into->count) + count); /* as the buckets have it */
+    STORE(into->sum_ns, LOAD(into->sum_ns) + LOAD(from->sum_ns));
+    if (max_ns > LOAD(into->max_ns)) {
+        STORE(into->max_ns, max_ns);
+    }
+}
+
 double weir_hist_mean_ns(const struct weir_hist *h)
 {
     uint64_t total = LOAD(h->count);

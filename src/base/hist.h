@@ -26,6 +26,8 @@ void weir_hist_add(struct weir_hist *h, uint64_t value_ns);
 /* The value below which `q` (0..1) of all values lie, as the upper end of its bucket, never above
  * the largest value seen; 0 for an empty histogram. */
 uint64_t weir_hist_quantile_ns(const struct weir_hist *h, double q);
+/* Adds what `from` has, which others may be writing, to `into`, which nobody else uses. */
+void weir_hist_merge(struct weir_hist *into, const struct weir_hist *from);
 double weir_hist_mean_ns(const struct weir_hist *h);
 /* How many values are surely at most bound_ns: whole buckets only. For Prometheus `le`. */
 uint64_t weir_hist_count_upto(const struct weir_hist *h, uint64_t bound_ns);

@@ -203,7 +203,7 @@ static int run(struct mock *m)
         fprintf(stderr, "weir mock: out of memory\n");
         return WEIR_EXIT_FAILED;
     }
-    int code = weir_workers_run("weir mock", m->config, &servers, &m->shared);
+    int code = weir_workers_run("weir mock", m->config, &servers, NULL, &m->shared);
     weir_mock_ledger_free(m->shared.ledger);
     return code;
 }

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -37,14 +38,16 @@ struct node {
 
 static const char help[] =
     "usage: weir serve [OPTION...]\n\n"
-    "  --config FILE              configuration (default: built-in defaults)\n"
-    "  --listen ADDRESS:PORT      where to listen (127.0.0.1:8000)\n"
-    "  --workers N                worker threads (one per core)\n"
-    "  --store URL                embedded, redis://HOST:PORT/DB or redis+unix:///PATH\n"
-    "  --on-store-failure POLICY  local, closed or open\n"
-    "  --nodes N                  nodes that share the store (1)\n"
-    "  --access-log WHERE         off, stderr, stdout or a file's path, with a slash in it (off)\n"
-    "  --help                     this text\n\n"
+    "  --config FILE                configuration (default: built-in defaults)\n"
+    "  --listen ADDRESS:PORT        where to listen (127.0.0.1:8000)\n"
+    "  --workers N                  worker threads (one per core)\n"
+    "  --store URL                  embedded, redis://HOST:PORT/DB or redis+unix:///PATH\n"
+    "  --on-store-failure POLICY    local, closed or open\n"
+    "  --nodes N                    nodes that share the store (1)\n"
+    "  --access-log WHERE           off, stderr, stdout or a file's path, with a slash in it "
+    "(off)\n"
+    "  --admin-listen ADDRESS:PORT  where to offer the admin API (nowhere)\n"
+    "  --help                       this text\n\n"
     "SIGHUP reads the configuration again; a wrong one changes nothing. SIGUSR1 opens the file of\n"
     "the access log again.\n"
     "SIGTERM and SIGINT let the requests under way finish; a second one ends at once.\n";
@@ -63,6 +66,7 @@ enum {
     OPTION_NODES,
     OPTION_FAILURE,
     OPTION_ACCESS_LOG,
+    OPTION_ADMIN,
     OPTION_HELP,
 };
 
@@ -77,6 +81,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
         {"nodes", required_argument, NULL, OPTION_NODES},
         {"on-store-failure", required_argument, NULL, OPTION_FAILURE},
         {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
+        {"admin-listen", required_argument, NULL, OPTION_ADMIN},
         {"help", no_argument, NULL, OPTION_HELP},
         {0},
     };
@@ -103,6 +108,9 @@ static bool parse_arguments(int argc, char **argv, struct arguments *ret)
             break;
         case OPTION_ACCESS_LOG:
             ret->flags.access_log = optarg;
+            break;
+        case OPTION_ADMIN:
+            ret->flags.admin_listen = optarg;
             break;
         case OPTION_HELP:
             ret->help = true;
@@ -174,10 +182,10 @@ static void drain_worker(void *server, uint32_t timeout_ms)
 
 /* ---- a configuration that changed ---- */
 
-static void adopt(void *server, void *arg)
+static void adopt_worker(void *server, void *next)
 {
     struct worker *w = server;
-    (void)arg;
+    (void)next; /* it was prepared as w->next */
     weir_service_adopt(w->service, w->next);
     w->next = NULL;
 }
@@ -228,7 +236,7 @@ static bool reload_from_file(struct node *node, struct weir_workers *workers)
         weir_config_free(next);
         return false;
     }
-    weir_workers_each(workers, adopt, NULL);
+    weir_workers_adopt(workers, next);
     weir_store_shared_follow(node->shared, node->config, next);
     weir_config_free(node->config);
     node->config = next;
@@ -253,8 +261,42 @@ static void reopen_log(void *ctx)
     weir_access_sink_reopen(node->group.access_sink);
 }
 
-static const struct weir_worker_ops workers = {open_worker, drain_worker, close_worker, reload,
-                                               reopen_log};
+static const struct weir_worker_ops workers = {.open = open_worker,
+                                               .drain = drain_worker,
+                                               .close = close_worker,
+                                               .adopt = adopt_worker,
+                                               .reload = reload,
+                                               .reopen = reopen_log};
+
+/* ---- the admin API ---- */
+
+static enum weir_err open_admin(void *ctx, struct weir_loop *loop, int fd, void **ret_server)
+{
+    struct node *node = ctx;
+    struct weir_admin *admin;
+    WEIR_TRY(weir_admin_new(node->config, &node->settings, loop, node->shared, &node->group, fd,
+                            &admin));
+    *ret_server = admin;
+    return WEIR_OK;
+}
+
+static void drain_admin(void *server, uint32_t timeout_ms)
+{
+    weir_admin_drain(server, timeout_ms);
+}
+
+static void close_admin(void *server)
+{
+    weir_admin_free(server);
+}
+
+static void adopt_admin(void *server, void *next)
+{
+    weir_admin_adopt(server, next);
+}
+
+static const struct weir_worker_ops admins = {
+    .open = open_admin, .drain = drain_admin, .close = close_admin, .adopt = adopt_admin};
 
 /* ---- the node ---- */
 
@@ -314,6 +356,14 @@ static void node_free(struct node *node)
     weir_wipe(&node->settings, sizeof(node->settings));
 }
 
+static int run(struct node *node)
+{
+    const struct weir_worker_aside admin = {
+        .what = "admin API", .listen = &node->settings.admin_listen, .ops = &admins};
+    return weir_workers_run("weir serve", &node->settings, &workers,
+                            node->settings.has_admin ? &admin : NULL, node);
+}
+
 int weir_cmd_serve(int argc, char **argv)
 {
     struct arguments arguments = {0};
@@ -331,7 +381,7 @@ int weir_cmd_serve(int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     int code = node_prepare(&node, &arguments);
     if (code == WEIR_EXIT_OK) {
-        code = weir_workers_run("weir serve", &node.settings, &workers, &node);
+        code = run(&node);
     }
     node_free(&node);
     return code;

@@ -17,51 +17,50 @@
 
 struct worker {
     struct weir_workers *of;
+    const struct weir_worker_ops *ops;
     pthread_t thread;
     struct weir_loop loop;
     void *server;
-    atomic_bool called; /* `call` is due on its thread */
+    atomic_bool called; /* to adopt, on its thread */
 };
 
 struct weir_workers {
     const char *command;
     const struct weir_config *config;
     const struct weir_worker_ops *ops;
+    const struct weir_worker_aside *aside;
     void *ctx;
-    struct worker *worker;
-    uint32_t count;   /* how many are set up */
+    struct worker *worker; /* the last one is what stands aside, if anything does */
+    uint32_t count;        /* how many are set up */
     uint32_t sockets; /* that the service manager handed over; 0: the configuration names one */
-    /* what each does now, and how often that was done */
-    void (*call)(void *server, void *arg);
-    void *call_arg;
-    sem_t calls_done;
+    void *next;       /* what each adopts now, and how many have */
+    sem_t adopted;
 };
 
 static void on_stop(void *ctx)
 {
     struct worker *w = ctx;
-    w->of->ops->drain(w->server, w->of->config->drain_timeout_ms);
+    w->ops->drain(w->server, w->of->config->drain_timeout_ms);
 }
 
 static void on_wake(void *ctx)
 {
     struct worker *w = ctx;
     if (atomic_exchange(&w->called, false)) {
-        w->of->call(w->server, w->of->call_arg);
-        sem_post(&w->of->calls_done);
+        w->ops->adopt(w->server, w->of->next);
+        sem_post(&w->of->adopted);
     }
 }
 
-void weir_workers_each(struct weir_workers *all, void (*fn)(void *server, void *arg), void *arg)
+void weir_workers_adopt(struct weir_workers *all, void *next)
 {
-    all->call = fn;
-    all->call_arg = arg;
+    all->next = next;
     for (uint32_t i = 0; i < all->count; i++) {
         atomic_store(&all->worker[i].called, true);
         weir_loop_wake(&all->worker[i].loop);
     }
     for (uint32_t i = 0; i < all->count;) {
-        i += sem_wait(&all->calls_done) == 0;
+        i += sem_wait(&all->adopted) == 0;
     }
 }
 
@@ -73,15 +72,17 @@ static void *run_worker(void *arg)
 }
 
 /* False: said what is wrong. */
-static bool open_worker(struct weir_workers *all, struct worker *w, int fd)
+static bool open_worker(struct weir_workers *all, const struct weir_worker_ops *ops, int fd)
 {
+    struct worker *w = &all->worker[all->count];
     w->of = all;
+    w->ops = ops;
     if (weir_loop_init(&w->loop) != WEIR_OK) {
         fprintf(stderr, "%s: the kernel gives no event loop: %s\n", all->command, strerror(errno));
         close(fd);
         return false;
     }
-    enum weir_err err = all->ops->open(all->ctx, &w->loop, fd, &w->server);
+    enum weir_err err = ops->open(all->ctx, &w->loop, fd, &w->server);
     if (err != WEIR_OK) {
         fprintf(stderr, "%s: a worker cannot start: %s\n", all->command, weir_err_name(err));
         weir_loop_deinit(&w->loop);
@@ -89,26 +90,33 @@ static bool open_worker(struct weir_workers *all, struct worker *w, int fd)
     }
     weir_loop_on_stop(&w->loop, on_stop, w);
     weir_loop_on_wake(&w->loop, on_wake, w);
+    all->count++;
     return true;
+}
+
+/* False: said what is wrong. */
+static bool listen_on(const struct weir_workers *all, const struct weir_listen *listen,
+                      uint16_t port, bool first, int *ret_fd, uint16_t *ret_port)
+{
+    if (weir_http_listen(listen->host, port, first, ret_fd, ret_port) == WEIR_OK) {
+        return true;
+    }
+    fprintf(stderr, "%s: cannot listen on %s:%u: %s\n", all->command, listen->host, listen->port,
+            errno == EADDRINUSE ? "address already in use" : strerror(errno));
+    return false;
 }
 
 /* The next worker's listener: *port is 0 or that of those before. False: said what is wrong. */
 static bool open_listener(struct weir_workers *all, uint16_t *port, int *ret_fd)
 {
-    const struct weir_listen *listen = &all->config->listen;
-    if (all->sockets > 0) {
-        *ret_fd = weir_activation_listener(all->sockets, all->count);
-        if (*ret_fd < 0) {
-            fprintf(stderr, "%s: no descriptor for a worker: %s\n", all->command, strerror(errno));
-        }
-        return *ret_fd >= 0;
+    if (all->sockets == 0) {
+        return listen_on(all, &all->config->listen, *port, all->count == 0, ret_fd, port);
     }
-    if (weir_http_listen(listen->host, *port, all->count == 0, ret_fd, port) != WEIR_OK) {
-        fprintf(stderr, "%s: cannot listen on %s:%u: %s\n", all->command, listen->host,
-                listen->port, errno == EADDRINUSE ? "address already in use" : strerror(errno));
-        return false;
+    *ret_fd = weir_activation_listener(all->sockets, all->count);
+    if (*ret_fd < 0) {
+        fprintf(stderr, "%s: no descriptor for a worker: %s\n", all->command, strerror(errno));
     }
-    return true;
+    return *ret_fd >= 0;
 }
 
 /* A listener for each worker, on one port. False: said what is wrong. */
@@ -118,19 +126,42 @@ static bool open_workers(struct weir_workers *all, uint16_t *ret_port)
     if (!weir_activation_take(all->command, all->config->workers, &all->sockets)) {
         return false;
     }
-    all->worker = weir_zalloc_array(all->config->workers, sizeof(*all->worker));
+    all->worker = weir_zalloc_array(all->config->workers + 1, sizeof(*all->worker));
     if (all->worker == NULL) {
         fprintf(stderr, "%s: out of memory\n", all->command);
         return false;
     }
     while (all->count < all->config->workers) {
         int fd;
-        if (!open_listener(all, &port, &fd) || !open_worker(all, &all->worker[all->count], fd)) {
+        if (!open_listener(all, &port, &fd) || !open_worker(all, all->ops, fd)) {
             return false;
         }
-        all->count++;
     }
     *ret_port = port;
+    return true;
+}
+
+/* "127.0.0.1:8000", "[::1]:8000". */
+static void say_listening(const char *what, const char *host, uint16_t port)
+{
+    bool ipv6 = strchr(host, ':') != NULL;
+    fprintf(stderr, "weir: %s on %s%s%s:%u\n", what, ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+}
+
+/* False: said what is wrong. */
+static bool open_aside(struct weir_workers *all)
+{
+    const struct weir_worker_aside *aside = all->aside;
+    int fd;
+    uint16_t port;
+    if (aside == NULL) {
+        return true;
+    }
+    if (!listen_on(all, aside->listen, aside->listen->port, true, &fd, &port) ||
+        !open_worker(all, aside->ops, fd)) {
+        return false;
+    }
+    say_listening(aside->what, aside->listen->host, port);
     return true;
 }
 
@@ -196,13 +227,11 @@ static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
 
 static void say_where(const struct weir_workers *all, uint16_t port)
 {
-    const char *host = all->config->listen.host;
-    bool ipv6 = strchr(host, ':') != NULL;
     if (all->sockets > 0) {
         weir_activation_say(all->sockets);
-        return;
+    } else {
+        say_listening("listening", all->config->listen.host, port);
     }
-    fprintf(stderr, "weir: listening on %s%s%s:%u\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
 }
 
 static void serve(struct weir_workers *all, uint16_t port)
@@ -236,23 +265,25 @@ static void close_workers(struct weir_workers *all, bool ran)
             on_stop(w);
             weir_loop_run(&w->loop);
         }
-        all->ops->close(w->server);
+        w->ops->close(w->server);
         weir_loop_deinit(&w->loop);
     }
     weir_free(all->worker);
 }
 
 int weir_workers_run(const char *command, const struct weir_config *config,
-                     const struct weir_worker_ops *ops, void *ctx)
+                     const struct weir_worker_ops *ops, const struct weir_worker_aside *aside,
+                     void *ctx)
 {
-    struct weir_workers all = {.command = command, .config = config, .ops = ops, .ctx = ctx};
+    struct weir_workers all = {
+        .command = command, .config = config, .ops = ops, .aside = aside, .ctx = ctx};
     uint16_t port = 0;
-    sem_init(&all.calls_done, 0, 0);
-    bool ready = open_workers(&all, &port);
+    sem_init(&all.adopted, 0, 0);
+    bool ready = open_workers(&all, &port) && open_aside(&all);
     if (ready) {
         serve(&all, port);
     }
     close_workers(&all, ready);
-    sem_destroy(&all.calls_done);
+    sem_destroy(&all.adopted);
     return ready ? WEIR_EXIT_OK : WEIR_EXIT_FAILED;
 }

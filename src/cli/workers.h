@@ -19,21 +19,30 @@ struct weir_worker_ops {
     void (*drain)(void *server, uint32_t timeout_ms);
     /* After that, when no worker runs any more. */
     void (*close)(void *server);
+    /* On the worker's thread, for weir_workers_adopt; NULL without reload. */
+    void (*adopt)(void *server, void *next);
     /* SIGHUP, on the main thread while the workers serve. NULL: the signal is not taken. */
     void (*reload)(void *ctx, struct weir_workers *workers);
     /* At SIGUSR1, on no worker's thread; ctx: as of open. NULL: the signal is not watched for. */
     void (*reopen)(void *ctx);
 };
 
-/* Opens the workers that the configuration names, serves until SIGTERM or SIGINT, drains them and
- * closes them. command: as "weir serve", for what is said on stderr. Returns an exit code; a
- * failure was said. */
-int weir_workers_run(const char *command, const struct weir_config *config,
-                     const struct weir_worker_ops *ops, void *ctx);
+/* One more thread with a listener of its own and another server on it. */
+struct weir_worker_aside {
+    const char *what; /* as "the admin API" */
+    const struct weir_listen *listen;
+    const struct weir_worker_ops *ops;
+};
 
-/* Calls fn(server, arg) on each worker's own thread, and returns when all have returned. For
- * reload. */
-void weir_workers_each(struct weir_workers *workers, void (*fn)(void *server, void *arg),
-                       void *arg);
+/* Opens the workers that the configuration names, serves until SIGTERM or SIGINT, drains them and
+ * closes them. command: as "weir serve", for what is said on stderr. aside: opened when all workers
+ * are; NULL: none. Returns an exit code; a failure was said. */
+int weir_workers_run(const char *command, const struct weir_config *config,
+                     const struct weir_worker_ops *ops, const struct weir_worker_aside *aside,
+                     void *ctx);
+
+/* For reload: each worker, and what stands aside, adopts `next` on its own thread. Returns when all
+ * have. */
+void weir_workers_adopt(struct weir_workers *workers, void *next);
 
 #endif

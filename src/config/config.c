@@ -19,6 +19,7 @@ static struct weir_config defaults(void)
 {
     return (struct weir_config){
         .listen = {.host = "127.0.0.1", .port = 8000},
+        .admin_listen = {.host = "127.0.0.1", .port = 9090},
         .workers = cores(),
         .store = WEIR_STORE_EMBEDDED,
         .redis = {.port = WEIR_REDIS_PORT, .timeout_ms = 50, .connect_timeout_ms = 250},
@@ -51,12 +52,17 @@ static enum weir_err lay_flags(struct parse *p, const struct weir_config_flags *
         {"--on-store-failure", "on_store_failure", flags->on_store_failure},
         {"--nodes", "nodes", flags->nodes},
         {"--access-log", "access_log", flags->access_log},
+        {"--admin-listen", "admin_listen", flags->admin_listen},
     };
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
         if (given[i].text == NULL) {
             continue;
         }
         enum weir_err err = weir_parse_flag(p, given[i].flag, given[i].field, given[i].text);
+        if (err == WEIR_OK && given[i].text == flags->admin_listen) {
+            const struct node n = {.name = given[i].flag};
+            err = weir_admin_check(p, &n);
+        }
         if (err != WEIR_OK) {
             p->error->in_flag = true;
             return err;

@@ -160,6 +160,10 @@ struct weir_config {
     uint32_t metrics_top;      /* subjects named in metrics, for each scope and meter; 0: none */
     bool has_service_token;
     uint8_t service_token_sha256[32];
+    bool has_admin; /* the admin API is offered; the rest of it is unused without */
+    struct weir_listen admin_listen;
+    bool has_admin_token; /* always beyond loopback */
+    uint8_t admin_token_sha256[32];
 
     size_t head_bytes_max, target_bytes_max, body_bytes_max;
     uint32_t connections_max; /* per worker */
@@ -197,6 +201,7 @@ struct weir_config_flags {
     const char *on_store_failure;
     const char *nodes;
     const char *access_log;
+    const char *admin_listen;
 };
 
 /* The configuration in `yaml` (an empty text is the default configuration) with the flags laid
@@ -259,6 +264,9 @@ struct weir_upstream_config *weir_upstream_configs_copy(const struct weir_upstre
                                                         size_t count);
 /* Wipes what is secret. NULL is allowed. */
 void weir_upstream_configs_free(struct weir_upstream_config *u, size_t count);
+/* Whether only this machine reaches it. */
+bool weir_listen_is_loopback(const struct weir_listen *listen);
+
 /* Whether one of its globs matches; a request that names no model has the empty one. */
 bool weir_upstream_serves(const struct weir_upstream_config *u, struct weir_str model);
 

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fields.c - the fields of the file: the table of those outside lists and plans, and how they are
  * read. */
-#include "base/mem.h"
 #include "config/parse.h"
 
 static enum weir_err service_token(struct parse *p, const struct node *value)
 {
-    char buf[WEIR_SECRET_MAX + 2];
-    struct weir_str token;
-    enum weir_err err = weir_parse_secret(p, value, buf, &token);
-    if (err == WEIR_OK) {
-        weir_sha256(token, p->config->service_token_sha256);
-        p->config->has_service_token = true;
-    }
-    weir_wipe(buf, sizeof(buf));
-    return err;
+    WEIR_TRY(weir_parse_token(p, value, p->config->service_token_sha256));
+    p->config->has_service_token = true;
+    return WEIR_OK;
 }
 
 static enum weir_err unknown_keys(struct parse *p, const struct node *value)
@@ -119,6 +112,8 @@ static const struct weir_option options[] = {
     OTHER("", "service_token", service_token, "secret", "", "none",
           "what callers of `/weir/v1/` send as `Authorization: Bearer`; without one only the "
           "loopback interface may call it"),
+    OTHER("", "admin", weir_parse_admin, "mapping", "", "none",
+          "where operators ask: see [admin](#admin)"),
     OTHER("", "unknown_keys", unknown_keys, "`reject` or a plan", "", "`reject`",
           "what a request with a secret that is not in `keys` gets: 401, or its own windows on "
           "this plan"),

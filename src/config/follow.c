@@ -65,6 +65,9 @@ static const char *fixed_field(const struct weir_config *a, const struct weir_co
         bool same;
     } rest[] = {
         {"listen", strcmp(a->listen.host, b->listen.host) == 0 && a->listen.port == b->listen.port},
+        {"admin.listen", a->has_admin == b->has_admin &&
+                             strcmp(a->admin_listen.host, b->admin_listen.host) == 0 &&
+                             a->admin_listen.port == b->admin_listen.port},
         {"store", same_store(a, b)},
         {"store_tls", same_store_tls(&a->store_tls, &b->store_tls)},
         {"mode", a->mode == b->mode},

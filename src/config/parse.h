@@ -84,6 +84,10 @@ WEIR_MUSTCHECK enum weir_err weir_parse_secret(struct parse *p, const struct nod
                                                char buf[static WEIR_SECRET_MAX + 2],
                                                struct weir_str *ret_secret);
 
+/* A secret of which only its SHA-256 is kept. */
+WEIR_MUSTCHECK enum weir_err weir_parse_token(struct parse *p, const struct node *n,
+                                              uint8_t ret_sha256[static 32]);
+
 /* Calls `field` for each entry of a mapping; it must know the key or fail. No key comes twice. */
 typedef enum weir_err weir_field_fn(struct parse *p, struct weir_str key, const struct node *value,
                                     void *ctx);
@@ -107,7 +111,7 @@ enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
 enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *field,
                               const char *text);
-/* listen, store, mode, on_store_failure, token_data or access_log. */
+/* listen, admin_listen, store, mode, on_store_failure, token_data or access_log. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
 /* store_url.c: the store's kind, and how to reach it. */
@@ -115,6 +119,9 @@ bool weir_parse_store(struct weir_str text, struct weir_config *config);
 /* store_tls.c; and what it must not be beside the store's URL, when all is read. */
 enum weir_err weir_parse_store_tls(struct parse *p, const struct node *n);
 enum weir_err weir_store_tls_finish(struct parse *p);
+/* admin.c; and that who listens beyond loopback has a token. */
+enum weir_err weir_parse_admin(struct parse *p, const struct node *n);
+enum weir_err weir_admin_check(struct parse *p, const struct node *n);
 /* plans.c, groups.c, keys.c, models.c: the sections of their names. */
 enum weir_err weir_parse_plans(struct parse *p, const struct node *n);
 enum weir_err weir_parse_orgs(struct parse *p, const struct node *n);

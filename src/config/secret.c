@@ -2,6 +2,7 @@
 /* secret.c - a secret in the file, in the environment or in a file of its own. */
 #include <errno.h>
 
+#include "base/mem.h"
 #include "config/parse.h"
 
 struct source {
@@ -98,4 +99,16 @@ enum weir_err weir_parse_secret(struct parse *p, const struct node *n,
     }
     *ret_secret = s.found;
     return WEIR_OK;
+}
+
+enum weir_err weir_parse_token(struct parse *p, const struct node *n, uint8_t ret_sha256[static 32])
+{
+    char buf[WEIR_SECRET_MAX + 2];
+    struct weir_str token;
+    enum weir_err err = weir_parse_secret(p, n, buf, &token);
+    if (err == WEIR_OK) {
+        weir_sha256(token, ret_sha256);
+    }
+    weir_wipe(buf, sizeof(buf));
+    return err;
 }

@@ -111,6 +111,10 @@ enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char 
     if (strcmp(field, "listen") == 0) {
         ok = parse_listen(text, &config->listen);
         expected = "ADDRESS:PORT with a numeric address, as 127.0.0.1:8000 or \"[::1]:8000\"";
+    } else if (strcmp(field, "admin_listen") == 0) {
+        ok = parse_listen(text, &config->admin_listen);
+        config->has_admin = ok;
+        expected = "ADDRESS:PORT with a numeric address, as 127.0.0.1:9090 or \"[::1]:9090\"";
     } else if (strcmp(field, "store") == 0) {
         ok = weir_parse_store(text, config);
         expected = "embedded, redis://[[user]:password@]host[:port][/db], "

@@ -18,6 +18,14 @@ static struct weir_str bearer(const struct weir_http_request *http)
     return weir_str_trim(weir_str(value.p + scheme.len, value.len - scheme.len));
 }
 
+bool weir_bearer_is(const struct weir_http_request *http, const uint8_t sha256[static 32])
+{
+    uint8_t digest[32];
+    struct weir_str token = bearer(http);
+    weir_sha256(token, digest);
+    return token.len > 0 && CRYPTO_memcmp(digest, sha256, sizeof(digest)) == 0;
+}
+
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32])
 {
@@ -88,10 +96,7 @@ bool weir_authorize_service(struct weir_request *r)
         }
         return true;
     }
-    uint8_t digest[32];
-    struct weir_str token = bearer(r->http);
-    weir_sha256(token, digest);
-    if (token.len == 0 || CRYPTO_memcmp(digest, config->service_token_sha256, 32) != 0) {
+    if (!weir_bearer_is(r->http, config->service_token_sha256)) {
         weir_refuse(r, 401, NULL, "invalid_service_token",
                     "This API expects the service token in an Authorization header using Bearer "
                     "auth.");

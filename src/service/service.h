@@ -191,6 +191,8 @@ enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller
 bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller);
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32]);
+/* Whether the Authorization header has the token of this SHA-256, compared in constant time. */
+bool weir_bearer_is(const struct weir_http_request *http, const uint8_t sha256[static 32]);
 /* Whether the caller may use the decision API; refused with 401 or 403 when not. */
 bool weir_authorize_service(struct weir_request *r);
 /* The subject of a key that is not configured, in its request's memory. */

@@ -169,7 +169,7 @@ void redis_over_beaten(struct redis_over *o, const redisReply *reply, bool accep
         weir_primary_missed(o->store->shared->primaries, o->primary, o->beat_slot);
         look_soon(o->store);
     } else {
-        atomic_store_explicit(&o->store->base.stats.nodes, beaten.living, memory_order_relaxed);
+        atomic_store_explicit(&o->store->shared->nodes, beaten.living, memory_order_relaxed);
         weir_primary_beaten(o->store->shared->primaries, o->primary, o->beat_slot, accepts);
     }
 }
@@ -233,6 +233,10 @@ static void report(struct redis_over *o)
 
 static void beat(struct redis_over *o, uint64_t now_us)
 {
+    /* whichever handle has counted them */
+    atomic_store_explicit(&o->store->base.stats.nodes,
+                          atomic_load_explicit(&o->store->shared->nodes, memory_order_relaxed),
+                          memory_order_relaxed);
     struct weir_buf *out = redis_over_begin(o);
     unsigned slot = weir_redis_shard_slot(o->shard);
     if (out == NULL || slot == WEIR_REDIS_SLOTS) {

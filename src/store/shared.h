@@ -20,6 +20,7 @@ struct weir_store_shared {
     struct weir_primaries *primaries;
     struct weir_roll *roll;  /* whose record the table has */
     struct weir_marks marks; /* what the store has not been told */
+    _Atomic uint64_t nodes;  /* alive, as one of the handles has counted them last */
 };
 
 #endif

@@ -119,6 +119,14 @@ static void test_hist(void **state)
     assert_int_equal(weir_hist_quantile_ns(h, 1.0), 100000000);
     assert_true(weir_hist_count_upto(h, 50000000) <= 50000);
     assert_true(weir_hist_count_upto(h, 50000000) > 48000);
+    struct weir_hist *sum = weir_zalloc(sizeof(*sum));
+    weir_hist_add(sum, 7);
+    weir_hist_merge(sum, h);
+    assert_int_equal(sum->count, h->count + 1);
+    assert_int_equal(sum->sum_ns, h->sum_ns + 7);
+    assert_int_equal(weir_hist_quantile_ns(sum, 1.0), 100000000);
+    assert_int_equal(weir_hist_count_upto(sum, 7), 1);
+    weir_free(sum);
     weir_hist_add(h, UINT64_MAX); /* beyond the last bucket */
     assert_true(weir_hist_quantile_ns(h, 1.0) > 100000000);
     weir_free(h);

@@ -69,6 +69,7 @@ static const struct section *section_of(struct weir_str heading)
         {"## Models", "models", "models: {m: {", "}}"},
         {"## Upstreams", "upstreams", "upstreams: [{", "}]"},
         {"### TLS", "store_tls", "store_tls: {", "}"},
+        {"## admin", "admin", "admin: {", "}"},
         {"## http", "http", "http: {", "}"},
         {"## mock", "mock", "mock: {", "}"},
         {"### mock.output_tokens", "mock.output_tokens", "mock: {output_tokens: {", "}}"},

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* route.c - from a request to its handler. */
+#include "admin/internal.h"
+
+static const struct route {
+    struct weir_str before, behind; /* of the name in the path; without one: the path, and p NULL */
+    enum weir_http_method method;   /* GET serves HEAD too */
+    admin_handler_fn *handler;
+} routes[] = {
+    {WEIR_STR_INIT("/admin/v1/overview"), {0}, WEIR_HTTP_GET, admin_overview},
+    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_keys},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_key},
+    {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans},
+};
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool admin_decode(struct weir_str text, char *to, size_t room, struct weir_str *ret_text)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.p[i];
+        if (c == '%') {
+            int high = i + 2 < text.len ? hex(text.p[i + 1]) : -1;
+            int low = i + 2 < text.len ? hex(text.p[i + 2]) : -1;
+            if (high < 0 || low < 0) {
+                return false;
+            }
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (len == room) {
+            return false;
+        }
+        to[len++] = c;
+    }
+    *ret_text = weir_str(to, len);
+    return true;
+}
+
+/* A name stands between two slashes: one of its own is encoded. */
+static bool matches(const struct route *route, struct weir_str path, struct weir_str *ret_name)
+{
+    *ret_name = weir_str(NULL, 0);
+    if (route->behind.p == NULL) {
+        return weir_str_eq(path, route->before);
+    }
+    if (!weir_str_starts(path, route->before) ||
+        path.len <= route->before.len + route->behind.len) {
+        return false;
+    }
+    struct weir_str name =
+        weir_str(path.p + route->before.len, path.len - route->before.len - route->behind.len);
+    *ret_name = name;
+    return memchr(name.p, '/', name.len) == NULL &&
+           weir_str_eq(weir_str(name.p + name.len, route->behind.len), route->behind);
+}
+
+static const struct route *route_of(struct weir_str path, struct weir_str *ret_name)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (matches(&routes[i], path, ret_name)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool method_serves(enum weir_http_method offered, enum weir_http_method asked)
+{
+    return asked == offered || (asked == WEIR_HTTP_HEAD && offered == WEIR_HTTP_GET);
+}
+
+void admin_on_request(void *ctx, struct weir_http_exchange *x, const struct weir_http_request *http)
+{
+    struct admin_request r = {.admin = ctx, .x = x, .http = http};
+    char name[ADMIN_NAME_MAX];
+    struct weir_str raw;
+    const struct route *route = route_of(http->path, &raw);
+    if (!admin_allows(&r)) {
+        return;
+    }
+    if (route == NULL || !admin_decode(raw, name, sizeof(name), &r.name)) {
+        admin_refuse(r.admin, x, 404, "unknown_url", "", "Unknown request URL. See docs/admin.md.");
+    } else if (!method_serves(route->method, http->method)) {
+        admin_refuse(r.admin, x, 405, "method_not_allowed",
+                     route->method == WEIR_HTTP_GET ? "allow: GET, HEAD\r\n" : "allow: POST\r\n",
+                     "This URL does not offer that method.");
+    } else {
+        route->handler(&r);
+    }
+}
