@@ -119,6 +119,20 @@ void weir_value_states(const struct weir_value *v, const struct weir_plan *plan,
     }
 }
 
+void weir_value_states_with(const struct weir_value *v, const struct weir_plan *plan,
+                            uint64_t now_us, const struct weir_amounts *a, unsigned subject,
+                            struct weir_decision *d)
+{
+    uint8_t bytes[WEIR_VALUE_MAX + WEIR_VALUE_SLACK] = {0};
+    struct weir_value with = {.data = bytes, .len = v->len, .room = sizeof(bytes)};
+    if (v->len > 0) {
+        memcpy(bytes, v->data, v->len);
+    }
+    uint32_t need = weir_value_add(&with, plan, now_us, a);
+    WEIR_ASSERT(need == 0);
+    weir_value_states(&with, plan, now_us, subject, d);
+}
+
 void weir_decision_begin(struct weir_decision *d, uint64_t at_us)
 {
     d->allowed = true;

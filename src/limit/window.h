@@ -108,6 +108,10 @@ void weir_value_lower(struct weir_value *v, const struct weir_plan *plan, uint64
 /* Appends the state of every limit of the plan to d. v is prepared for now_us. */
 void weir_value_states(const struct weir_value *v, const struct weir_plan *plan, uint64_t now_us,
                        unsigned subject, struct weir_decision *d);
+/* The same as if `a` were added; v stays as it is, and may hold nothing. */
+void weir_value_states_with(const struct weir_value *v, const struct weir_plan *plan,
+                            uint64_t now_us, const struct weir_amounts *a, unsigned subject,
+                            struct weir_decision *d);
 /* When the last entry of all blocks leaves; 0 when the value holds nothing. Blocks of any plan. */
 uint64_t weir_value_idle_at_us(const struct weir_value *v);
 /* Whether the bytes are a value: lengths, shapes, ring indexes, sums. For what comes from outside

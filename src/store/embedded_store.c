@@ -28,15 +28,16 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
 {
     struct embedded_store *self = self_of(s);
     call->local = false;
-    enum weir_err err = weir_embedded_take(self->table, call->subject, call->subjects,
-                                           &call->amounts, call->now_us, &call->decision);
+    const struct weir_amounts charges = weir_call_charges(call);
+    enum weir_err err = (call->probe ? weir_embedded_probe : weir_embedded_take)(
+        self->table, call->subject, call->subjects, &call->amounts, call->now_us, &call->decision);
     if (WEIR_UNLIKELY(err != WEIR_OK)) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         count(err == WEIR_ERR_LIMIT ? &s->stats.subjects_refused : &s->stats.errors, 1);
         return WEIR_OK;
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
+    if (call->decision.allowed && !weir_amounts_none(&charges)) {
         call->reservation = (struct weir_reservation){
             .nonce = weir_rand_u64(&self->nonces) | 2, /* neither 0 nor 1 */
             .epoch = self->epoch,
@@ -90,6 +91,13 @@ static enum weir_err settle(struct weir_store *s, struct weir_settle *settle)
     return WEIR_OK;
 }
 
+static enum weir_err reset(struct weir_store *s, struct weir_reset *reset)
+{
+    weir_embedded_reset(self_of(s)->table, reset->subject);
+    reset->emptied = true;
+    return WEIR_OK;
+}
+
 static bool ready(const struct weir_store *s)
 {
     (void)s;
@@ -109,6 +117,7 @@ static void close_store(struct weir_store *s)
 static const struct weir_store_ops ops = {
     .take = take,
     .settle = settle,
+    .reset = reset,
     .ready = ready,
     .subjects = subjects,
     .close = close_store,

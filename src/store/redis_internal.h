@@ -6,6 +6,7 @@
  *   redis_lease.c   mode: lease (docs/design/leases.md)
  *   redis_granted.c its answers
  *   redis_spread.c  requests whose subjects are in two slots of a cluster
+ *   redis_reset.c   emptying a subject's windows
  *   redis_over.c    going over to new primaries, beats
  *   redis_walk.c    charging the record again, reports */
 #ifndef WEIR_STORE_REDIS_INTERNAL_H
@@ -34,6 +35,7 @@ enum what {
     LOOK_SHARED,
     SETTLE_OWN,
     SETTLE_SHARED,
+    RESET, /* struct weir_reset */
     /* about one shard, struct redis_over */
     ENTER = WEIR_REDIS_STAYS,
     MERGE,
@@ -161,6 +163,14 @@ enum weir_settle_result redis_settle_answered(struct redis_store *self,
                                               const redisReply *reply, uint64_t sent_us);
 /* What it charges beyond the reservation. */
 void redis_count_debt(struct redis_store *self, const struct weir_settle *settle);
+
+/* ---- redis_reset.c ---- */
+
+/* `reset` of the handle's ops. */
+enum weir_err redis_reset(struct weir_store *s, struct weir_reset *reset);
+void redis_reset_answered(struct redis_store *self, struct weir_reset *reset,
+                          const redisReply *reply);
+void redis_reset_lost(struct weir_reset *reset);
 
 /* ---- redis_lease.c, and redis_granted.c: answered, lost ---- */
 

@@ -38,7 +38,9 @@ static void grant_local(struct redis_store *self, struct weir_call *call)
 {
     call->reservation.primary = call->reservation.shared_primary = 0;
     redis_grant(self, call, self->shared->epoch);
-    redis_tell_later(self, call->subject, call->subjects, call->decision.at_us);
+    if (!call->probe) {
+        redis_tell_later(self, call->subject, call->subjects, call->decision.at_us);
+    }
 }
 
 /* From this node's fair share, less what it was granted before. What is larger than the share alone
@@ -53,9 +55,9 @@ void redis_take_share(struct redis_store *self, struct weir_call *call)
         subject[i] = &share[i];
     }
     call->outcome = WEIR_OUTCOME_DECIDED;
-    enum weir_err err =
-        weir_embedded_take(self->shared->table, subject, call->subjects, &call->amounts,
-                           redis_store_now_us(self, subject[0]), &call->decision);
+    enum weir_err err = (call->probe ? weir_embedded_probe : weir_embedded_take)(
+        self->shared->table, subject, call->subjects, &call->amounts,
+        redis_store_now_us(self, subject[0]), &call->decision);
     if (err != WEIR_OK) {
         call->outcome = err == WEIR_ERR_LIMIT ? WEIR_OUTCOME_FULL : WEIR_OUTCOME_UNAVAILABLE;
         redis_count(&self->base.stats.subjects_refused, err == WEIR_ERR_LIMIT);
@@ -134,7 +136,8 @@ void redis_both_answered(struct redis_store *self, struct weir_call *call, const
         return;
     }
     /* what the store has allowed is recorded at its own moment */
-    redis_forget(self, call->subject, call->subjects, &call->amounts, share_at_us);
+    const struct weir_amounts charges = weir_call_charges(call);
+    redis_forget(self, call->subject, call->subjects, &charges, share_at_us);
     call->outcome = told == REDIS_TOLD ? WEIR_OUTCOME_DECIDED : WEIR_OUTCOME_FULL;
     if (told == REDIS_TOLD) {
         redis_grant(self, call, redis_granted_epoch(self));

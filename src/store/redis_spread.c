@@ -49,7 +49,7 @@ static bool ask(struct redis_store *self, struct weir_call *call, enum what what
     struct part part = part_of(call, what);
     struct weir_redis_charge charge = {.subject = part.subject, .subjects = part.subjects};
     if (what == TAKE_OWN || what == TAKE_SHARED) {
-        charge.amounts = call->amounts;
+        charge.amounts = weir_call_charges(call);
     }
     return redis_send(self, &charge, what, call, weir_clock_us());
 }
@@ -72,8 +72,9 @@ static uint64_t *share_at_us(struct weir_call *call)
 /* The share need not have allowed it. */
 static void leave_share(struct redis_store *self, struct weir_call *call)
 {
+    const struct weir_amounts charges = weir_call_charges(call);
     if (*share_at_us(call) != 0) {
-        redis_forget(self, call->subject, call->subjects, &call->amounts, *share_at_us(call));
+        redis_forget(self, call->subject, call->subjects, &charges, *share_at_us(call));
         *share_at_us(call) = 0;
     }
 }
@@ -83,18 +84,19 @@ static void leave_share(struct redis_store *self, struct weir_call *call)
 static void give_back(struct redis_store *self, const struct weir_call *call)
 {
     struct part own = part_of(call, TAKE_OWN);
+    const struct weir_amounts charges = weir_call_charges(call);
     struct weir_redis_charge charge = {
         .subject = own.subject,
         .subjects = own.subjects,
         .settles = true,
         .taken_at_us = call->decision.at_us,
-        .less = call->amounts,
+        .less = charges,
     };
-    if (!weir_amounts_none(&call->amounts) &&
+    if (!weir_amounts_none(&charges) &&
         !redis_send(self, &charge, SETTLE_UNWATCHED, NULL, weir_clock_us())) {
         redis_count(&self->base.stats.errors, 1);
     }
-    redis_forget(self, own.subject, own.subjects, &call->amounts, call->decision.at_us);
+    redis_forget(self, own.subject, own.subjects, &charges, call->decision.at_us);
 }
 
 static void decide_without_store(struct redis_store *self, struct weir_call *call)
@@ -152,9 +154,12 @@ static bool read_part(struct redis_store *self, struct weir_call *call, enum wha
 {
     struct part part = part_of(call, what);
     uint64_t now_us = weir_clock_us(), clock_us;
+    const struct weir_amounts charges = weir_call_charges(call);
     bool looks = what == LOOK_OWN || what == LOOK_SHARED;
-    if (!(looks ? weir_redis_answer_look : weir_redis_answer_decision)(
-            reply, part.subject, part.subjects, &call->amounts, d, &clock_us)) {
+    if (!(looks         ? weir_redis_answer_look
+          : call->probe ? weir_redis_answer_probe
+                        : weir_redis_answer_decision)(reply, part.subject, part.subjects,
+                                                      &call->amounts, d, &clock_us)) {
         redis_count(&self->base.stats.errors, 1);
         return false;
     }
@@ -163,7 +168,7 @@ static bool read_part(struct redis_store *self, struct weir_call *call, enum wha
         return true;
     }
     bool kept =
-        !d->allowed || redis_remember(self, part.subject, part.subjects, &call->amounts, d->at_us);
+        !d->allowed || redis_remember(self, part.subject, part.subjects, &charges, d->at_us);
     const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
     if (!kept || by == NULL) {
         return false;

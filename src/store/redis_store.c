@@ -61,12 +61,13 @@ struct weir_redis_conn *redis_conn_of(struct redis_store *self,
 
 void redis_grant(struct redis_store *self, struct weir_call *call, uint64_t epoch)
 {
-    if (call->decision.allowed && !weir_amounts_none(&call->amounts)) {
+    const struct weir_amounts charges = weir_call_charges(call);
+    if (call->decision.allowed && !weir_amounts_none(&charges)) {
         struct weir_reservation *r = &call->reservation;
         r->nonce = weir_rand_u64(&self->nonces) | 2; /* neither 0 nor 1 */
         r->epoch = epoch;
         r->at_us = call->decision.at_us;
-        r->reserved = call->amounts;
+        r->reserved = charges;
     }
 }
 
@@ -94,7 +95,7 @@ bool redis_send(struct redis_store *self, struct weir_redis_charge *charge, enum
 bool redis_send_take(struct redis_store *self, struct weir_call *call, enum what what)
 {
     struct weir_redis_charge charge = {
-        .subject = call->subject, .subjects = call->subjects, .amounts = call->amounts};
+        .subject = call->subject, .subjects = call->subjects, .amounts = weir_call_charges(call)};
     return redis_send(self, &charge, what, call, call->now_us);
 }
 
@@ -106,7 +107,7 @@ enum weir_err redis_take_alone(struct redis_store *self, struct weir_call *call)
         return redis_take_both(self, call);
     }
     struct weir_redis_charge charge = {
-        .subject = call->subject, .subjects = call->subjects, .amounts = call->amounts};
+        .subject = call->subject, .subjects = call->subjects, .amounts = weir_call_charges(call)};
     if (!send_on(self, conn, &charge, TAKE, call, call->now_us)) {
         redis_decide_without_store(self, call);
         return WEIR_OK;
@@ -123,7 +124,8 @@ static enum weir_err take(struct weir_store *s, struct weir_call *call)
     if (call->own_subjects < call->subjects) {
         return redis_spread_take(self, call);
     }
-    if (self->config->mode == WEIR_MODE_LEASE && !weir_amounts_none(&call->amounts)) {
+    if (self->config->mode == WEIR_MODE_LEASE && !call->probe &&
+        !weir_amounts_none(&call->amounts)) {
         return redis_lease_take(self, call);
     }
     return redis_take_alone(self, call);
@@ -171,15 +173,16 @@ enum redis_told redis_read_take(struct redis_store *self, struct weir_call *call
                                 const redisReply *reply, uint64_t sent_us)
 {
     uint64_t now_us = weir_clock_us(), clock_us;
+    const struct weir_amounts charges = weir_call_charges(call);
     struct weir_decision d;
-    if (!weir_redis_answer_decision(reply, call->subject, call->subjects, &call->amounts, &d,
-                                    &clock_us)) {
+    if (!(call->probe ? weir_redis_answer_probe : weir_redis_answer_decision)(
+            reply, call->subject, call->subjects, &call->amounts, &d, &clock_us)) {
         redis_count(&self->base.stats.errors, 1);
         return REDIS_TOLD_NOTHING;
     }
     redis_answered(self, call->subject[0], sent_us, now_us, clock_us);
     bool kept =
-        !d.allowed || redis_remember(self, call->subject, call->subjects, &call->amounts, d.at_us);
+        !d.allowed || redis_remember(self, call->subject, call->subjects, &charges, d.at_us);
     const struct weir_primary *by = redis_over_granted_by(self, sent_us, now_us);
     if (by == NULL) { /* looked at only now: it is recorded */
         return REDIS_TOLD_NOTHING;
@@ -266,6 +269,9 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     case SETTLE_SHARED:
         redis_spread_answered(self, (enum what)what, ptr, reply, sent_us);
         break;
+    case RESET:
+        redis_reset_answered(self, ptr, reply);
+        break;
     case ENTER:
         redis_over_entered(ptr, reply);
         break;
@@ -308,6 +314,8 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         redis_lease_lost(self, ptr);
     } else if (what == TAKE_BOTH) {
         redis_both_lost(self, ptr);
+    } else if (what == RESET) {
+        redis_reset_lost(ptr);
     } else if (what == ENTER || what == MERGE) {
         redis_over_lost(ptr, what == ENTER);
     } else if (what != SETTLE_UNWATCHED && what < ENTER) {
@@ -372,6 +380,7 @@ static void close_store(struct weir_store *s)
 static const struct weir_store_ops ops = {
     .take = take,
     .settle = redis_settle,
+    .reset = redis_reset,
     .ready = ready,
     .subjects = subjects,
     .close = close_store,

@@ -40,7 +40,8 @@ struct weir_call {
     const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
     uint8_t subjects;
     struct weir_amounts amounts; /* all 0: a look, which charges nothing and is always allowed */
-    uint64_t now_us;             /* weir_clock_us, read right before */
+    bool probe; /* asks what a charge would be answered now by the store itself: charges nothing */
+    uint64_t now_us;                      /* weir_clock_us, read right before */
     void (*done)(struct weir_call *call); /* only after WEIR_PENDING */
     void *ctx;
     /* the store's own while it is pending */
@@ -49,9 +50,15 @@ struct weir_call {
     /* out */
     enum weir_outcome outcome;
     bool local; /* decided from this node's share, or let through by `open` */
-    struct weir_reservation reservation; /* set when allowed and not a look */
+    struct weir_reservation reservation; /* set when allowed and charged */
     struct weir_decision decision;
 };
+
+/* What it charges when it is allowed. */
+static inline struct weir_amounts weir_call_charges(const struct weir_call *call)
+{
+    return call->probe ? (struct weir_amounts){0} : call->amounts;
+}
 
 enum weir_settle_result {
     WEIR_SETTLE_DONE,        /* applied now */
@@ -73,6 +80,15 @@ struct weir_settle {
     void *ctx;
     uint8_t own_subjects; /* the store's own, as that of a call */
     enum weir_settle_result result;
+};
+
+/* All that a subject has used is forgotten, in the store and in this process's record: an
+ * operator's wish, docs/design/store.md says what it means. */
+struct weir_reset {
+    const struct weir_subject *subject;
+    void (*done)(struct weir_reset *reset); /* only after WEIR_PENDING */
+    void *ctx;
+    bool emptied; /* out; false: out of reach, or it refused. It may be tried again */
 };
 
 /* What becomes of budget that a lease takes ahead of need. */
@@ -112,6 +128,7 @@ struct weir_store_ops {
     /* WEIR_OK: decided, call->outcome is set and done is not called. WEIR_PENDING: done will be. */
     enum weir_err (*take)(struct weir_store *s, struct weir_call *call);
     enum weir_err (*settle)(struct weir_store *s, struct weir_settle *settle);
+    enum weir_err (*reset)(struct weir_store *s, struct weir_reset *reset);
     bool (*ready)(const struct weir_store *s);
     /* How many subjects are held (0 where the store does not know). */
     uint64_t (*subjects)(const struct weir_store *s);
@@ -132,6 +149,11 @@ static inline enum weir_err weir_store_take(struct weir_store *s, struct weir_ca
 static inline enum weir_err weir_store_settle(struct weir_store *s, struct weir_settle *settle)
 {
     return s->ops->settle(s, settle);
+}
+
+static inline enum weir_err weir_store_reset(struct weir_store *s, struct weir_reset *reset)
+{
+    return s->ops->reset(s, reset);
 }
 
 static inline bool weir_store_ready(const struct weir_store *s)

@@ -87,10 +87,10 @@ static inline void who_at(struct who *w, struct node *n, unsigned primary, unsig
     }
 }
 
-/* Asks and waits for the answer. */
-static inline struct weir_call *charge_all(struct node *n, struct one *one,
-                                           const struct who *const *who, unsigned count,
-                                           struct weir_amounts amounts)
+/* Asks and waits for the answer; probe: of what would be. */
+static inline struct weir_call *ask_all(struct node *n, struct one *one,
+                                        const struct who *const *who, unsigned count,
+                                        struct weir_amounts amounts, bool probe)
 {
     unsigned before = n->done;
     *one = (struct one){.node = n, .sent_us = weir_clock_us()};
@@ -99,6 +99,7 @@ static inline struct weir_call *charge_all(struct node *n, struct one *one,
     }
     one->call.subjects = (uint8_t)count;
     one->call.amounts = amounts;
+    one->call.probe = probe;
     one->call.now_us = one->sent_us;
     one->call.done = on_taken;
     one->call.ctx = one;
@@ -107,6 +108,13 @@ static inline struct weir_call *charge_all(struct node *n, struct one *one,
     }
     until_done(&world, &n->done, before + 1);
     return &one->call;
+}
+
+static inline struct weir_call *charge_all(struct node *n, struct one *one,
+                                           const struct who *const *who, unsigned count,
+                                           struct weir_amounts amounts)
+{
+    return ask_all(n, one, who, count, amounts, false);
 }
 
 /* Of one subject, or of two. */

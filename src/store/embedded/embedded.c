@@ -15,6 +15,7 @@ struct weir_embedded {
 enum charge_mode {
     CHARGE_IF_FITS,
     CHARGE_ALWAYS,
+    CHARGE_PROBE, /* if it fits, says what would be charged */
 };
 
 /* One charge under way: all its stripes are locked. */
@@ -163,11 +164,16 @@ static void judge(const struct charge *c, const struct weir_amounts *a, struct w
     }
 }
 
-static void states(const struct charge *c, struct weir_decision *d)
+/* `more`: as if it were charged, too; NULL: nothing. */
+static void states(const struct charge *c, const struct weir_amounts *more, struct weir_decision *d)
 {
     for (unsigned i = 0; i < c->subjects; i++) {
         struct weir_value v = value_of(c, i);
-        weir_value_states(&v, c->subject[i]->plan, c->now_us, i, d);
+        if (more == NULL) {
+            weir_value_states(&v, c->subject[i]->plan, c->now_us, i, d);
+        } else {
+            weir_value_states_with(&v, c->subject[i]->plan, c->now_us, more, i, d);
+        }
     }
 }
 
@@ -187,14 +193,29 @@ static void places_give(struct weir_embedded *table, unsigned n)
     atomic_fetch_sub(&table->subjects, n);
 }
 
-/* The subjects that are not held yet get their places, all or none: one that was made alone would
- * be idle, and the next to make room for itself. WEIR_ERR_LIMIT: the bound is reached. */
-static enum weir_err create_missing(struct charge *c)
+/* How many subjects are not held yet. */
+static unsigned count_missing(const struct charge *c)
 {
     unsigned missing = 0;
     for (unsigned i = 0; i < c->subjects; i++) {
         missing += c->entry[i] == NULL;
     }
+    return missing;
+}
+
+/* Whether they would get their places. WEIR_ERR_LIMIT: the bound is reached. */
+static enum weir_err find_places(const struct charge *c)
+{
+    unsigned missing = count_missing(c);
+    uint64_t held = atomic_load_explicit(&c->table->subjects, memory_order_relaxed);
+    return missing > 0 && held + missing > c->table->max_subjects ? WEIR_ERR_LIMIT : WEIR_OK;
+}
+
+/* The subjects that are not held yet get their places, all or none: one that was made alone would
+ * be idle, and the next to make room for itself. WEIR_ERR_LIMIT: the bound is reached. */
+static enum weir_err create_missing(struct charge *c)
+{
+    unsigned missing = count_missing(c);
     if (missing > 0 && !places_take(c->table, missing)) {
         return WEIR_ERR_LIMIT;
     }
@@ -251,14 +272,14 @@ static enum weir_err charge_once(struct charge *c, const struct weir_amounts *a,
     lock_all(c);
     enum weir_err err = locate(c);
     weir_decision_begin(d, c->now_us);
-    if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
+    if (err == WEIR_OK && mode != CHARGE_ALWAYS) {
         judge(c, a, d);
     }
     if (err == WEIR_OK && d->allowed && !weir_amounts_none(a)) {
-        err = add_all(c, a);
+        err = mode == CHARGE_PROBE ? find_places(c) : add_all(c, a);
     }
-    if (err == WEIR_OK && mode == CHARGE_IF_FITS) {
-        states(c, d);
+    if (err == WEIR_OK && mode != CHARGE_ALWAYS) {
+        states(c, mode == CHARGE_PROBE && d->allowed ? a : NULL, d);
     }
     unlock_all(c);
     return err;
@@ -308,6 +329,16 @@ enum weir_err weir_embedded_take(struct weir_embedded *table,
         }
     }
     return charge(&c, a, CHARGE_IF_FITS, d);
+}
+
+enum weir_err weir_embedded_probe(struct weir_embedded *table,
+                                  const struct weir_subject *const *subject, unsigned subjects,
+                                  const struct weir_amounts *a, uint64_t now_us,
+                                  struct weir_decision *d)
+{
+    struct charge c;
+    begin(&c, table, subject, subjects, now_us);
+    return charge(&c, a, CHARGE_PROBE, d);
 }
 
 enum weir_err weir_embedded_record(struct weir_embedded *table,
@@ -397,6 +428,17 @@ size_t weir_embedded_copy(struct weir_embedded *table, const struct weir_subject
     }
     stripe_unlock(s);
     return len;
+}
+
+void weir_embedded_reset(struct weir_embedded *table, const struct weir_subject *subject)
+{
+    struct stripe *s = stripe_of(table, subject);
+    stripe_lock(s);
+    struct entry *e = stripe_find(s, subject->id);
+    if (e != NULL) {
+        stripe_set_len(s, e, 0);
+    }
+    stripe_unlock(s);
 }
 
 uint64_t weir_embedded_subjects(const struct weir_embedded *table)

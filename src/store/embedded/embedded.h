@@ -37,6 +37,11 @@ WEIR_MUSTCHECK enum weir_err weir_embedded_take(struct weir_embedded *table,
                                                 const struct weir_subject *const *subject,
                                                 unsigned subjects, const struct weir_amounts *a,
                                                 uint64_t now_us, struct weir_decision *d);
+/* The decision that take would make now, and nothing changes. WEIR_ERR_LIMIT as take's. */
+WEIR_MUSTCHECK enum weir_err weir_embedded_probe(struct weir_embedded *table,
+                                                 const struct weir_subject *const *subject,
+                                                 unsigned subjects, const struct weir_amounts *a,
+                                                 uint64_t now_us, struct weir_decision *d);
 /* As take, but charges whether it fits or not (what another authority has allowed). */
 WEIR_MUSTCHECK enum weir_err weir_embedded_record(struct weir_embedded *table,
                                                   const struct weir_subject *const *subject,
@@ -52,6 +57,8 @@ weir_embedded_settle(struct weir_embedded *table, const struct weir_subject *con
  * subject is not held, or has nothing. room: at least WEIR_VALUE_MAX. */
 size_t weir_embedded_copy(struct weir_embedded *table, const struct weir_subject *subject,
                           uint8_t *to, size_t room);
+/* The subject has used nothing, as if it had never come. */
+void weir_embedded_reset(struct weir_embedded *table, const struct weir_subject *subject);
 /* Subjects held now, reserved ones included. */
 uint64_t weir_embedded_subjects(const struct weir_embedded *table);
 /* Bytes held by the table and its values. */

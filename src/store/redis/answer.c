@@ -159,6 +159,29 @@ bool weir_redis_answer_look(const redisReply *reply, const struct weir_subject *
     return read_not_charged(reply, subject, subjects, a, d);
 }
 
+bool weir_redis_answer_probe(const redisReply *reply, const struct weir_subject *const *subject,
+                             unsigned subjects, const struct weir_amounts *a,
+                             struct weir_decision *d, uint64_t *ret_clock_us)
+{
+    struct copied_value copy;
+    if (!weir_redis_answer_look(reply, subject, subjects, a, d, ret_clock_us)) {
+        return false;
+    }
+    if (!d->allowed || weir_amounts_none(a)) {
+        return true;
+    }
+    d->states = 0;
+    for (unsigned i = 0; i < subjects; i++) {
+        const struct weir_plan *plan = subject[i]->plan;
+        if (!copy_value(reply->element[REST + i], &copy) ||
+            weir_value_prepare(&copy.v, plan, d->at_us) != 0) {
+            return false;
+        }
+        weir_value_states_with(&copy.v, plan, d->at_us, a, i, d);
+    }
+    return true;
+}
+
 /* Which of so many requests were granted: every one if `all`, and only then. */
 static bool is_mask(const redisReply *r, unsigned asks, bool all)
 {

@@ -20,6 +20,12 @@ bool weir_redis_answer_look(const redisReply *reply, const struct weir_subject *
                             unsigned subjects, const struct weir_amounts *a,
                             struct weir_decision *d, uint64_t *ret_clock_us);
 
+/* The same, and the states of what would be allowed are those with it: what a charge is answered.
+ */
+bool weir_redis_answer_probe(const redisReply *reply, const struct weir_subject *const *subject,
+                             unsigned subjects, const struct weir_amounts *a,
+                             struct weir_decision *d, uint64_t *ret_clock_us);
+
 /* What a call with requests and a lease was answered. */
 struct weir_redis_granted {
     bool all;         /* every request was granted, or there was none: the rest is 0 then */

@@ -96,6 +96,41 @@ static void test_denied_by_the_key(void **state)
     node_close(n);
 }
 
+/* What is charged of both slots is told before, and nothing is charged by asking. */
+static void test_probed(void **state)
+{
+    (void)state;
+    static struct request r, other;
+    struct one one;
+    struct node *n = open_node(PATIENT "\nmode: lease");
+    request_init(&r, n, 20, 0, 1);
+    request_init(&other, n, 21, 2, 1);
+    other.model = r.model;
+    /* by both; by the model; by the key; never */
+    static const uint64_t asked[] = {40, 1, 60, 1, 101};
+    for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        const struct weir_amounts a = weir_amounts(asked[i], 0, asked[i]);
+        for (unsigned k = 0; k < 2; k++) {
+            const struct weir_decision *would = &ask_all(n, &one, r.who, 3, a, true)->decision;
+            assert_int_equal(one.call.reservation.nonce, 0);
+            const struct weir_decision *is =
+                k == 0 ? would : &charge_all(n, &r.one, r.who, 3, a)->decision;
+            assert_int_equal(would->allowed, is->allowed);
+            assert_int_equal(would->states, is->states);
+            for (unsigned s = 0; s < is->states; s++) {
+                assert_int_equal(would->state[s].used, is->state[s].used);
+            }
+            assert_true(is->allowed || (would->denied_subject == is->denied_subject &&
+                                        would->denied_meter == is->denied_meter));
+        }
+        if (i == 0) {
+            allowed_by_redis(ask(&other, 55));
+        }
+    }
+    assert_int_equal(atomic_load(&n->store->stats.errors), 0);
+    node_close(n);
+}
+
 /* ---- settling ---- */
 
 /* Each slot in the entry of its own moment. Here these are in two steps: the model is asked when
@@ -284,7 +319,7 @@ int main(void)
         CLUSTER_CASE(test_denied_by_the_model),    CLUSTER_CASE(test_denied_by_the_key),
         CLUSTER_CASE(test_settled_at_two_moments), CLUSTER_CASE(test_settled_once),
         CLUSTER_CASE(test_settled_unwatched),      CLUSTER_CASE(test_never_over),
-        CLUSTER_CASE(test_nothing_remains),
+        CLUSTER_CASE(test_nothing_remains),        CLUSTER_CASE(test_probed),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -132,14 +132,32 @@ static void same_bytes(struct stream *s, unsigned i)
     freeReplyObject(r);
 }
 
+/* Both say before a charge what it will be answered; nothing changes, as the bytes and decisions
+ * show that follow. */
+static void probe(struct stream *s, const struct weir_subject *const *subject, unsigned subjects,
+                  const struct weir_amounts *a, struct weir_decision *ret_probed)
+{
+    struct weir_decision theirs;
+    uint64_t clock_us;
+    assert_int_equal(weir_embedded_probe(s->table, subject, subjects, a, s->now_us, ret_probed),
+                     WEIR_OK);
+    const struct weir_redis_charge look = {
+        .subject = subject, .subjects = subjects, .clock = exactly(s->now_us)};
+    redisReply *r = call(s->f, &look);
+    assert_true(weir_redis_answer_probe(r, subject, subjects, a, &theirs, &clock_us));
+    freeReplyObject(r);
+    assert_true(same_decision(ret_probed, &theirs));
+}
+
 static bool take(struct stream *s, unsigned first, unsigned subjects, const struct weir_amounts *a)
 {
     const struct weir_subject *subject[SUBJECTS];
-    struct weir_decision mine, theirs;
+    struct weir_decision mine, theirs, probed;
     uint64_t clock_us;
     for (unsigned i = 0; i < subjects; i++) {
         subject[i] = &s->subject[first + i];
     }
+    probe(s, subject, subjects, a, &probed);
     assert_int_equal(weir_embedded_take(s->table, subject, subjects, a, s->now_us, &mine), WEIR_OK);
     const struct weir_redis_charge charge = {
         .subject = subject, .subjects = subjects, .clock = exactly(s->now_us), .amounts = *a};
@@ -147,6 +165,7 @@ static bool take(struct stream *s, unsigned first, unsigned subjects, const stru
     assert_true(weir_redis_answer_decision(r, subject, subjects, a, &theirs, &clock_us));
     freeReplyObject(r);
     assert_true(same_decision(&mine, &theirs));
+    assert_true(same_decision(&mine, &probed));
     bool charged = mine.allowed && !weir_amounts_none(a);
     not_before(s, charged ? s->floor_us : mine.at_us);
     for (unsigned i = 0; i < subjects && charged; i++) {

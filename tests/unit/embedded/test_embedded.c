@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "limit/window.h"
 #include "store/embedded/embedded.h"
+#include "support/decision.h"
 #include "support/naive.h"
 
 enum { SUBJECTS = 3 };
@@ -99,8 +100,12 @@ static void model_add(struct world *w, const struct pick *p, const struct weir_a
 static bool take(struct world *w, const struct pick *p, const struct weir_amounts *a,
                  struct weir_decision *d)
 {
+    struct weir_decision probed;
+    assert_int_equal(weir_embedded_probe(w->table, p->subject, p->count, a, w->now_us, &probed),
+                     WEIR_OK);
     assert_int_equal(weir_embedded_take(w->table, p->subject, p->count, a, w->now_us, d), WEIR_OK);
     assert_int_equal(d->allowed, model_fits(w, p, a));
+    assert_true(same_decision(d, &probed));
     if (d->allowed) {
         model_add(w, p, a);
     }
@@ -224,6 +229,14 @@ static enum weir_err take_one(struct weir_embedded *table, const struct weir_sub
     return weir_embedded_take(table, &s, 1, &a, now_us, d);
 }
 
+static enum weir_err probe_one(struct weir_embedded *table, const struct weir_subject *s,
+                               uint64_t now_us)
+{
+    struct weir_amounts a = weir_amounts(1, 1, 0);
+    struct weir_decision d;
+    return weir_embedded_probe(table, &s, 1, &a, now_us, &d);
+}
+
 static void test_bound(void **state)
 {
     (void)state;
@@ -246,6 +259,9 @@ static void test_bound(void **state)
     uint64_t now_us = leaves_us - 1; /* the first one's usage has not quite left */
     assert_int_equal(take_one(table, &fresh, 1, now_us, &d), WEIR_ERR_LIMIT);
     assert_int_equal(take_one(table, &fresh, 0, now_us, &d), WEIR_ERR_LIMIT);
+    assert_int_equal(probe_one(table, &fresh, now_us), WEIR_ERR_LIMIT);
+    assert_int_equal(probe_one(table, &reserved, now_us), WEIR_OK);
+    assert_int_equal(weir_embedded_subjects(table), 101);
     struct weir_amounts look = weir_amounts(0, 0, 0);
     const struct weir_subject *one = &fresh;
     assert_int_equal(weir_embedded_take(table, &one, 1, &look, now_us, &d), WEIR_OK);
@@ -257,9 +273,55 @@ static void test_bound(void **state)
         assert_false(d.allowed);
     }
     now_us += 1; /* now it has: its place goes to the new one */
+    assert_int_equal(probe_one(table, &fresh, now_us), WEIR_OK);
     assert_int_equal(take_one(table, &fresh, 1, now_us, &d), WEIR_OK);
     assert_true(d.allowed);
     assert_int_equal(weir_embedded_subjects(table), 101);
+    weir_embedded_free(table);
+}
+
+/* ---- an operator's reset ---- */
+
+static uint64_t used_at(struct weir_embedded *table, const struct weir_subject *s, uint64_t now_us)
+{
+    struct weir_amounts look = weir_amounts(0, 0, 0);
+    struct weir_decision d;
+    assert_int_equal(weir_embedded_take(table, &s, 1, &look, now_us, &d), WEIR_OK);
+    return d.state[0].used;
+}
+
+static void test_reset(void **state)
+{
+    (void)state;
+    struct weir_limit limit = {WEIR_METER_INPUT_TOKENS, 60, 100};
+    struct weir_plan plan = plan_of(&limit, 1);
+    struct weir_subject s = subject_of("key:k", &plan), other = subject_of("key:o", &plan);
+    const struct weir_subject *one = &s;
+    struct weir_embedded *table = table_of(2);
+    struct weir_amounts reserved = weir_amounts(1, 90, 0), nothing = weir_amounts(1, 0, 0);
+    struct weir_decision d;
+    uint64_t debt;
+    weir_embedded_reset(table, &s); /* not held: nothing */
+    assert_int_equal(take_one(table, &s, 90, START_US, &d), WEIR_OK);
+    assert_int_equal(take_one(table, &other, 7, START_US, &d), WEIR_OK);
+    weir_embedded_reset(table, &s);
+    assert_int_equal(used_at(table, &s, START_US), 0);
+    assert_int_equal(used_at(table, &other, START_US), 7);
+    /* what was reserved before it is settled: it lowers what is there, and never below 0 */
+    assert_int_equal(
+        weir_embedded_settle(table, &one, 1, START_US, &reserved, &nothing, START_US, &debt),
+        WEIR_OK);
+    assert_int_equal(used_at(table, &s, START_US), 0);
+    assert_int_equal(take_one(table, &s, 100, START_US, &d), WEIR_OK);
+    assert_true(d.allowed);
+    assert_int_equal(
+        weir_embedded_settle(table, &one, 1, START_US, &reserved, &nothing, START_US, &debt),
+        WEIR_OK);
+    assert_int_equal(used_at(table, &s, START_US), 10);
+    /* its place is one for whoever comes next */
+    weir_embedded_reset(table, &s);
+    struct weir_subject fresh = subject_of("key:new", &plan);
+    assert_int_equal(take_one(table, &fresh, 1, START_US + 61000000, &d), WEIR_OK);
     weir_embedded_free(table);
 }
 
@@ -465,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_several_subjects),
         cmocka_unit_test(test_denial_names),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_reset),
         cmocka_unit_test(test_bytes_come_back),
         cmocka_unit_test(test_bound_of_two),
         cmocka_unit_test(test_bound_churn),
