@@ -23,6 +23,15 @@ static void refusal_body(void *ctx, int status, struct weir_str reason,
     admin_error_body(body, reason, WEIR_STR("malformed_request"));
 }
 
+static void on_gone(void *ctx, struct weir_http_exchange *x)
+{
+    (void)ctx;
+    struct admin_pending *pending = *weir_http_exchange_slot(x);
+    if (pending != NULL) {
+        pending->gone(pending);
+    }
+}
+
 static struct weir_http_limits limits_of(const struct weir_config *config)
 {
     struct weir_http_limits limits = weir_http_limits_of(config);
@@ -36,7 +45,7 @@ static enum weir_err open_server(struct weir_admin *a, int fd)
 {
     const struct weir_http_limits limits = limits_of(admin_config(a));
     const struct weir_http_handler handler = {
-        .on_request = admin_on_request, .error_body = refusal_body, .ctx = a};
+        .on_request = admin_on_request, .on_gone = on_gone, .error_body = refusal_body, .ctx = a};
     return weir_http_server_new(a->loop, fd, &limits, &handler, &a->http);
 }
 
@@ -56,6 +65,9 @@ enum weir_err weir_admin_new(struct weir_config *config, const struct weir_confi
     a->started_us = weir_clock_us();
     weir_buf_init(&a->head, HEAD_MAX);
     weir_buf_init(&a->body, BODY_MAX);
+    weir_buf_init(&a->overview, BODY_MAX);
+    weir_buf_init(&a->text, REQUEST_BODY_MAX);
+    weir_json_init(&a->json);
     enum weir_err err = weir_store_open(settings, loop, shared, &a->store);
     if (err != WEIR_OK) {
         close(fd);
@@ -66,6 +78,7 @@ enum weir_err weir_admin_new(struct weir_config *config, const struct weir_confi
         weir_admin_free(a);
         return err;
     }
+    admin_events_init(a);
     *ret_admin = a;
     return WEIR_OK;
 }
@@ -86,6 +99,7 @@ static void on_drained(void *ctx)
 
 void weir_admin_drain(struct weir_admin *a, uint32_t timeout_ms)
 {
+    admin_events_close(a);
     weir_http_server_drain(a->http, timeout_ms, on_drained, a);
 }
 
@@ -97,7 +111,12 @@ void weir_admin_free(struct weir_admin *a)
     weir_store_close(a->store);
     weir_http_server_free(a->http);
     weir_buf_deinit(&a->head);
+    admin_asks_free(a);
     weir_buf_deinit(&a->body);
+    weir_buf_deinit(&a->overview);
+    weir_buf_deinit(&a->text);
+    weir_json_deinit(&a->json);
+    weir_config_free(a->gathering.config);
     weir_config_free(a->_config);
     weir_free(a);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* answer.c - what every answer has. */
+#include <inttypes.h>
 #include <stdarg.h>
 
 #include "admin/internal.h"
@@ -43,4 +44,30 @@ void admin_refuse(struct weir_admin *a, struct weir_http_exchange *x, int status
     weir_buf_reset(&a->body);
     admin_error_body(&a->body, weir_str_z(message), weir_str_z(code));
     reply(a, x, status, headers);
+}
+
+void admin_refuse_store(struct weir_admin *a, struct weir_http_exchange *x,
+                        enum weir_outcome outcome)
+{
+    if (outcome == WEIR_OUTCOME_FULL) {
+        admin_refuse(a, x, 503, "subjects_full", "retry-after: 1\r\n",
+                     "The limiter holds as many subjects as it may.");
+    } else {
+        admin_refuse(a, x, 503, "store_unavailable", "retry-after: 1\r\n",
+                     "The store is out of reach, or refuses it.");
+    }
+}
+
+void admin_limits(struct weir_buf *b, const struct weir_call *call)
+{
+    weir_buf_char(b, '[');
+    for (unsigned i = 0; i < call->decision.states; i++) {
+        const struct weir_limit_state *s = &call->decision.state[i];
+        weir_buf_printf(b,
+                        "%s{\"meter\":\"%s\",\"window_s\":%u,\"limit\":%" PRIu64
+                        ",\"used\":%" PRIu64 ",\"remaining\":%" PRIu64 ",\"reset_ms\":%" PRIu64 "}",
+                        i > 0 ? "," : "", weir_meter_name(s->meter), s->window_s, s->capacity,
+                        s->used, weir_limit_remaining(s), weir_retry_ms(s->reset_us));
+    }
+    weir_buf_char(b, ']');
 }

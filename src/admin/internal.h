@@ -4,14 +4,69 @@
  *   route.c      from a request to its handler
  *   access.c     who may ask
  *   answer.c     what every answer has
- *   overview.c   GET overview: the node, its counters
+ *   ask.c        requests that wait for the store
+ *   overview.c   GET overview: the node, its counters, who is busy
+ *   events.c     GET events: the overview, once a second
+ *   subject.c    GET subjects: usage, history; POST reset
+ *   check.c      POST check: would this pass now
  *   directory.c  GET keys, plans */
 #ifndef WEIR_ADMIN_INTERNAL_H
 #define WEIR_ADMIN_INTERNAL_H
 
 #include "admin/admin.h"
+#include "service/top.h"
 
-enum { ADMIN_NAME_MAX = WEIR_SUBJECT_NAME_MAX };
+enum {
+    ADMIN_NAME_MAX = WEIR_SUBJECT_NAME_MAX,
+    ADMIN_STREAMS_MAX = 16,
+    ADMIN_ROWS = 20, /* of the busiest, and of the most denied */
+};
+
+/* What a slot of an exchange points at: the first member of what waits for it. */
+struct admin_pending {
+    void (*gone)(struct admin_pending *self);
+};
+
+/* A request that is answered later. */
+struct admin_ask {
+    struct admin_pending pending;
+    struct weir_admin *admin;
+    struct weir_http_exchange *x; /* NULL: the client went away */
+    struct admin_ask *next;       /* of all */
+    struct admin_ask *waits;      /* the next one that waits for the overview */
+    struct weir_config *config;   /* that its subjects are of; kept */
+    struct weir_anonymous anonymous;
+    struct weir_call call;
+    struct weir_reset reset;
+};
+
+/* One of the busiest, and what its limits are asked. */
+struct admin_row {
+    struct weir_anonymous anonymous;
+    struct weir_call call;
+    bool known; /* it has limits still */
+};
+
+/* The overview, while its limits are asked: once, however many wait for it. */
+struct admin_gathering {
+    struct weir_top_subject subject[ADMIN_ROWS];
+    struct admin_row row[ADMIN_ROWS];
+    size_t rows;
+    unsigned asked;             /* answers that are not there yet; not 0: it is under way */
+    struct weir_config *config; /* that the rows' subjects are of, kept; NULL: none is under way */
+};
+
+struct admin_stream {
+    struct admin_pending pending;
+    struct weir_admin *admin;
+    struct weir_http_exchange *x; /* NULL: free */
+};
+
+struct admin_events {
+    struct admin_stream stream[ADMIN_STREAMS_MAX];
+    unsigned streams;
+    uv_timer_t timer; /* runs while there is a stream */
+};
 
 struct weir_admin {
     struct weir_config *_config; /* admin_config; kept */
@@ -20,7 +75,14 @@ struct weir_admin {
     struct weir_store *store; /* NULL: closed */
     struct weir_http_server *http;
     struct weir_buf head, body; /* of the answer that is being made */
+    struct weir_json json;      /* the body that is being read */
+    struct weir_buf text;       /* and what of it had escapes */
     struct weir_hist decision;  /* of all workers, while it is read */
+    struct admin_ask *asks;     /* that wait for the store */
+    struct admin_ask *waiting;  /* for the overview */
+    struct admin_gathering gathering;
+    struct weir_buf overview; /* the last one */
+    struct admin_events events;
     uint64_t started_us;
 };
 
@@ -40,9 +102,12 @@ struct admin_request {
 
 typedef void admin_handler_fn(struct admin_request *r);
 
-admin_handler_fn admin_overview;                     /* overview.c */
-admin_handler_fn admin_keys, admin_key, admin_plans; /* directory.c */
-admin_handler_fn admin_unknown_key;                  /* 404 */
+admin_handler_fn admin_overview;                          /* overview.c */
+admin_handler_fn admin_events;                            /* events.c */
+admin_handler_fn admin_usage, admin_history, admin_reset; /* subject.c */
+admin_handler_fn admin_check;                             /* check.c */
+admin_handler_fn admin_keys, admin_key, admin_plans;      /* directory.c */
+admin_handler_fn admin_unknown_key;                       /* 404 */
 
 /* route.c */
 void admin_on_request(void *ctx, struct weir_http_exchange *x,
@@ -53,9 +118,39 @@ bool admin_decode(struct weir_str text, char *to, size_t room, struct weir_str *
 /* access.c: false: it was refused. */
 bool admin_allows(struct admin_request *r);
 
+/* ask.c */
+/* NULL: it was refused, since there is no memory. */
+struct admin_ask *admin_ask_new(struct admin_request *r);
+/* It has its answer: frees it and gives the exchange, NULL where nobody waits any more. */
+struct weir_http_exchange *admin_ask_end(struct admin_ask *k);
+/* The same when its call is answered: a->body is sent, or why the store has decided nothing. */
+void admin_ask_decided(struct admin_ask *k);
+void admin_asks_free(struct weir_admin *a);
+/* k->call is about these already; `done` gives its answer and ends it. */
+void admin_ask_store(struct admin_ask *k, struct weir_amounts amounts, bool probe,
+                     void (*done)(struct weir_call *call));
+/* The subject of this name that has a plan, in `room` if it is one of a key that is not configured;
+ * NULL: there is none. */
+const struct weir_subject *admin_subject(const struct weir_config *config, struct weir_str name,
+                                         struct weir_anonymous *room);
+
+/* overview.c: asks for what the next overview says; admin_events_send follows, now or later. */
+void admin_overview_gather(struct weir_admin *a);
+
+/* events.c */
+void admin_events_init(struct weir_admin *a);
+/* The overview is there. */
+void admin_events_send(struct weir_admin *a);
+void admin_events_close(struct weir_admin *a);
+
 /* answer.c: 200 with a->body as JSON. Where there was no memory for it: 503. */
 void admin_answer(struct weir_admin *a, struct weir_http_exchange *x);
 void admin_error_body(struct weir_buf *b, struct weir_str message, struct weir_str code);
+/* `[...]`: what of each limit is used. */
+void admin_limits(struct weir_buf *b, const struct weir_call *call);
+/* 503: the store is out of reach, or has no place for the subject. */
+void admin_refuse_store(struct weir_admin *a, struct weir_http_exchange *x,
+                        enum weir_outcome outcome);
 /* headers: empty or complete lines. */
 void admin_refuse(struct weir_admin *a, struct weir_http_exchange *x, int status, const char *code,
                   const char *headers, const char *fmt, ...) WEIR_PRINTF(6, 7);

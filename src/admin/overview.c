@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* overview.c - GET /admin/v1/overview: the node and its counters, summed over its workers. */
+/* overview.c - GET /admin/v1/overview: the node, its counters summed over its workers, who is busy
+ * and who is denied. What the limits of the busiest have left is asked of the store, once for all
+ * who wait for it. */
 #include <inttypes.h>
 
 #include "admin/internal.h"
@@ -87,7 +89,10 @@ static void totals(struct weir_buf *b, const struct weir_service_group *g)
         }
         weir_buf_printf(b, "%s\"%s\":%" PRIu64, m > 0 ? "," : "", weir_meter_name(m), denied);
     }
-    weir_buf_printf(b, "},\"unavailable\":%" PRIu64 ",\"responses\":{", SUM(g, unavailable));
+    weir_buf_printf(b,
+                    "},\"unavailable\":%" PRIu64 ",\"input_tokens\":%" PRIu64
+                    ",\"output_tokens\":%" PRIu64 ",\"responses\":{",
+                    SUM(g, unavailable), SUM(g, input_tokens), SUM(g, output_tokens));
     for (unsigned k = 2; k < 6; k++) {
         weir_buf_printf(b, "%s\"%uxx\":%" PRIu64, k > 2 ? "," : "", k, SUM(g, responses[k]));
     }
@@ -110,10 +115,78 @@ static void decision(struct weir_buf *b, struct weir_admin *a)
                     quantile_us(all, 0.99));
 }
 
-void admin_overview(struct admin_request *r)
+/* ---- who is busy ---- */
+
+static uint32_t minute_now(void)
 {
-    struct weir_admin *a = r->admin;
-    struct weir_buf *b = &a->body;
+    return (uint32_t)(weir_clock_wall_s() / 60);
+}
+
+static uint64_t denied_of(const struct weir_top_subject *s)
+{
+    uint64_t denied = 0;
+    for (unsigned m = 0; m < WEIR_METERS; m++) {
+        denied += s->denied[m];
+    }
+    return denied;
+}
+
+static void subject(struct weir_buf *b, const struct weir_top_subject *s,
+                    const struct admin_row *row)
+{
+    WEIR_BUF_LIT(b, "{\"subject\":");
+    weir_buf_json(b, weir_str_z(s->name));
+    WEIR_BUF_LIT(b, ",\"plan\":");
+    if (row->known) {
+        weir_buf_json(b, weir_str_z(row->call.subject[0]->plan->name));
+    } else {
+        WEIR_BUF_LIT(b, "null");
+    }
+    weir_buf_printf(b,
+                    ",\"allowed\":%" PRIu64 ",\"denied\":%" PRIu64 ",\"input_tokens\":%" PRIu64
+                    ",\"output_tokens\":%" PRIu64 ",\"limits\":",
+                    s->allowed, denied_of(s), s->used[WEIR_METER_INPUT_TOKENS],
+                    s->used[WEIR_METER_OUTPUT_TOKENS]);
+    if (row->known && row->call.outcome == WEIR_OUTCOME_DECIDED) {
+        admin_limits(b, &row->call);
+    } else {
+        WEIR_BUF_LIT(b, "[]");
+    }
+    weir_buf_char(b, '}');
+}
+
+static void subjects(struct weir_buf *b, const struct admin_gathering *g)
+{
+    WEIR_BUF_LIT(b, "\"subjects\":[");
+    for (size_t i = 0; i < g->rows; i++) {
+        weir_buf_str(b, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
+        subject(b, &g->subject[i], &g->row[i]);
+    }
+    weir_buf_char(b, ']');
+}
+
+static void denials(struct weir_buf *b, const struct weir_service_group *g)
+{
+    struct weir_top_denial denial[ADMIN_ROWS];
+    size_t n;
+    if (weir_top_denials(g, minute_now(), ADMIN_ROWS, denial, &n) != WEIR_OK) {
+        n = 0;
+    }
+    WEIR_BUF_LIT(b, "\"denials\":[");
+    for (size_t i = 0; i < n; i++) {
+        weir_buf_str(b, i > 0 ? WEIR_STR(",{\"subject\":") : WEIR_STR("{\"subject\":"));
+        weir_buf_json(b, weir_str_z(denial[i].name));
+        weir_buf_printf(b, ",\"meter\":\"%s\",\"window_s\":%u,\"count\":%" PRIu64 "}",
+                        weir_meter_name(denial[i].meter), denial[i].window_s, denial[i].count);
+    }
+    weir_buf_char(b, ']');
+}
+
+/* ---- all of it ---- */
+
+static void write_overview(struct weir_admin *a)
+{
+    struct weir_buf *b = &a->overview;
     weir_buf_reset(b);
     weir_buf_printf(b, "{\"time_ms\":%" PRIu64 ",", weir_clock_wall_us() / 1000);
     node(b, a);
@@ -121,6 +194,89 @@ void admin_overview(struct admin_request *r)
     totals(b, a->group);
     weir_buf_char(b, ',');
     decision(b, a);
+    weir_buf_char(b, ',');
+    subjects(b, &a->gathering);
+    weir_buf_char(b, ',');
+    denials(b, a->group);
     weir_buf_char(b, '}');
-    admin_answer(a, r->x);
+}
+
+static void gathered(struct weir_admin *a)
+{
+    write_overview(a);
+    while (a->waiting != NULL) {
+        struct admin_ask *k = a->waiting;
+        a->waiting = k->waits;
+        weir_buf_reset(&a->body);
+        weir_buf_str(&a->body, weir_buf_view(&a->overview));
+        a->body.failed = a->body.failed || a->overview.failed;
+        struct weir_http_exchange *x = admin_ask_end(k);
+        if (x != NULL) {
+            admin_answer(a, x);
+        }
+    }
+    admin_events_send(a);
+}
+
+static void one_gathered(struct weir_admin *a)
+{
+    struct weir_config *config = a->gathering.config;
+    if (--a->gathering.asked == 0) {
+        a->gathering.config = NULL;
+        gathered(a);
+        weir_config_free(config);
+    }
+}
+
+static void looked(struct weir_call *call)
+{
+    one_gathered(call->ctx);
+}
+
+static void look(struct weir_admin *a, const struct weir_top_subject *s, struct admin_row *row)
+{
+    memset(row, 0, sizeof(*row));
+    row->call.subject[0] = admin_subject(admin_config(a), weir_str_z(s->name), &row->anonymous);
+    row->known = row->call.subject[0] != NULL;
+    if (!row->known) {
+        return;
+    }
+    row->call.subjects = 1;
+    row->call.done = looked;
+    row->call.ctx = a;
+    row->call.now_us = weir_clock_us();
+    a->gathering.asked++;
+    if (weir_store_take(a->store, &row->call) == WEIR_OK) {
+        a->gathering.asked--;
+    }
+}
+
+void admin_overview_gather(struct weir_admin *a)
+{
+    struct admin_gathering *g = &a->gathering;
+    const unsigned scopes = 1 << WEIR_SCOPE_KEY | 1 << WEIR_SCOPE_TEAM | 1 << WEIR_SCOPE_ORG;
+    if (g->asked > 0) {
+        return; /* one is under way */
+    }
+    if (weir_top_merge(a->group, minute_now(), scopes, ADMIN_ROWS, g->subject, &g->rows) !=
+        WEIR_OK) {
+        g->rows = 0;
+    }
+    g->asked = 1;
+    g->config = weir_config_keep(a->_config);
+    for (size_t i = 0; i < g->rows; i++) {
+        look(a, &g->subject[i], &g->row[i]);
+    }
+    one_gathered(a);
+}
+
+void admin_overview(struct admin_request *r)
+{
+    struct weir_admin *a = r->admin;
+    struct admin_ask *k = admin_ask_new(r);
+    if (k != NULL) {
+        k->waits = a->waiting;
+        a->waiting = k;
+        admin_overview_gather(a);
+    }
 }

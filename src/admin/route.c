@@ -8,6 +8,11 @@ static const struct route {
     admin_handler_fn *handler;
 } routes[] = {
     {WEIR_STR_INIT("/admin/v1/overview"), {0}, WEIR_HTTP_GET, admin_overview},
+    {WEIR_STR_INIT("/admin/v1/events"), {0}, WEIR_HTTP_GET, admin_events},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/history"), WEIR_HTTP_GET, admin_history},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/reset"), WEIR_HTTP_POST, admin_reset},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_usage},
+    {WEIR_STR_INIT("/admin/v1/check"), {0}, WEIR_HTTP_POST, admin_check},
     {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_keys},
     {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_key},
     {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans},

@@ -237,6 +237,23 @@ struct weir_str weir_denial_words(struct weir_buf *space, const struct weir_call
     return weir_str(text, weir_str_copy(weir_buf_view(space), text, WEIR_DENIAL_MAX));
 }
 
+void weir_denial_json(struct weir_buf *b, const struct weir_call *call)
+{
+    const struct weir_decision *d = &call->decision;
+    WEIR_BUF_LIT(b, "\"denied_by\":{\"subject\":");
+    weir_buf_json(b, call->subject[d->denied_subject]->name);
+    WEIR_BUF_LIT(b, ",\"meter\":\"");
+    weir_buf_str(b, weir_str_z(weir_meter_name(d->denied_meter)));
+    WEIR_BUF_LIT(b, "\",\"window_s\":");
+    weir_buf_u64(b, d->denied_window_s);
+    WEIR_BUF_LIT(b, "},\"retry_after_ms\":");
+    if (d->retry_after_us == WEIR_RETRY_NEVER) {
+        WEIR_BUF_LIT(b, "null");
+    } else {
+        weir_buf_u64(b, weir_retry_ms(d->retry_after_us));
+    }
+}
+
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call)
 {
     weir_buf_char(b, '[');

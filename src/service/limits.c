@@ -182,18 +182,8 @@ static void acquire_decided(struct weir_service *s, struct weir_http_exchange *x
         }
         WEIR_BUF_LIT(&s->body, ",\"limits\":");
     } else {
-        WEIR_BUF_LIT(&s->body, "{\"allowed\":false,\"denied_by\":{\"subject\":");
-        weir_buf_json(&s->body, call->subject[d->denied_subject]->name);
-        WEIR_BUF_LIT(&s->body, ",\"meter\":\"");
-        weir_buf_str(&s->body, weir_str_z(weir_meter_name(d->denied_meter)));
-        WEIR_BUF_LIT(&s->body, "\",\"window_s\":");
-        weir_buf_u64(&s->body, d->denied_window_s);
-        WEIR_BUF_LIT(&s->body, "},\"retry_after_ms\":");
-        if (d->retry_after_us == WEIR_RETRY_NEVER) {
-            WEIR_BUF_LIT(&s->body, "null");
-        } else {
-            weir_buf_u64(&s->body, weir_retry_ms(d->retry_after_us));
-        }
+        WEIR_BUF_LIT(&s->body, "{\"allowed\":false,");
+        weir_denial_json(&s->body, call);
         WEIR_BUF_LIT(&s->body, ",\"limits\":");
         weir_headers_retry(head, call);
     }

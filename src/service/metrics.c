@@ -56,12 +56,25 @@ static void count_charge(struct weir_service *s, const struct weir_call *call)
     count_each(s->metrics.shadow_denied, shadow, call);
 }
 
+/* `more` in place of `less`. */
+static void count_tokens(struct weir_service *s, const struct weir_amounts *more,
+                         const struct weir_amounts *less)
+{
+    weir_count(&s->metrics.input_tokens,
+               more->of[WEIR_METER_INPUT_TOKENS] - less->of[WEIR_METER_INPUT_TOKENS]);
+    weir_count(&s->metrics.output_tokens,
+               more->of[WEIR_METER_OUTPUT_TOKENS] - less->of[WEIR_METER_OUTPUT_TOKENS]);
+}
+
+static const struct weir_amounts nothing;
+
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns)
 {
     if (call->outcome != WEIR_OUTCOME_DECIDED) {
         weir_count(&s->metrics.unavailable, 1);
     } else if (call->decision.allowed) {
         weir_count(&s->metrics.allowed, 1);
+        count_tokens(s, &call->amounts, &nothing);
         if (!weir_amounts_none(&call->amounts)) {
             count_charge(s, call);
         }
@@ -74,7 +87,7 @@ void weir_count_decision(struct weir_service *s, const struct weir_call *call, u
 
 void weir_count_more(struct weir_service *s, const struct weir_call *call)
 {
-    const struct weir_amounts nothing = {0};
+    count_tokens(s, &call->amounts, &nothing);
     weir_top_settled(s->top, call->subject, call->subjects, &nothing, &call->amounts, minute_now());
 }
 
@@ -98,6 +111,7 @@ void weir_count_settled(struct weir_service *s, const struct weir_settle *settle
 {
     const uint64_t *reserved = settle->reservation.reserved.of, *used = settle->used.of;
     if (settle->result == WEIR_SETTLE_DONE) {
+        count_tokens(s, &settle->used, &settle->reservation.reserved);
         for (unsigned i = 0; i < 2; i++) {
             count_settle_error(s, i, reserved[settled_meters[i]], used[settled_meters[i]]);
         }

@@ -40,7 +40,9 @@ struct weir_settle_error {
 struct weir_service_metrics {
     _Atomic uint64_t allowed, unavailable;
     _Atomic uint64_t denied[WEIR_SCOPES][WEIR_METERS]; /* by the limit that denied */
-    _Atomic uint64_t near[WEIR_SCOPES][WEIR_METERS];   /* charged, and less than a tenth is left */
+    /* What was charged, corrected by settling: a worker's alone may have wrapped below 0. */
+    _Atomic uint64_t input_tokens, output_tokens;
+    _Atomic uint64_t near[WEIR_SCOPES][WEIR_METERS]; /* charged, and less than a tenth is left */
     _Atomic uint64_t shadow_denied[WEIR_SCOPES][WEIR_METERS]; /* charged, beyond one in shadow */
     _Atomic uint64_t responses[6];                            /* by status / 100 */
     _Atomic uint64_t settlements[5];                          /* by enum weir_settle_result */
@@ -240,6 +242,8 @@ enum { WEIR_DENIAL_MAX = 512 };
  * no memory for that, something of the words may be missing. */
 struct weir_str weir_denial_words(struct weir_buf *space, const struct weir_call *call,
                                   struct weir_str model, char text[static WEIR_DENIAL_MAX]);
+/* Of a denial, the members denied_by and retry_after_ms of the native API. */
+void weir_denial_json(struct weir_buf *b, const struct weir_call *call);
 /* The `limits` array of the native API and of usage. */
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 

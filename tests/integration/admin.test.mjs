@@ -6,6 +6,7 @@ import { Admin, ADMIN } from "./support/admin.mjs";
 import { run } from "./support/process.mjs";
 import { exchange } from "./support/raw.mjs";
 import { onEachStore } from "./support/stores.mjs";
+import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS, WEIR, configuration, refusesToStart } from "./support/weir.mjs";
 
 const GROUPS = {
@@ -184,5 +185,224 @@ onEachStore("the overview", (start) => {
         assert.equal(body.totals.responses["4xx"], 1);
         assert.ok(body.decision_us.p99 >= body.decision_us.p50 && body.decision_us.p50 > 0);
         assert.ok(Math.abs(body.time_ms - Date.now()) < 60000);
+    });
+});
+
+onEachStore("what the overview tells of subjects", (start) => {
+    it("is who is busy, what of their limits is used, and who is denied", async () => {
+        const node = await start(configuration({ ...GROUPS, admin: ADMIN, mode: "exact" }));
+        const admin = new Admin(node);
+        for (const [id, requests] of Object.entries({ a: 3, b: 1, c: 101 })) {
+            for (let i = 0; i < (id === "c" ? 2 : requests); i++) {
+                await node.acquire({
+                    key: `id:${id}`,
+                    requests: id === "c" ? requests : 1,
+                    input_tokens: 5,
+                    output_tokens: 20,
+                });
+            }
+        }
+        const { body } = await admin.get("/overview");
+        const by = Object.fromEntries(body.subjects.map((s) => [s.subject, s]));
+        assert.deepEqual(Object.keys(by).sort(), ["key:a", "key:c", "org:acme"]);
+        const { limits, ...org } = by["org:acme"];
+        assert.deepEqual(org, {
+            ...{ subject: "org:acme", plan: "wide", allowed: 4, denied: 0 },
+            ...{ input_tokens: 20, output_tokens: 80 },
+        });
+        assert.equal(limits.length, 1);
+        const { reset_ms, ...limit } = limits[0];
+        assert.deepEqual(limit, {
+            ...{ meter: "total_tokens", window_s: 3600, limit: 1000000 },
+            ...{ used: 100, remaining: 999900 },
+        });
+        assert.ok(reset_ms > 0);
+        assert.deepEqual([by["key:c"].allowed, by["key:c"].denied], [0, 2]);
+        assert.deepEqual(body.denials, [
+            { subject: "key:c", meter: "requests", window_s: 60, count: 2 },
+        ]);
+        const { input_tokens, output_tokens } = body.totals;
+        assert.deepEqual([input_tokens, output_tokens], [20, 80]);
+    });
+});
+
+onEachStore("a subject of the admin API", (start) => {
+    const acquire = (node, id, requests = 1) =>
+        node.acquire({ key: `id:${id}`, requests, input_tokens: 5, output_tokens: 20 });
+
+    it("has what of its limits is used, and its last hour", async () => {
+        const node = await start(configuration({ ...GROUPS, admin: ADMIN, mode: "exact" }));
+        const admin = new Admin(node);
+        await acquire(node, "a", 3);
+        await acquire(node, "a", 200);
+        for (const path of ["/subjects/key%3Aa", "/subjects/key:a"]) {
+            const { status, body } = await admin.get(path);
+            assert.equal(status, 200);
+            assert.deepEqual([body.subject, body.plan], ["key:a", "starter"]);
+            assert.deepEqual(
+                body.limits.map((limit) => [limit.meter, limit.window_s, limit.limit, limit.used]),
+                [
+                    ["requests", 60, 100, 3],
+                    ["output_tokens", 60, 10000, 20],
+                    ["output_tokens", 86400, 1000000, 20],
+                ],
+            );
+        }
+        const { body } = await admin.get("/subjects/key%3Aa/history");
+        assert.equal(body.subject, "key:a");
+        const sum = (name) => body.minutes.reduce((all, minute) => all + minute[name], 0);
+        const sums = ["allowed", "denied", "input_tokens", "output_tokens"].map(sum);
+        assert.deepEqual(sums, [1, 1, 5, 20]);
+        assert.ok(Math.abs(body.minutes[0].minute - Date.now() / 60000) < 3);
+        assert.deepEqual((await admin.get("/subjects/key%3Ac/history")).body.minutes, []);
+        for (const name of ["key:b", "key:nobody", "team:search", "nothing", "a".repeat(128)]) {
+            refused(await admin.get(`/subjects/${encodeURIComponent(name)}`), 404, "unknown_subject");
+        }
+        refused(await admin.get("/subjects/key%3Anobody/history"), 404, "unknown_subject");
+    });
+
+    it("is reset, and what was reserved before is settled without harm", async () => {
+        const node = await start(configuration({ ...GROUPS, admin: ADMIN, mode: "exact" }));
+        const admin = new Admin(node);
+        const { body } = await acquire(node, "c", 100);
+        assert.equal((await acquire(node, "c")).status, 429);
+        refused(await admin.ask("POST", "/subjects/key%3Ac/reset"), 415, "unsupported_media_type");
+        refused(await admin.get("/subjects/key%3Ac/reset"), 405, "method_not_allowed");
+        const reset = await admin.ask("POST", "/subjects/key%3Ac/reset", { json: {} });
+        assert.equal(reset.status, 200, reset.text);
+        assert.deepEqual(reset.body, { subject: "key:c", reset: true });
+        assert.equal((await node.limits("c"))["requests/60"].used, 0);
+        const settled = await node.settle({
+            reservation: body.reservation,
+            input_tokens: 1,
+            output_tokens: 1,
+        });
+        assert.equal(settled.status, 200, settled.text);
+        const { used, remaining } = (await node.limits("c"))["output_tokens/60"];
+        assert.deepEqual([used, remaining], [0, 10000]);
+        assert.equal((await acquire(node, "c", 100)).status, 200);
+    });
+
+    it("may be of a key that is not configured", async () => {
+        const node = await start(
+            configuration({ ...GROUPS, admin: ADMIN, mode: "exact", unknown_keys: "starter" }),
+        );
+        const admin = new Admin(node);
+        await node.chat("sk-somebody");
+        const [busy] = (await admin.get("/overview")).body.subjects;
+        assert.match(busy.subject, /^key:anon-[0-9a-f]{32}$/);
+        const { body } = await admin.get(`/subjects/${encodeURIComponent(busy.subject)}`);
+        assert.deepEqual(body.limits, (await admin.get("/overview")).body.subjects[0].limits.map(
+            (limit, i) => ({ ...limit, reset_ms: body.limits[i].reset_ms }),
+        ));
+        assert.equal(body.limits[0].used, 1);
+    });
+});
+
+onEachStore("a check of the admin API", (start) => {
+    it("is answered as the request would be, and charges nothing", async () => {
+        const node = await start(
+            configuration({
+                ...GROUPS,
+                admin: ADMIN,
+                mode: "exact",
+                models: { "gpt-4*": { plan: "starter" } },
+            }),
+        );
+        const admin = new Admin(node);
+        const check = (json) => admin.ask("POST", "/check", { json });
+        const ask = { key: "id:a", model: "gpt-4o", input_tokens: 7, output_tokens: 3000 };
+        const plain = (limits) => limits.map(({ reset_ms, ...limit }) => [limit, reset_ms > 0]);
+        const answers = [];
+        for (let i = 0; i < 5; i++) {
+            const [would, again] = [await check(ask), await check(ask)];
+            const { status, body } = await node.acquire(ask);
+            answers.push(status);
+            assert.equal(would.status, 200, would.text);
+            assert.equal(would.body.allowed, status === 200);
+            assert.deepEqual(plain(would.body.limits), plain(body.limits));
+            assert.deepEqual(plain(again.body.limits), plain(body.limits));
+            assert.deepEqual(would.body.denied_by, body.denied_by);
+            assert.ok(Math.abs((would.body.retry_after_ms ?? 0) - (body.retry_after_ms ?? 0)) < 5000);
+            assert.equal("reservation" in would.body, false);
+        }
+        assert.deepEqual(answers, [200, 200, 200, 429, 429]);
+        const never = await check({ key: "id:a", requests: 101 });
+        assert.equal(never.body.retry_after_ms, null);
+        assert.equal((await check({ key: "id:b", output_tokens: 20000 })).body.allowed, true);
+    });
+
+    it("is refused where it is no question", async () => {
+        const node = await start(configuration({ ...GROUPS, admin: ADMIN }));
+        const admin = new Admin(node);
+        const wrong = [
+            [{}, 400, "invalid_field"],
+            [{ key: "a" }, 400, "invalid_field"],
+            [{ key: 7 }, 400, "invalid_field"],
+            [{ key: "id:nobody" }, 404, "unknown_key"],
+            [{ key: "id:a", requests: -1 }, 400, "invalid_field"],
+            [{ key: "id:a", output_tokens: 1e18 }, 400, "invalid_field"],
+            [{ key: "id:a", model: "" }, 400, "invalid_field"],
+            [{ key: "id:a", tokens: 1 }, 400, "invalid_field"],
+            [[], 400, "invalid_body"],
+        ];
+        for (const [json, status, code] of wrong) {
+            refused(await admin.ask("POST", "/check", { json }), status, code);
+        }
+    });
+});
+
+describe("the events of the admin API", () => {
+    const open = async (admin) => {
+        const stop = new AbortController();
+        const answer = await fetch(`${admin.url}/admin/v1/events`, { signal: stop.signal });
+        return { answer, stop: () => stop.abort() };
+    };
+
+    it("are the overview, once a second", async (t) => {
+        const { admin } = await started(t);
+        const { answer, stop } = await open(admin);
+        assert.equal(answer.headers.get("content-type"), "text/event-stream");
+        let text = "";
+        for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+            text += chunk;
+            if (text.split("\n\n").length > 2) {
+                break;
+            }
+        }
+        stop();
+        const [first, second] = text.split("\n\n").map((event) => {
+            const [, data] = event.match(/^event: overview\ndata: (.*)$/) ?? [null, "null"];
+            return JSON.parse(data);
+        });
+        assert.deepEqual(Object.keys(first), Object.keys((await admin.get("/overview")).body));
+        assert.ok(second.time_ms - first.time_ms >= 500);
+    });
+
+    it("go to 16 at once, and to the next when one has left", async (t) => {
+        const { admin } = await started(t);
+        const streams = [];
+        for (let i = 0; i < 16; i++) {
+            streams.push(await open(admin));
+        }
+        assert.ok(streams.every(({ answer }) => answer.status === 200));
+        refused(await admin.get("/events"), 503, "too_many_streams");
+        streams[3].stop();
+        await eventually(async () => {
+            const next = await open(admin);
+            next.stop();
+            return next.answer.status === 200;
+        }, "a free stream");
+        streams.forEach(({ stop }) => stop());
+    });
+
+    it("end with the node", async () => {
+        const node = await Node.start(configuration({ admin: ADMIN }));
+        const { answer } = await open(new Admin(node));
+        const rest = answer.text();
+        const begun = Date.now();
+        await node.stop();
+        assert.ok(Date.now() - begun < 5000);
+        assert.match(await rest, /event: overview/);
     });
 });

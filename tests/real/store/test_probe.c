@@ -98,8 +98,8 @@ static void test_exact(void **state)
     assert_int_equal(n->store->stats.errors, 0);
 }
 
-/* A node that holds no lease is told what a node with one may be told otherwise: what leases hold is
- * used. */
+/* A node that holds no lease is told what a node with one may be told otherwise: what leases hold
+ * is used. */
 static void test_lease(void **state)
 {
     struct fixture *f = *state;
@@ -154,8 +154,7 @@ static void on_reset(struct weir_reset *reset)
 static bool reset(struct fixture *f, struct node *n)
 {
     unsigned done = 0;
-    struct weir_reset r = {
-        .subject = &n->config->key[0].subject, .done = on_reset, .ctx = &done};
+    struct weir_reset r = {.subject = &n->config->key[0].subject, .done = on_reset, .ctx = &done};
     if (weir_store_reset(n->store, &r) == WEIR_PENDING) {
         until_done(f, &done, 1);
     }
@@ -178,9 +177,9 @@ static void test_reset(void **state)
     assert_true(reset(f, n)); /* of nothing */
     assert_int_equal(used(f, other, WEIR_METER_REQUESTS), 0);
     uint8_t record[WEIR_VALUE_MAX];
-    assert_int_equal(weir_embedded_copy(n->shared->table, &n->config->key[0].subject, record,
-                                        sizeof(record)),
-                     0);
+    assert_int_equal(
+        weir_embedded_copy(n->shared->table, &n->config->key[0].subject, record, sizeof(record)),
+        0);
     /* what was reserved before it is settled after it */
     struct weir_settle s = {.subject = {&n->config->key[0].subject},
                             .subjects = 1,
@@ -217,8 +216,10 @@ static void test_reset_in_an_outage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HOURS(test_exact),  HOURS(test_lease),
-        HOURS(test_outage), HOURS(test_reset),
+        HOURS(test_exact),
+        HOURS(test_lease),
+        HOURS(test_outage),
+        HOURS(test_reset),
         HOURS(test_reset_in_an_outage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

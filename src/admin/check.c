@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c - POST /admin/v1/check: would this pass now, and if not, because of what and until when?
+ * Nothing is charged. A field that is not known is refused, as by acquire. */
+#include "admin/internal.h"
+#include "service/dialect.h"
+
+static const uint64_t AMOUNT_MAX = WEIR_AMOUNT_MAX / 2;
+
+struct question {
+    struct weir_caller caller; /* key NULL: not named yet */
+    const struct weir_subject *model;
+    uint64_t requests, input, output;
+};
+
+/* A text of the body, until the next one is asked for; empty: it is none. */
+static struct weir_str text_of(struct weir_admin *a, const struct weir_json_node *value)
+{
+    weir_buf_reset(&a->text);
+    return value->kind == WEIR_JSON_STRING ? weir_json_string(&a->json, value, &a->text)
+                                           : weir_str("", 0);
+}
+
+static bool refuse_field(struct admin_request *r, const char *name, const char *expected)
+{
+    admin_refuse(r->admin, r->x, 400, "invalid_field", "", "%s: expected %s.", name, expected);
+    return false;
+}
+
+static bool key_field(struct admin_request *r, const struct weir_json_node *value,
+                      struct question *q)
+{
+    struct weir_str text = text_of(r->admin, value);
+    if (!weir_str_starts(text, WEIR_STR("id:"))) {
+        return refuse_field(r, "key", "id: and the id of a key");
+    }
+    q->caller.key =
+        weir_config_key_by_id(admin_config(r->admin), weir_str(text.p + 3, text.len - 3));
+    if (q->caller.key == NULL) {
+        admin_unknown_key(r);
+    }
+    return q->caller.key != NULL;
+}
+
+static bool model_field(struct admin_request *r, const struct weir_json_node *value,
+                        struct question *q)
+{
+    struct weir_str model = text_of(r->admin, value);
+    if (model.len == 0 || model.len > WEIR_MODEL_MAX) {
+        return refuse_field(r, "model", "the name of a model");
+    }
+    q->model = weir_config_model(admin_config(r->admin), model);
+    return true;
+}
+
+static bool amount_field(struct admin_request *r, const struct weir_json_node *name,
+                         struct question *q)
+{
+    const struct {
+        struct weir_str name;
+        uint64_t *to;
+    } amounts[] = {
+        {WEIR_STR("requests"), &q->requests},
+        {WEIR_STR("input_tokens"), &q->input},
+        {WEIR_STR("output_tokens"), &q->output},
+    };
+    const struct weir_json *j = &r->admin->json;
+    for (size_t i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
+        if (weir_json_string_is(j, name, amounts[i].name)) {
+            return weir_json_u64(j, name + 1, AMOUNT_MAX, amounts[i].to) == WEIR_OK ||
+                   refuse_field(r, amounts[i].name.p, "a whole number that a limit may have");
+        }
+    }
+    admin_refuse(r->admin, r->x, 400, "invalid_field", "",
+                 "Unknown field; expected key, model, requests, input_tokens or output_tokens.");
+    return false;
+}
+
+/* False: it was refused. */
+static bool read_question(struct admin_request *r, struct question *ret_question)
+{
+    struct weir_json *j = &r->admin->json;
+    struct question q = {.requests = 1};
+    if (weir_json_parse(j, r->http->body) != WEIR_OK ||
+        weir_json_root(j)->kind != WEIR_JSON_OBJECT) {
+        admin_refuse(r->admin, r->x, 400, "invalid_body", "",
+                     "The body must be a JSON object in UTF-8.");
+        return false;
+    }
+    const struct weir_json_node *root = weir_json_root(j);
+    for (const struct weir_json_node *name = weir_json_first(j, root); name != NULL;
+         name = weir_json_next(j, root, name + 1)) {
+        bool good = weir_json_string_is(j, name, WEIR_STR("key"))     ? key_field(r, name + 1, &q)
+                    : weir_json_string_is(j, name, WEIR_STR("model")) ? model_field(r, name + 1, &q)
+                                                                      : amount_field(r, name, &q);
+        if (!good) {
+            return false;
+        }
+    }
+    *ret_question = q;
+    return q.caller.key != NULL || refuse_field(r, "key", "id: and the id of a key");
+}
+
+static void checked(struct weir_call *call)
+{
+    struct admin_ask *k = call->ctx;
+    struct weir_buf *b = &k->admin->body;
+    weir_buf_reset(b);
+    if (call->decision.allowed) {
+        WEIR_BUF_LIT(b, "{\"allowed\":true");
+    } else {
+        WEIR_BUF_LIT(b, "{\"allowed\":false,");
+        weir_denial_json(b, call);
+    }
+    WEIR_BUF_LIT(b, ",\"limits\":");
+    weir_limits_json(b, call);
+    weir_buf_char(b, '}');
+    admin_ask_decided(k);
+}
+
+void admin_check(struct admin_request *r)
+{
+    struct question q;
+    if (!read_question(r, &q)) {
+        return;
+    }
+    struct admin_ask *k = admin_ask_new(r);
+    if (k == NULL) {
+        return;
+    }
+    weir_call_subjects(&k->call, admin_config(r->admin), &q.caller, &k->anonymous, q.model);
+    admin_ask_store(k, weir_amounts(q.requests, q.input, q.output), true, checked);
+}
