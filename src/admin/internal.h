@@ -9,7 +9,8 @@
  *   events.c     GET events: the overview, once a second
  *   subject.c    GET subjects: usage, history; POST reset
  *   check.c      POST check: would this pass now
- *   directory.c  GET keys, plans */
+ *   directory.c  GET keys, plans
+ *   ui.c         the dashboard's files, of ui_files.c */
 #ifndef WEIR_ADMIN_INTERNAL_H
 #define WEIR_ADMIN_INTERNAL_H
 
@@ -114,6 +115,9 @@ void admin_on_request(void *ctx, struct weir_http_exchange *x,
                       const struct weir_http_request *http);
 /* "%41" is "A". False: no room, or a percent sign that two hexadecimal digits do not follow. */
 bool admin_decode(struct weir_str text, char *to, size_t room, struct weir_str *ret_text);
+
+/* ui.c: false: it is no file of the dashboard, and not answered. */
+bool admin_ui(struct admin_request *r);
 
 /* access.c: false: it was refused. */
 bool admin_allows(struct admin_request *r);

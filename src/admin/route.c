@@ -88,7 +88,7 @@ void admin_on_request(void *ctx, struct weir_http_exchange *x, const struct weir
     char name[ADMIN_NAME_MAX];
     struct weir_str raw;
     const struct route *route = route_of(http->path, &raw);
-    if (!admin_allows(&r)) {
+    if (admin_ui(&r) || !admin_allows(&r)) {
         return;
     }
     if (route == NULL || !admin_decode(raw, name, sizeof(name), &r.name)) {
