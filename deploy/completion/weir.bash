@@ -35,6 +35,12 @@ _weir_options() {
     check-config)
         echo "--help"
         ;;
+    check)
+        echo "--model --input --output --requests --admin --token-file --json --help"
+        ;;
+    usage | reset | keys | plans)
+        echo "--admin --token-file --json --help"
+        ;;
     esac
 }
 
@@ -42,11 +48,12 @@ _weir_options() {
 _weir_values() {
     case "$1 $2" in
     *' --help' | 'load --stream' | 'tokens --lines' | 'verify --json' | 'sim --json' | \
-        'replay --json')
+        'replay --json' | 'usage --json' | 'check --json' | 'reset --json' | 'keys --json' | \
+        'plans --json')
         return 1
         ;;
     'serve --config' | 'serve --access-log' | 'load --trace' | 'load --json' | 'load --html' | \
-        'load --record' | 'tokens --data' | 'tokens --pack')
+        'load --record' | 'tokens --data' | 'tokens --pack' | *' --token-file')
         echo +
         ;;
     'serve --store')
@@ -72,7 +79,7 @@ _weir() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" = 1 ]; then
-        words='serve mock load verify sim tokens replay check-config help version --help --version'
+        words='serve mock load verify sim tokens replay check-config usage check reset keys plans help version --help --version'
     elif [ "$prev" = : ] || [ "$cur" = : ]; then
         return # within an address
     elif [[ $prev = --* ]] && values=$(_weir_values "$command" "$prev"); then
@@ -86,6 +93,7 @@ _weir() {
     else
         case $command in
         verify | tokens | replay | check-config) files=yes ;;
+        keys | plans) words='list show' ;;
         esac
     fi
     if [ "$files" = yes ]; then

@@ -90,7 +90,7 @@ static void totals(struct weir_buf *b, const struct weir_service_group *g)
         weir_buf_printf(b, "%s\"%s\":%" PRIu64, m > 0 ? "," : "", weir_meter_name(m), denied);
     }
     weir_buf_printf(b,
-                    "},\"unavailable\":%" PRIu64 ",\"input_tokens\":%" PRIu64
+                    "},\"unavailable\":%" PRIu64 ",\"shadow_denied\":0,\"input_tokens\":%" PRIu64
                     ",\"output_tokens\":%" PRIu64 ",\"responses\":{",
                     SUM(g, unavailable), SUM(g, input_tokens), SUM(g, output_tokens));
     for (unsigned k = 2; k < 6; k++) {

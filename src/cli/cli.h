@@ -16,5 +16,11 @@ int weir_cmd_sim(int argc, char **argv);
 int weir_cmd_tokens(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
+/* Of a node's admin API; check has a further exit code. */
+int weir_cmd_usage(int argc, char **argv);
+int weir_cmd_check(int argc, char **argv);
+int weir_cmd_reset(int argc, char **argv);
+int weir_cmd_keys(int argc, char **argv);
+int weir_cmd_plans(int argc, char **argv);
 
 #endif

@@ -17,6 +17,11 @@ static const struct command {
     {"tokens", weir_cmd_tokens, "count the tokens of texts as OpenAI's models do"},
     {"replay", weir_cmd_replay, "play a workload trace by each rule of what is reserved"},
     {"check-config", weir_cmd_check_config, "say whether a configuration file is right"},
+    {"usage", weir_cmd_usage, "show what of a subject's limits is used"},
+    {"check", weir_cmd_check, "say whether a request would be allowed now"},
+    {"reset", weir_cmd_reset, "forget what a subject has used"},
+    {"keys", weir_cmd_keys, "show the keys that a node knows"},
+    {"plans", weir_cmd_plans, "show the plans that a node has"},
     {"help", cmd_help, "list the commands"},
     {"version", cmd_version, "print the version"},
 };
@@ -31,8 +36,7 @@ static int cmd_help(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++) {
         printf("  %-14s %s\n", commands[i].name, commands[i].help);
     }
-    printf("\nweir COMMAND --help says how to use serve, mock, load, verify, sim, tokens, "
-           "replay and check-config.\n");
+    printf("\nweir COMMAND --help says how to use each of them but help and version.\n");
     return WEIR_EXIT_OK;
 }
 
