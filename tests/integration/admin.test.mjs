@@ -5,7 +5,8 @@ import { describe, it } from "node:test";
 import { Admin, ADMIN } from "./support/admin.mjs";
 import { run } from "./support/process.mjs";
 import { exchange } from "./support/raw.mjs";
-import { onEachStore } from "./support/stores.mjs";
+import { Redis, storeReady } from "./support/redis.mjs";
+import { PATIENT, onEachStore } from "./support/stores.mjs";
 import { eventually } from "./support/wait.mjs";
 import { Node, SECRETS, WEIR, configuration, refusesToStart } from "./support/weir.mjs";
 
@@ -404,5 +405,69 @@ describe("the events of the admin API", () => {
         await node.stop();
         assert.ok(Date.now() - begun < 5000);
         assert.match(await rest, /event: overview/);
+    });
+});
+
+describe("a store that does not answer", () => {
+    const silent = async (t, changes) => {
+        const redis = await Redis.start();
+        t.after(() => redis.stop());
+        const node = await Node.start(
+            configuration({ ...PATIENT, ...changes, admin: ADMIN, store: redis.url }),
+        );
+        await storeReady(node);
+        await node.chat(SECRETS.a);
+        redis.program.signal("SIGSTOP");
+        t.after(() => redis.program.signal("SIGCONT"));
+        return { node, admin: new Admin(node), redis };
+    };
+
+    it("is waited for by all who ask, and holds up no other answer", async (t) => {
+        const { node, admin, redis } = await silent(t, { mode: "exact" });
+        const paths = ["/overview", "/overview", "/subjects/key%3Aa"];
+        const waiting = Promise.all(paths.map((path) => admin.get(path)));
+        assert.equal((await admin.get("/plans")).status, 200);
+        redis.program.signal("SIGCONT");
+        const [one, two, usage] = await waiting;
+        assert.deepEqual([one.status, two.status], [200, 200]);
+        assert.deepEqual(one.body.subjects[0].limits.length, usage.body.limits.length);
+        await node.stop();
+    });
+
+    it("leaves nothing of what waited for it", async (t) => {
+        const { node, admin } = await silent(t, { http: { drain_timeout_ms: 100 } });
+        const check = { json: { key: "id:a" } };
+        const cut = Promise.allSettled([
+            admin.get("/overview"),
+            admin.get("/overview"),
+            admin.get("/subjects/key%3Aa"),
+            admin.ask("POST", "/check", check),
+            admin.ask("POST", "/subjects/key%3Aa/reset", { json: {} }),
+        ]);
+        assert.equal((await admin.get("/plans")).status, 200); // the others are there, too
+        await node.stop();
+        assert.ok((await cut).every(({ status }) => status === "rejected"));
+    });
+
+    it("is told of, and decides by on_store_failure", async (t) => {
+        const redis = await Redis.start();
+        const failing = { store: redis.url, on_store_failure: "closed" };
+        const node = await Node.start(configuration({ admin: ADMIN, ...failing }));
+        t.after(() => node.stop());
+        const admin = new Admin(node);
+        await storeReady(node);
+        await redis.stop();
+        await storeReady(node, false);
+        const reset = () => admin.ask("POST", "/subjects/key%3Aa/reset", { json: {} });
+        await eventually(async () => (await reset()).status === 503, "the store to be gone");
+        refused(await reset(), 503, "store_unavailable");
+        refused(await admin.get("/subjects/key%3Aa"), 503, "store_unavailable");
+        refused(
+            await admin.ask("POST", "/check", { json: { key: "id:a" } }),
+            503,
+            "store_unavailable",
+        );
+        const { store } = (await admin.get("/overview")).body.node;
+        assert.deepEqual([store.up, store.ready], [false, false]);
     });
 });
