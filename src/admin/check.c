@@ -10,6 +10,7 @@ struct question {
     struct weir_caller caller; /* key NULL: not named yet */
     const struct weir_subject *model;
     uint64_t requests, input, output;
+    unsigned seen; /* fields, as bits */
 };
 
 /* A text of the body, until the next one is asked for; empty: it is none. */
@@ -52,27 +53,49 @@ static bool model_field(struct admin_request *r, const struct weir_json_node *va
     return true;
 }
 
-static bool amount_field(struct admin_request *r, const struct weir_json_node *name,
-                         struct question *q)
+static bool amount_field(struct admin_request *r, const char *name,
+                         const struct weir_json_node *value, uint64_t *to)
 {
-    const struct {
-        struct weir_str name;
-        uint64_t *to;
-    } amounts[] = {
-        {WEIR_STR("requests"), &q->requests},
-        {WEIR_STR("input_tokens"), &q->input},
-        {WEIR_STR("output_tokens"), &q->output},
-    };
-    const struct weir_json *j = &r->admin->json;
-    for (size_t i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
-        if (weir_json_string_is(j, name, amounts[i].name)) {
-            return weir_json_u64(j, name + 1, AMOUNT_MAX, amounts[i].to) == WEIR_OK ||
-                   refuse_field(r, amounts[i].name.p, "a whole number that a limit may have");
-        }
+    return weir_json_u64(&r->admin->json, value, AMOUNT_MAX, to) == WEIR_OK ||
+           refuse_field(r, name, "a whole number that a limit may have");
+}
+
+enum { KEY, MODEL, REQUESTS, INPUT, OUTPUT, FIELDS };
+
+static const char *const fields[FIELDS] = {"key", "model", "requests", "input_tokens",
+                                           "output_tokens"};
+
+/* False: it was refused. */
+static bool read_field(struct admin_request *r, const struct weir_json_node *name,
+                       struct question *q)
+{
+    const struct weir_json_node *value = name + 1;
+    unsigned i = 0;
+    while (i < FIELDS && !weir_json_string_is(&r->admin->json, name, weir_str_z(fields[i]))) {
+        i++;
     }
-    admin_refuse(r->admin, r->x, 400, "invalid_field", "",
-                 "Unknown field; expected key, model, requests, input_tokens or output_tokens.");
-    return false;
+    if (i == FIELDS) {
+        admin_refuse(r->admin, r->x, 400, "invalid_field", "",
+                     "Unknown field; expected key, model, requests, input_tokens or "
+                     "output_tokens.");
+        return false;
+    }
+    if ((q->seen >> i & 1) != 0) {
+        return refuse_field(r, fields[i], "once");
+    }
+    q->seen |= 1U << i;
+    switch (i) {
+    case KEY:
+        return key_field(r, value, q);
+    case MODEL:
+        return model_field(r, value, q);
+    case REQUESTS:
+        return amount_field(r, fields[i], value, &q->requests);
+    case INPUT:
+        return amount_field(r, fields[i], value, &q->input);
+    default:
+        return amount_field(r, fields[i], value, &q->output);
+    }
 }
 
 /* False: it was refused. */
@@ -89,10 +112,7 @@ static bool read_question(struct admin_request *r, struct question *ret_question
     const struct weir_json_node *root = weir_json_root(j);
     for (const struct weir_json_node *name = weir_json_first(j, root); name != NULL;
          name = weir_json_next(j, root, name + 1)) {
-        bool good = weir_json_string_is(j, name, WEIR_STR("key"))     ? key_field(r, name + 1, &q)
-                    : weir_json_string_is(j, name, WEIR_STR("model")) ? model_field(r, name + 1, &q)
-                                                                      : amount_field(r, name, &q);
-        if (!good) {
+        if (!read_field(r, name, &q)) {
             return false;
         }
     }

@@ -347,6 +347,9 @@ onEachStore("a check of the admin API", (start) => {
             [{ key: "id:a", tokens: 1 }, 400, "invalid_field"],
             [[], 400, "invalid_body"],
         ];
+        const twice = '{"key": "id:a", "requests": 1, "requests": 2}';
+        const headers = { "content-type": "application/json" };
+        refused(await admin.ask("POST", "/check", { headers, body: twice }), 400, "invalid_field");
         for (const [json, status, code] of wrong) {
             refused(await admin.ask("POST", "/check", { json }), status, code);
         }

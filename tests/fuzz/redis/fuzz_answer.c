@@ -110,6 +110,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (weir_redis_answer_look(r, named, subjects, a, &d, &clock_us)) {
         check(&d, subjects * plan.limits, a);
     }
+    if (weir_redis_answer_probe(r, named, subjects, a, &d, &clock_us)) {
+        check(&d, subjects * plan.limits, a);
+    }
     granted(r, named, subjects, &plan);
     over(r);
     (void)weir_redis_answer_settled(r);
