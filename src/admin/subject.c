@@ -5,6 +5,7 @@
 
 #include "admin/internal.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 /* NULL: it was refused. */
 static const struct weir_subject *find(struct admin_request *r, struct weir_anonymous *room)
@@ -64,9 +65,13 @@ static void reset_done(struct weir_reset *reset)
     struct admin_ask *k = reset->ctx;
     struct weir_admin *a = k->admin;
     bool emptied = reset->emptied;
+    struct weir_str name = reset->subject->name;
+    if (emptied) {
+        weir_log(WEIR_LOG_INFO, "admin API: %.*s was reset", (int)name.len, name.p);
+    }
     weir_buf_reset(&a->body);
     WEIR_BUF_LIT(&a->body, "{\"subject\":");
-    weir_buf_json(&a->body, reset->subject->name);
+    weir_buf_json(&a->body, name);
     WEIR_BUF_LIT(&a->body, ",\"reset\":true}");
     struct weir_http_exchange *x = admin_ask_end(k);
     if (x != NULL && emptied) {

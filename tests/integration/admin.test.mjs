@@ -272,6 +272,7 @@ onEachStore("a subject of the admin API", (start) => {
         const reset = await admin.ask("POST", "/subjects/key%3Ac/reset", { json: {} });
         assert.equal(reset.status, 200, reset.text);
         assert.deepEqual(reset.body, { subject: "key:c", reset: true });
+        assert.match(node.log, /info admin API: key:c was reset$/m);
         assert.equal((await node.limits("c"))["requests/60"].used, 0);
         const settled = await node.settle({
             reservation: body.reservation,

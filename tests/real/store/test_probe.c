@@ -161,6 +161,12 @@ static bool reset(struct fixture *f, struct node *n)
     return r.emptied;
 }
 
+static size_t recorded(struct node *n)
+{
+    uint8_t record[WEIR_VALUE_MAX];
+    return weir_embedded_copy(n->shared->table, &n->config->key[0].subject, record, sizeof(record));
+}
+
 static void test_reset(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +179,10 @@ static void test_reset(void **state)
     ask(f, n, &early, false, 90, 1000);
     ask(f, other, &one, false, 11, 0);
     assert_false(one.call.decision.allowed);
+    command(f, "ACL SETUSER default -del"); /* a user that may not */
+    assert_false(reset(f, n));
+    assert_true(recorded(n) > 0);
+    command(f, "ACL SETUSER default +del");
     assert_true(reset(f, n));
     assert_true(reset(f, n)); /* of nothing */
     assert_int_equal(used(f, other, WEIR_METER_REQUESTS), 0);
