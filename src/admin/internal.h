@@ -77,7 +77,7 @@ struct weir_admin {
     struct weir_http_server *http;
     struct weir_buf head, body; /* of the answer that is being made */
     struct weir_json json;      /* the body that is being read */
-    struct weir_buf text;       /* and what of it had escapes */
+    struct weir_buf text;       /* and what of it had escapes; small texts */
     struct weir_hist decision;  /* of all workers, while it is read */
     struct admin_ask *asks;     /* that wait for the store */
     struct admin_ask *waiting;  /* for the overview */

@@ -19,22 +19,22 @@ static void host(struct weir_buf *b, const char *name, uint16_t port)
     weir_buf_printf(b, strchr(name, ':') == NULL ? "%s:%u" : "[%s]:%u", name, port);
 }
 
-/* Where the store is, and nothing else of its URL. */
+/* Where Redis is, and nothing else of its URL. */
 static void store_host(struct weir_buf *b, const struct weir_config *config)
 {
     const struct weir_redis_seeds *seeds = &config->redis_seeds;
-    weir_buf_char(b, '"');
-    if (config->redis.unix_path[0] == '\0' && seeds->hosts == 0) {
+    if (config->redis.unix_path[0] != '\0') {
+        weir_buf_str(b, weir_str_z(config->redis.unix_path));
+    } else if (seeds->hosts == 0) {
         host(b, config->redis.host, config->redis.port);
     }
     for (size_t i = 0; i < seeds->hosts; i++) {
         weir_buf_str(b, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
         host(b, seeds->host[i].name, seeds->host[i].port);
     }
-    weir_buf_char(b, '"');
 }
 
-static void store(struct weir_buf *b, const struct weir_admin *a)
+static void store(struct weir_buf *b, struct weir_admin *a)
 {
     const struct weir_config *config = admin_config(a);
     uint64_t nodes = load(&a->store->stats.nodes);
@@ -43,19 +43,17 @@ static void store(struct weir_buf *b, const struct weir_admin *a)
     } else {
         WEIR_BUF_LIT(b, "{\"kind\":\"redis\",\"mode\":");
         weir_buf_json(b, config->mode == WEIR_MODE_LEASE ? WEIR_STR("lease") : WEIR_STR("exact"));
+        weir_buf_reset(&a->text);
+        store_host(&a->text, config);
         WEIR_BUF_LIT(b, ",\"url_host\":");
-        if (config->redis.unix_path[0] != '\0') {
-            weir_buf_json(b, weir_str_z(config->redis.unix_path));
-        } else {
-            store_host(b, config);
-        }
+        weir_buf_json(b, weir_buf_view(&a->text));
     }
     weir_buf_printf(b, ",\"up\":%s,\"ready\":%s,\"nodes\":%" PRIu64 "}",
                     load(&a->store->stats.up) != 0 ? "true" : "false",
                     weir_store_ready(a->store) ? "true" : "false", nodes > 0 ? nodes : 1);
 }
 
-static void node(struct weir_buf *b, const struct weir_admin *a)
+static void node(struct weir_buf *b, struct weir_admin *a)
 {
     weir_buf_printf(b,
                     "\"node\":{\"version\":\"" WEIR_VERSION "\",\"uptime_s\":%" PRIu64
