@@ -476,6 +476,31 @@ describe("a node", () => {
         const answer = await fetch(`${url}/ui/`, { method: "POST" });
         assert.equal(answer.status, 401);
     });
+
+    it("shows its traffic, and a key that is denied, checked and reset", async () => {
+        admin = { url, stop: () => {} }; // the page's own origin
+        await open();
+        await page.getByLabel("Token", { exact: true }).fill("sk-admin-token");
+        await page.keyboard.press("Enter");
+        await until("No traffic yet");
+        for (let i = 0; i < 3; i++) {
+            await node.acquire({ key: "id:tiny", input_tokens: 10, output_tokens: 10 });
+        }
+        await page.locator("#denials").getByText("key:tiny").waitFor();
+        assert.match(await row("key:tiny").innerText(), /requests \/ min\s+2 \/ 2/);
+        await row("key:tiny").locator("a").click();
+        await page.locator("#history").waitFor();
+        const check = page.getByRole("button", { name: "Check" });
+        await page.getByLabel("Input tokens").fill("10");
+        await page.getByLabel("Output tokens").fill("10");
+        await check.click();
+        await page.getByText(/^It would be denied by requests \/ min of key:tiny\./).waitFor();
+        await page.getByRole("button", { name: "Reset limits" }).click();
+        await page.getByRole("button", { name: "Reset", exact: true }).click();
+        await until("Reset: all its windows are empty.");
+        await check.click();
+        await until("It would pass now.");
+    });
 });
 
 /** In the page: texts whose contrast with what is behind them is below 4.5. */

@@ -201,7 +201,7 @@ export class Overview {
             this.totals.set(`Denied by ${meter.replaceAll("_", " ")}`, exact(n));
         }
         this.totals.set("Store unavailable", exact(totals.unavailable), totals.unavailable > 0);
-        this.totals.set("Would be denied (shadow)", exact(totals.shadow_denied));
+        this.totals.set("Would be denied (shadow)", exact(totals.shadow_denied ?? 0));
         this.totals.set("Input tokens", exact(totals.input_tokens));
         this.totals.set("Output tokens", exact(totals.output_tokens));
         for (const [status, n] of Object.entries(responses)) {
