@@ -38,6 +38,9 @@ _weir_options() {
     check)
         echo "--model --input --output --requests --admin --token-file --json --help"
         ;;
+    top)
+        echo "--admin --token-file --once --json --help"
+        ;;
     usage | reset | keys | plans)
         echo "--admin --token-file --json --help"
         ;;
@@ -49,7 +52,7 @@ _weir_values() {
     case "$1 $2" in
     *' --help' | 'load --stream' | 'tokens --lines' | 'verify --json' | 'sim --json' | \
         'replay --json' | 'usage --json' | 'check --json' | 'reset --json' | 'keys --json' | \
-        'plans --json')
+        'plans --json' | 'top --json' | 'top --once')
         return 1
         ;;
     'serve --config' | 'serve --access-log' | 'load --trace' | 'load --json' | 'load --html' | \
@@ -79,7 +82,7 @@ _weir() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" = 1 ]; then
-        words='serve mock load verify sim tokens replay check-config usage check reset keys plans help version --help --version'
+        words='serve mock load verify sim tokens replay check-config top usage check reset keys plans help version --help --version'
     elif [ "$prev" = : ] || [ "$cur" = : ]; then
         return # within an address
     elif [[ $prev = --* ]] && values=$(_weir_values "$command" "$prev"); then

@@ -24,22 +24,32 @@ static const struct weir_str bearer = WEIR_STR_INIT("authorization: Bearer ");
 
 /* ---- arguments ---- */
 
-enum { OPTION_URL = WEIR_OPTION_FIRST, OPTION_TOKEN, OPTION_JSON, OPTION_HELP, OPTION_MORE };
-enum { COMMON = OPTION_MORE - OPTION_URL };
+enum {
+    OPTION_URL = WEIR_OPTION_FIRST,
+    OPTION_TOKEN,
+    OPTION_JSON,
+    OPTION_HELP,
+    OPTION_FLAG,
+    OPTION_MORE,
+};
+enum { COMMON = OPTION_FLAG - OPTION_URL };
 
 /* False: said what is wrong. */
 static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
                             const char **ret_token_file, bool *ret_help)
 {
-    struct option options[COMMON + WEIR_ADMIN_MORE_MAX + 1] = {
+    struct option options[COMMON + WEIR_ADMIN_MORE_MAX + 2] = {
         {"admin", required_argument, NULL, OPTION_URL},
         {"token-file", required_argument, NULL, OPTION_TOKEN},
         {"json", no_argument, NULL, OPTION_JSON},
         {"help", no_argument, NULL, OPTION_HELP},
     };
+    int own = COMMON;
     for (int i = 0; i < WEIR_ADMIN_MORE_MAX && c->of->more[i] != NULL; i++) {
-        options[COMMON + i] =
-            (struct option){c->of->more[i], required_argument, NULL, OPTION_MORE + i};
+        options[own++] = (struct option){c->of->more[i], required_argument, NULL, OPTION_MORE + i};
+    }
+    if (c->of->flag != NULL) {
+        options[own] = (struct option){c->of->flag, no_argument, NULL, OPTION_FLAG};
     }
     opterr = 0;
     for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
@@ -54,6 +64,8 @@ static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
             c->as_json = true;
         } else if (o == OPTION_HELP) {
             *ret_help = true;
+        } else if (o == OPTION_FLAG) {
+            c->flag = true;
         } else {
             c->more[o - OPTION_MORE] = optarg;
         }

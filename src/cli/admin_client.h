@@ -13,6 +13,7 @@ struct weir_admin_command {
     const char *name; /* as "weir usage" */
     const char *help;
     const char *more[WEIR_ADMIN_MORE_MAX]; /* options with a value that are this command's own */
+    const char *flag;                      /* one without a value; NULL: none */
     const char *operand;                   /* what it expects, as "the name of a subject" */
     int operands_min, operands_max;
 };
@@ -21,7 +22,7 @@ struct weir_admin_command {
 struct weir_admin_client {
     const struct weir_admin_command *of;
     const char *url;
-    bool as_json;
+    bool as_json, flag;
     const char *more[WEIR_ADMIN_MORE_MAX]; /* their values; NULL: not given */
     char **operand;
     int operands;

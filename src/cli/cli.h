@@ -17,6 +17,7 @@ int weir_cmd_tokens(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
 int weir_cmd_check_config(int argc, char **argv);
 /* Of a node's admin API; check has a further exit code. */
+int weir_cmd_top(int argc, char **argv);
 int weir_cmd_usage(int argc, char **argv);
 int weir_cmd_check(int argc, char **argv);
 int weir_cmd_reset(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct command {
     {"tokens", weir_cmd_tokens, "count the tokens of texts as OpenAI's models do"},
     {"replay", weir_cmd_replay, "play a workload trace by each rule of what is reserved"},
     {"check-config", weir_cmd_check_config, "say whether a configuration file is right"},
+    {"top", weir_cmd_top, "show a node live in a terminal"},
     {"usage", weir_cmd_usage, "show what of a subject's limits is used"},
     {"check", weir_cmd_check, "say whether a request would be allowed now"},
     {"reset", weir_cmd_reset, "forget what a subject has used"},

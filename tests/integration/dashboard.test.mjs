@@ -5,14 +5,8 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { ADMIN, Admin } from "./support/admin.mjs";
-import {
-    ScriptedAdmin,
-    historyAt,
-    limit,
-    overviewAt,
-    quietOverview,
-    startBrowser,
-} from "./support/dashboard.mjs";
+import { startBrowser } from "./support/browser.mjs";
+import { ScriptedAdmin, historyAt, limit, overviewAt, quietOverview } from "./support/scripted_admin.mjs";
 import { Node, configuration } from "./support/weir.mjs";
 
 const KEY = "key:batch-nightly";
@@ -229,7 +223,7 @@ describe("a key's page", () => {
         await open(`#/subject/${encodeURIComponent(KEY)}`);
         await page.getByRole("button", { name: "Reset limits" }).click();
         const dialog = page.getByRole("dialog");
-        assert.match(await dialog.innerText(), /All windows of key:batch-nightly become empty/);
+        assert.match(await dialog.innerText(), /What key:batch-nightly used so far counts no more/);
         await page.keyboard.press("Escape");
         await dialog.waitFor({ state: "hidden" });
         await page.getByRole("button", { name: "Reset limits" }).click();

@@ -116,7 +116,7 @@ export class Subject {
         }
         setText(
             byId("confirm-text"),
-            `All windows of ${name} become empty at once, on every node: what it used so far counts no more.`,
+            `What ${name} used so far counts no more, on any node. Requests under way and leases go on.`,
         );
         byId("confirm").returnValue = "";
         byId("check-key").value = name.startsWith(KEY) ? name.slice(KEY.length) : "";

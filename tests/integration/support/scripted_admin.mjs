@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dashboard's files from src/admin/ui behind a scripted admin API, and a browser to look at them.
+// A scripted admin API, and the dashboard's files from src/admin/ui.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname } from "node:path";
-import { chromium } from "playwright-core";
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml" };
 
@@ -231,20 +230,4 @@ function event(overview) {
 
 function send(response, status, json) {
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json));
-}
-
-/** Debian's Chromium, which looks for nothing beyond what a page asks for. */
-export function startBrowser() {
-    return chromium.launch({
-        executablePath: process.env.WEIR_CHROMIUM ?? "/usr/bin/chromium",
-        args: [
-            "--no-sandbox", // the sandbox refuses root, as which containers run tests
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ],
-    });
 }
