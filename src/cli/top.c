@@ -186,7 +186,7 @@ static bool draw(struct top *top)
         .live = top->live,
         .note = top->why[0] == '\0' ? NULL : note,
     };
-    snprintf(note, sizeof(note), "CONNECTION LOST: %s", top->why);
+    snprintf(note, sizeof(note), "NOT LIVE: %s", top->why);
     weir_terminal_size(&screen.columns, &screen.rows);
     screen.rows = top->live ? screen.rows : 0;
     weir_buf_reset(&top->frame);

@@ -179,9 +179,9 @@ describe("weir top in a terminal", () => {
         const live = await begin();
         let at = live.output.length;
         await admin.vanish();
-        at = await live.shows(/CONNECTION LOST: /, at);
+        at = await live.shows(/NOT LIVE: /, at);
         await admin.comeBack();
-        at = await live.shows(/\x1b\[H(?:(?!CONNECTION LOST)[^])*q quit/, at);
+        at = await live.shows(/\x1b\[H(?:(?!NOT LIVE)[^])*q quit/, at);
         await live.endsBy("q");
     });
 });
