@@ -316,6 +316,18 @@ describe("the connection", () => {
         await until("Connection lost");
     });
 
+    it("is refused in the node's own words", async () => {
+        admin = await ScriptedAdmin.start();
+        const error = { message: "At most 16 streams are served at once.", code: "too_many_streams" };
+        admin.reply("GET events", () => [503, { error }]);
+        await open();
+        await until(error.message);
+        admin.replies.delete("GET events");
+        admin.push(overviewAt(2));
+        await page.getByRole("button", { name: "Try now" }).click();
+        await until("Live");
+    });
+
     it("asks for the token, keeps it in the tab, and forgets it", async () => {
         admin = await ScriptedAdmin.start({ token: "right" });
         admin.push(overviewAt(2));

@@ -7,7 +7,16 @@ const TOKEN = "weir-token";
 /** Something comes each second: so long without it is a connection that is dead. */
 const SILENCE_MS = 5000;
 
+/** The token is missing, or another one. */
 export class Unauthorized extends Error {}
+
+/** The node said no, in its own words and with its own code. */
+export class Refused extends Error {
+    constructor({ message, code }) {
+        super(message);
+        this.code = code;
+    }
+}
 
 export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
@@ -23,12 +32,10 @@ async function failure(answer) {
         return new Unauthorized();
     }
     const body = await answer.json().catch(() => null);
-    const error = new Error(body?.error?.message ?? `The answer was ${answer.status}`);
-    error.code = body?.error?.code;
-    return error;
+    return new Refused(body?.error ?? { message: `The answer was ${answer.status}` });
 }
 
-/** The answer's JSON; an Error with its message, and its code, else. */
+/** The answer's JSON. Throws what failure() makes, or what fetch throws. */
 export async function ask(method, path, body) {
     const answer = await fetch(new URL(path, API), {
         method,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which page is shown, and the stream of overviews that all of them follow.
-import { Unauthorized, ask, forgetToken, hasToken, overviews, setToken } from "./api.js";
+import { Refused, Unauthorized, ask, forgetToken, hasToken, overviews, setToken } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { duration, exact } from "./format.js";
 import { Overview, subjectHref } from "./overview.js";
@@ -120,6 +120,7 @@ function pause(ms) {
 
 async function follow() {
     for (let tries = 0; ; tries++) {
+        let why = "Connection lost";
         try {
             for await (const overview of overviews()) {
                 tries = 0;
@@ -131,10 +132,11 @@ async function follow() {
                 return;
             }
             console.info(`weir: ${error.message}`);
+            why = error instanceof Refused ? error.message : why;
         }
         const ms = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)];
         retryAt = performance.now() + ms;
-        showLink("lost", "Connection lost");
+        showLink("lost", why);
         showAge();
         await pause(ms);
     }

@@ -176,7 +176,7 @@ export class Overview {
         const share = asked > 0 ? `${rate((now.denied * 100) / asked)} % of them` : "";
         const each = (name) =>
             now?.allowed > 0 ? `${count(now[name] / now.allowed)} per allowed request` : "";
-        this.tiles.allowed(of("allowed"), `of ${rate(now && asked)} requests/s`);
+        this.tiles.allowed(of("allowed"), now === null ? "" : `of ${rate(asked)} requests/s`);
         this.tiles.denied(of("denied"), share, now?.denied > 0);
         this.tiles.input(of("input"), each("input"));
         this.tiles.output(of("output"), each("output"));

@@ -182,7 +182,7 @@ export class ScriptedAdmin {
         if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
             return send(response, 401, { error: { message: "A token is asked for", code: "unauthorized" } });
         }
-        if (path === "/admin/v1/events") {
+        if (path === "/admin/v1/events" && !this.replies.has("GET events")) {
             return this.#stream(response);
         }
         let text = "";
