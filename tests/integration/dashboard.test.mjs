@@ -13,34 +13,31 @@ const KEY = "key:batch-nightly";
 const KEY_PATH = `subjects/${encodeURIComponent(KEY)}`;
 
 let browser;
+let context;
 let admin;
 let page;
 let problems = []; // what no test may leave: errors in the console, requests to elsewhere
 before(async () => {
     browser = await startBrowser();
+    context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC" });
+    context.setDefaultTimeout(15000);
 });
 after(() => browser.close());
 
 afterEach(async () => {
-    await page?.context().close();
+    await page?.close();
     page = undefined;
     await admin?.stop();
     admin = undefined;
     assert.deepEqual(problems, []);
 });
 
-/** A page of a browser without a past, at `hash` of the dashboard. */
-async function open(hash = "", options = {}) {
+/** A new page at `hash` of the dashboard. It has no past: each scripted API is an origin of its own. */
+async function open(hash = "", { colorScheme = "light", viewport = { width: 1280, height: 900 } } = {}) {
     problems = [];
-    const context = await browser.newContext({
-        viewport: { width: 1280, height: 900 },
-        colorScheme: "light",
-        locale: "en-GB",
-        timezoneId: "UTC",
-        ...options,
-    });
-    context.setDefaultTimeout(5000);
     page = await context.newPage();
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
     page.on("pageerror", (error) => problems.push(error.stack));
     page.on("console", (message) => {
         // The browser itself reports an answer of 4xx, and a connection that failed.
@@ -437,7 +434,7 @@ describe("everybody", () => {
 
     it("reads its texts: each has the contrast that WCAG AA asks for", async () => {
         for (const colorScheme of ["light", "dark"]) {
-            await page?.context().close();
+            await page?.close();
             await open("", { colorScheme });
             await until("Live");
             assert.deepEqual(await page.evaluate(weakTexts), []);
