@@ -41,7 +41,7 @@ _weir_options() {
     top)
         echo "--admin --token-file --once --json --help"
         ;;
-    usage | reset | keys | plans)
+    usage | reset | reload | keys | plans)
         echo "--admin --token-file --json --help"
         ;;
     esac
@@ -51,7 +51,7 @@ _weir_options() {
 _weir_values() {
     case "$1 $2" in
     *' --help' | 'load --stream' | 'tokens --lines' | 'verify --json' | 'sim --json' | \
-        'replay --json' | 'usage --json' | 'check --json' | 'reset --json' | 'keys --json' | \
+        'replay --json' | 'usage --json' | 'check --json' | 'reset --json' | 'reload --json' | 'keys --json' | \
         'plans --json' | 'top --json' | 'top --once')
         return 1
         ;;
@@ -82,7 +82,7 @@ _weir() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" = 1 ]; then
-        words='serve mock load verify sim tokens replay check-config top usage check reset keys plans help version --help --version'
+        words='serve mock load verify sim tokens replay check-config top usage check reset reload keys plans help version --help --version'
     elif [ "$prev" = : ] || [ "$cur" = : ]; then
         return # within an address
     elif [[ $prev = --* ]] && values=$(_weir_values "$command" "$prev"); then

@@ -83,13 +83,6 @@ enum weir_err weir_admin_new(struct weir_config *config, const struct weir_confi
     return WEIR_OK;
 }
 
-void weir_admin_adopt(struct weir_admin *a, struct weir_config *next)
-{
-    struct weir_config *before = a->_config;
-    a->_config = weir_config_keep(next);
-    weir_config_free(before);
-}
-
 static void on_drained(void *ctx)
 {
     struct weir_admin *a = ctx;

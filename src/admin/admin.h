@@ -18,8 +18,12 @@ WEIR_MUSTCHECK enum weir_err
 weir_admin_new(struct weir_config *config, const struct weir_config *settings,
                struct weir_loop *loop, struct weir_store_shared *shared,
                const struct weir_service_group *group, int fd, struct weir_admin **ret_admin);
-/* On its loop's thread: this configuration is in force from here on. */
-void weir_admin_adopt(struct weir_admin *a, struct weir_config *next);
+/* What an operator calls who wants the configuration to be read again: weir_admin_reloaded follows,
+ * later. Set before the loop runs. */
+void weir_admin_on_reload(struct weir_admin *a, void (*reload)(void *ctx), void *ctx);
+/* On its loop's thread: `next` is in force from here on; or it is NULL, since nothing was changed
+ * and `why`. */
+void weir_admin_reloaded(struct weir_admin *a, struct weir_config *next, const char *why);
 /* Nothing new is taken; streams end, requests under way have timeout_ms to finish, and then
  * nothing of it keeps the loop alive. */
 void weir_admin_drain(struct weir_admin *a, uint32_t timeout_ms);

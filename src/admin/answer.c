@@ -65,9 +65,11 @@ void admin_limits(struct weir_buf *b, const struct weir_call *call)
         const struct weir_limit_state *s = &call->decision.state[i];
         weir_buf_printf(b,
                         "%s{\"meter\":\"%s\",\"window_s\":%u,\"limit\":%" PRIu64
-                        ",\"used\":%" PRIu64 ",\"remaining\":%" PRIu64 ",\"reset_ms\":%" PRIu64 "}",
+                        ",\"used\":%" PRIu64 ",\"remaining\":%" PRIu64 ",\"reset_ms\":%" PRIu64
+                        "%s}",
                         i > 0 ? "," : "", weir_meter_name(s->meter), s->window_s, s->capacity,
-                        s->used, weir_limit_remaining(s), weir_retry_ms(s->reset_us));
+                        s->used, weir_limit_remaining(s), weir_retry_ms(s->reset_us),
+                        s->shadow ? ",\"shadow\":true" : "");
     }
     weir_buf_char(b, ']');
 }

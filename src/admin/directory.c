@@ -149,9 +149,9 @@ static void plan_limits(struct weir_buf *b, const struct weir_plan *plan)
     for (unsigned k = 0; k < plan->windows; k++) {
         const struct weir_window_spec *w = &plan->window[k];
         for (unsigned i = 0; i < w->meters; i++) {
-            weir_buf_printf(b, "%s{\"meter\":\"%s\",\"window_s\":%u,\"limit\":%" PRIu64 "}",
+            weir_buf_printf(b, "%s{\"meter\":\"%s\",\"window_s\":%u,\"limit\":%" PRIu64 "%s}",
                             first ? "" : ",", weir_meter_name(w->meter[i]), w->window_s,
-                            w->capacity[i]);
+                            w->stated[i], (w->shadow >> i & 1) != 0 ? ",\"shadow\":true" : "");
             first = false;
         }
     }

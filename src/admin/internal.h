@@ -34,7 +34,7 @@ struct admin_ask {
     struct weir_admin *admin;
     struct weir_http_exchange *x; /* NULL: the client went away */
     struct admin_ask *next;       /* of all */
-    struct admin_ask *waits;      /* the next one that waits for the overview */
+    struct admin_ask *waits;      /* the next one that waits for the overview, or for a reload */
     struct weir_config *config;   /* that its subjects are of; kept */
     struct weir_anonymous anonymous;
     struct weir_call call;
@@ -81,6 +81,9 @@ struct weir_admin {
     struct weir_hist decision;  /* of all workers, while it is read */
     struct admin_ask *asks;     /* that wait for the store */
     struct admin_ask *waiting;  /* for the overview */
+    struct admin_ask *reloading;
+    void (*reload)(void *ctx);
+    void *reload_ctx;
     struct admin_gathering gathering;
     struct weir_buf overview; /* the last one */
     struct admin_events events;
@@ -107,6 +110,7 @@ admin_handler_fn admin_overview;                          /* overview.c */
 admin_handler_fn admin_events;                            /* events.c */
 admin_handler_fn admin_usage, admin_history, admin_reset; /* subject.c */
 admin_handler_fn admin_check;                             /* check.c */
+admin_handler_fn admin_reload;                            /* reload.c */
 admin_handler_fn admin_keys, admin_key, admin_plans;      /* directory.c */
 admin_handler_fn admin_unknown_key;                       /* 404 */
 

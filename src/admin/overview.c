@@ -77,6 +77,17 @@ static uint64_t sum_of(const struct weir_service_group *g, size_t offset)
 
 #define SUM(group, field) sum_of((group), offsetof(struct weir_service_metrics, field))
 
+static uint64_t shadow_denied(const struct weir_service_group *g)
+{
+    uint64_t denied = 0;
+    for (unsigned scope = 0; scope < WEIR_SCOPES; scope++) {
+        for (unsigned m = 0; m < WEIR_METERS; m++) {
+            denied += SUM(g, shadow_denied[scope][m]);
+        }
+    }
+    return denied;
+}
+
 static void totals(struct weir_buf *b, const struct weir_service_group *g)
 {
     weir_buf_printf(b, "\"totals\":{\"allowed\":%" PRIu64 ",\"denied\":{", SUM(g, allowed));
@@ -88,9 +99,10 @@ static void totals(struct weir_buf *b, const struct weir_service_group *g)
         weir_buf_printf(b, "%s\"%s\":%" PRIu64, m > 0 ? "," : "", weir_meter_name(m), denied);
     }
     weir_buf_printf(b,
-                    "},\"unavailable\":%" PRIu64 ",\"shadow_denied\":0,\"input_tokens\":%" PRIu64
-                    ",\"output_tokens\":%" PRIu64 ",\"responses\":{",
-                    SUM(g, unavailable), SUM(g, input_tokens), SUM(g, output_tokens));
+                    "},\"unavailable\":%" PRIu64 ",\"shadow_denied\":%" PRIu64
+                    ",\"input_tokens\":%" PRIu64 ",\"output_tokens\":%" PRIu64 ",\"responses\":{",
+                    SUM(g, unavailable), shadow_denied(g), SUM(g, input_tokens),
+                    SUM(g, output_tokens));
     for (unsigned k = 2; k < 6; k++) {
         weir_buf_printf(b, "%s\"%uxx\":%" PRIu64, k > 2 ? "," : "", k, SUM(g, responses[k]));
     }

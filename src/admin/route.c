@@ -13,6 +13,7 @@ static const struct route {
     {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/reset"), WEIR_HTTP_POST, admin_reset},
     {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_usage},
     {WEIR_STR_INIT("/admin/v1/check"), {0}, WEIR_HTTP_POST, admin_check},
+    {WEIR_STR_INIT("/admin/v1/reload"), {0}, WEIR_HTTP_POST, admin_reload},
     {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_keys},
     {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_key},
     {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans},

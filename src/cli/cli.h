@@ -21,6 +21,7 @@ int weir_cmd_top(int argc, char **argv);
 int weir_cmd_usage(int argc, char **argv);
 int weir_cmd_check(int argc, char **argv);
 int weir_cmd_reset(int argc, char **argv);
+int weir_cmd_reload(int argc, char **argv);
 int weir_cmd_keys(int argc, char **argv);
 int weir_cmd_plans(int argc, char **argv);
 

@@ -21,6 +21,7 @@ static const struct command {
     {"usage", weir_cmd_usage, "show what of a subject's limits is used"},
     {"check", weir_cmd_check, "say whether a request would be allowed now"},
     {"reset", weir_cmd_reset, "forget what a subject has used"},
+    {"reload", weir_cmd_reload, "let a node read its configuration again"},
     {"keys", weir_cmd_keys, "show the keys that a node knows"},
     {"plans", weir_cmd_plans, "show the plans that a node has"},
     {"help", cmd_help, "list the commands"},

@@ -182,12 +182,19 @@ static void drain_worker(void *server, uint32_t timeout_ms)
 
 /* ---- a configuration that changed ---- */
 
-static void adopt_worker(void *server, void *next)
+/* What became of it, for all threads. */
+struct reloaded {
+    struct weir_config *next; /* NULL: nothing was changed, and `why` */
+    const char *why;
+};
+
+static void adopt_worker(void *server, void *reloaded)
 {
     struct worker *w = server;
-    (void)next; /* it was prepared as w->next */
-    weir_service_adopt(w->service, w->next);
-    w->next = NULL;
+    if (((struct reloaded *)reloaded)->next != NULL) {
+        weir_service_adopt(w->service, w->next);
+        w->next = NULL;
+    }
 }
 
 /* All that can fail, before anything changes. False: ret_why says why. */
@@ -218,41 +225,47 @@ static void drop_next(struct node *node)
     }
 }
 
-/* False: said what is wrong; the configuration in force stays. */
-static bool reload_from_file(struct node *node, struct weir_workers *workers)
+/* NULL: ret_why says why; the configuration in force stays. */
+static struct weir_config *read_again(struct node *node, char *ret_why, size_t room)
 {
     const char *path = node->arguments->config;
     struct weir_config *next;
     struct weir_config_error error;
-    char why[1024], reason[WEIR_CONFIG_WHY_BYTES];
-    if (weir_config_load(path, &node->arguments->flags, &next, &error) != WEIR_OK) {
-        weir_config_error_say(&error, path, why, sizeof(why));
-        weir_log(WEIR_LOG_ERROR, "reload: %s; nothing was changed", why);
-        return false;
+    char why[WEIR_CONFIG_WHY_BYTES];
+    if (path == NULL) {
+        snprintf(ret_why, room, "without --config there is nothing to read again");
+        return NULL;
     }
-    if (!prepare_next(node, next, reason)) {
-        weir_log(WEIR_LOG_ERROR, "reload: %s; nothing was changed", reason);
+    if (weir_config_load(path, &node->arguments->flags, &next, &error) != WEIR_OK) {
+        weir_config_error_say(&error, path, ret_why, room);
+        return NULL;
+    }
+    if (!prepare_next(node, next, why)) {
+        snprintf(ret_why, room, "%s", why);
         drop_next(node);
         weir_config_free(next);
-        return false;
+        return NULL;
     }
-    weir_workers_adopt(workers, next);
-    weir_store_shared_follow(node->shared, node->config, next);
-    weir_config_free(node->config);
-    node->config = next;
-    weir_log(WEIR_LOG_INFO, "reload: in force: %zu plans, %zu keys", next->plans, next->keys);
-    return true;
+    return next;
 }
 
 static void reload(void *ctx, struct weir_workers *workers)
 {
     struct node *node = ctx;
-    if (node->arguments->config == NULL) {
-        weir_log(WEIR_LOG_WARN, "reload: without --config there is nothing to read again");
+    struct reloaded r = {0};
+    char why[1024];
+    r.next = read_again(node, why, sizeof(why));
+    r.why = r.next == NULL ? why : NULL;
+    weir_workers_adopt(workers, &r);
+    weir_service_count_reload(&node->group, r.next != NULL, weir_clock_wall_s());
+    if (r.next == NULL) {
+        weir_log(WEIR_LOG_ERROR, "reload: %s; nothing was changed", why);
         return;
     }
-    bool done = reload_from_file(node, workers);
-    weir_service_count_reload(&node->group, done, weir_clock_wall_s());
+    weir_store_shared_follow(node->shared, node->config, r.next);
+    weir_config_free(node->config);
+    node->config = r.next;
+    weir_log(WEIR_LOG_INFO, "reload: in force: %zu plans, %zu keys", r.next->plans, r.next->keys);
 }
 
 static void reopen_log(void *ctx)
@@ -270,12 +283,20 @@ static const struct weir_worker_ops workers = {.open = open_worker,
 
 /* ---- the admin API ---- */
 
+/* The main thread waits for it. */
+static void ask_for_reload(void *ctx)
+{
+    (void)ctx;
+    kill(getpid(), SIGHUP);
+}
+
 static enum weir_err open_admin(void *ctx, struct weir_loop *loop, int fd, void **ret_server)
 {
     struct node *node = ctx;
     struct weir_admin *admin;
     WEIR_TRY(weir_admin_new(node->config, &node->settings, loop, node->shared, &node->group, fd,
                             &admin));
+    weir_admin_on_reload(admin, ask_for_reload, NULL);
     *ret_server = admin;
     return WEIR_OK;
 }
@@ -290,9 +311,10 @@ static void close_admin(void *server)
     weir_admin_free(server);
 }
 
-static void adopt_admin(void *server, void *next)
+static void adopt_admin(void *server, void *reloaded)
 {
-    weir_admin_adopt(server, next);
+    const struct reloaded *r = reloaded;
+    weir_admin_reloaded(server, r->next, r->why);
 }
 
 static const struct weir_worker_ops admins = {

@@ -33,7 +33,7 @@ struct weir_workers {
     struct worker *worker; /* the last one is what stands aside, if anything does */
     uint32_t count;        /* how many are set up */
     uint32_t sockets; /* that the service manager handed over; 0: the configuration names one */
-    void *next;       /* what each adopts now, and how many have */
+    void *next;       /* what each adopts now */
     sem_t adopted;
 };
 
@@ -58,9 +58,8 @@ void weir_workers_adopt(struct weir_workers *all, void *next)
     for (uint32_t i = 0; i < all->count; i++) {
         atomic_store(&all->worker[i].called, true);
         weir_loop_wake(&all->worker[i].loop);
-    }
-    for (uint32_t i = 0; i < all->count;) {
-        i += sem_wait(&all->adopted) == 0;
+        while (sem_wait(&all->adopted) != 0) {
+        }
     }
 }
 

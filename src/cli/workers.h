@@ -41,8 +41,8 @@ int weir_workers_run(const char *command, const struct weir_config *config,
                      const struct weir_worker_ops *ops, const struct weir_worker_aside *aside,
                      void *ctx);
 
-/* For reload: each worker, and what stands aside, adopts `next` on its own thread. Returns when all
- * have. */
+/* For reload: each worker in its turn, and then what stands aside, adopts `next` on its own thread.
+ * Returns when all have. */
 void weir_workers_adopt(struct weir_workers *workers, void *next);
 
 #endif

@@ -3,10 +3,12 @@
 // or refused with its reason. What is used stays used; requests under way keep what they began with.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { Admin } from "./support/admin.mjs";
+import { run } from "./support/process.mjs";
 import { Redis, storeReady } from "./support/redis.mjs";
 import { PATIENT, onEachStore } from "./support/stores.mjs";
 import { eventually } from "./support/wait.mjs";
-import { Node, configuration, writeConfiguration } from "./support/weir.mjs";
+import { Node, WEIR, configuration, writeConfiguration } from "./support/weir.mjs";
 
 const limits = (requests, more = {}) => ({ limits: { requests, ...more }, default_output_tokens: 10 });
 
@@ -217,6 +219,57 @@ describe("a reload that is refused", () => {
         await apply(node, configuration({ ...CONFIG, plans }));
         assert.equal((await node.limits("k"))["requests/60"].capacity, 6);
         assert.equal(await metric(node, "weir_config_last_load_successful"), 1);
+    });
+});
+
+describe("a reload that is asked for", () => {
+    const admin = { listen: "127.0.0.1:0" };
+    let node;
+    before(async () => {
+        node = await Node.start(configuration({ ...CONFIG, admin }));
+    });
+    after(() => node.stop());
+
+    const reloadBy = (config) => {
+        writeConfiguration(node.folder.path, config);
+        return run(WEIR, ["reload", "--admin", new Admin(node).url]);
+    };
+
+    it("is in force when that is answered, with what is told of shadow limits", async () => {
+        const plans = { p: limits("7/min"), q: limits("9/min shadow") };
+        const { code, output } = await reloadBy(configuration({ ...CONFIG, admin, plans }));
+        assert.deepEqual([code, output], [0, "in force: 2 plans, 2 keys\n"]);
+        assert.equal((await node.limits("k"))["requests/60"].capacity, 7);
+        const told = await new Admin(node).get("/plans");
+        const limit = { meter: "requests", window_s: 60, limit: 9, shadow: true };
+        assert.deepEqual(told.body.plans[1], { name: "q", limits: [limit] });
+        assert.equal((await take(node, "gone", 11)).at(-1), 200);
+        const subject = (await new Admin(node).get("/subjects/key%3Agone")).body;
+        assert.deepEqual([subject.limits[0].used, subject.limits[0].shadow], [11, true]);
+        const { totals } = (await new Admin(node).get("/overview")).body;
+        assert.equal(totals.shadow_denied, 2);
+    });
+
+    it("says why it is refused", async () => {
+        const before = (await new Admin(node).get("/plans")).text;
+        const { code, output } = await reloadBy("plans: 7\n");
+        assert.equal(code, 1);
+        assert.match(output, /weir\.yaml:1:8: plans: expected a mapping; nothing was changed\n$/);
+        assert.equal((await new Admin(node).get("/plans")).text, before);
+        const answer = await new Admin(node).ask("POST", "/reload", { json: {} });
+        assert.equal(answer.status, 409);
+        assert.equal(answer.body.error.code, "configuration_refused");
+    });
+
+    it("answers all who ask at once", async () => {
+        await reloadBy(configuration({ ...CONFIG, admin }));
+        const asked = Array.from({ length: 10 }, () =>
+            new Admin(node).ask("POST", "/reload", { json: {} }),
+        );
+        for (const answer of await Promise.all(asked)) {
+            assert.deepEqual(answer.body, { applied: true, plans: 2, keys: 2 }, answer.text);
+        }
+        assert.equal((await node.limits("k"))["requests/60"].capacity, 5);
     });
 });
 

@@ -35,8 +35,9 @@ static int begin(void **state)
     assert_int_equal(weir_store_shared_new(f->config, &f->shared), WEIR_OK);
     assert_int_equal(weir_loop_init(&f->loop), WEIR_OK);
     assert_int_equal(weir_http_listen("127.0.0.1", 0, true, &fd, &port), WEIR_OK);
-    assert_int_equal(weir_admin_new(f->config, &f->loop, f->shared, &f->group, fd, &f->admin),
-                     WEIR_OK);
+    assert_int_equal(
+        weir_admin_new(f->config, f->config, &f->loop, f->shared, &f->group, fd, &f->admin),
+        WEIR_OK);
     to.sin_port = htons(port);
     f->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(f->client, (struct sockaddr *)&to, sizeof(to)), 0);
