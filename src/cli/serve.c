@@ -197,6 +197,17 @@ static void adopt_worker(void *server, void *reloaded)
     }
 }
 
+/* Made when a plan forecasts, and kept from then on. False: no memory. */
+static bool open_history(struct node *node, const struct weir_config *config)
+{
+    struct weir_history *history = atomic_load(&node->group.history);
+    if (history == NULL && weir_reserve_histories_new(config, &history) != WEIR_OK) {
+        return false;
+    }
+    atomic_store(&node->group.history, history);
+    return true;
+}
+
 /* All that can fail, before anything changes. False: ret_why says why. */
 static bool prepare_next(struct node *node, struct weir_config *next,
                          char ret_why[static WEIR_CONFIG_WHY_BYTES])
@@ -204,9 +215,8 @@ static bool prepare_next(struct node *node, struct weir_config *next,
     if (!weir_config_can_follow(node->config, next, ret_why)) {
         return false;
     }
-    bool made = weir_store_shared_prepare(node->shared, next) == WEIR_OK &&
-                (node->group.history != NULL ||
-                 weir_reserve_histories_new(next, &node->group.history) == WEIR_OK);
+    bool made =
+        weir_store_shared_prepare(node->shared, next) == WEIR_OK && open_history(node, next);
     for (uint32_t i = 0; made && i < node->workers; i++) {
         node->worker[i]->next = weir_snapshot_new(next);
         made = node->worker[i]->next != NULL;
@@ -357,7 +367,7 @@ static int node_prepare(struct node *node, const struct arguments *a)
     weir_service_count_reload(&node->group, true, weir_clock_wall_s());
     if (node->group.service == NULL || node->worker == NULL ||
         weir_store_shared_new(node->config, &node->shared) != WEIR_OK ||
-        weir_reserve_histories_new(node->config, &node->group.history) != WEIR_OK ||
+        !open_history(node, node->config) ||
         weir_calibration_new(&node->group.calibration) != WEIR_OK) {
         fprintf(stderr, "weir serve: out of memory\n");
         return WEIR_EXIT_FAILED;

@@ -91,7 +91,8 @@ struct weir_service {
 struct weir_service_group {
     uint32_t services;
     struct weir_service **service;
-    struct weir_history *history;         /* what answers were like; NULL: no plan forecasts */
+    /* what answers were like; NULL: no plan has forecast yet */
+    _Atomic(struct weir_history *) history;
     struct weir_calibration *calibration; /* of models that upstreams answer for */
     _Atomic uint64_t reloads[2];          /* refused, applied; the first one at the start */
     _Atomic bool reloaded;                /* whether the last one was applied */
