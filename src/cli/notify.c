@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/notify.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/start.h"
@@ -28,6 +31,18 @@ void weir_notify(const char *state)
                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
         close(fd);
     }
+}
+
+/* The time is how Type=notify-reload tells this reload from an earlier one: by CLOCK_MONOTONIC,
+ * which nothing else here goes by. */
+void weir_notify_reloading(void)
+{
+    struct timespec now;
+    char state[64];
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+             (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    weir_notify(state);
 }
 
 uint64_t weir_notify_watchdog_us(void)

@@ -209,7 +209,9 @@ static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
 {
     for (int got; (got = next_signal(signals, all)) == SIGHUP || got == SIGUSR1;) {
         if (got == SIGHUP) {
+            weir_notify_reloading();
             all->ops->reload(all->ctx, all);
+            weir_notify("READY=1");
         } else {
             all->ops->reopen(all->ctx);
         }

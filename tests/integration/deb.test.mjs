@@ -2,7 +2,7 @@
 // The Debian package: unpacked, not installed, so that the machine stays as it is. It holds the
 // release build, whatever build the other tests are on: it is looked at beside that one only.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Program, run, temporaryFolder } from "./support/process.mjs";
@@ -39,11 +39,23 @@ if (WEIR.includes("/release/")) {
         it("starts what it installs, keeps what the user changed, and names its libraries", () => {
             const unit = file("usr/lib/systemd/system/weir.service");
             const [, program] = unit.match(/^ExecStart=(\S+) serve /m);
-            const [, config] = unit.match(/^LoadCredential=weir\.yaml:(\S+)$/m);
+            const [, config] = unit.match(/^ExecStart=.* --config (\S+)$/m);
             assert.ok(file(program).length > 0);
             assert.match(file("usr/lib/systemd/system/weir.socket"), /^ListenStream=/m);
             assert.equal(file("DEBIAN/conffiles"), `${config}\n/etc/logrotate.d/weir\n`);
             assert.match(file("DEBIAN/control"), /^Depends: .*libc6 .*libuv1 /m);
+        });
+
+        it("makes its unit's user, who alone reads the configuration beside root", () => {
+            const unit = file("usr/lib/systemd/system/weir.service");
+            const [, user] = unit.match(/^User=(\S+)$/m);
+            const mode = (path) => statSync(join(root, path)).mode & 0o777;
+            assert.match(file("usr/lib/sysusers.d/weir.conf"), new RegExp(`^u ${user} `, "m"));
+            assert.match(file("DEBIAN/control"), /^Depends: .*adduser \| systemd-sysusers$/m);
+            assert.deepEqual([mode("etc/weir"), mode("etc/weir/weir.yaml")], [0o750, 0o640]);
+            const script = file("DEBIAN/postinst"); // it hands over what has just these modes
+            assert.ok(script.includes(`-perm 750 -exec chgrp ${user} `));
+            assert.match(script, new RegExp(`-perm 640 \\\\\n +-exec chgrp ${user} `));
         });
 
         it("rotates the files of the folder that its unit may write to", () => {

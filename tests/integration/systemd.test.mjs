@@ -18,21 +18,22 @@ const LISTENER = `
     print "$text\\n" while defined $socket->recv($text, 4096);
 `;
 
-/** A node that is told of the service manager's socket; `env` besides. */
-async function startNotifying(t, env = {}) {
+/** A node that is told of the service manager's socket; `env` besides. Without `args` the
+ * configuration is the file at `config`. */
+async function startNotifying(t, env = {}, args = undefined) {
     const folder = temporaryFolder();
     t.after(() => folder.remove());
     const path = join(folder.path, "notify");
     const manager = new Program("perl", ["-e", LISTENER, path]);
     t.after(() => manager.end("SIGKILL"));
     await manager.says(/open\n/);
-    const node = new Program(
-        WEIR,
-        ["serve", "--config", writeConfiguration(folder.path, configuration())],
-        { NOTIFY_SOCKET: path, ...env },
-    );
+    const config = writeConfiguration(folder.path, configuration());
+    const node = new Program(WEIR, ["serve", ...(args ?? ["--config", config])], {
+        NOTIFY_SOCKET: path,
+        ...env,
+    });
     t.after(() => node.end("SIGKILL"));
-    return { manager, node };
+    return { manager, node, config };
 }
 
 describe("a service manager", () => {
@@ -42,6 +43,30 @@ describe("a service manager", () => {
         assert.match(node.output, /listening on/); // before it said that it is ready
         assert.deepEqual(await node.end(), { code: 0, signal: null });
         await manager.says(/^open\nREADY=1\n(WATCHDOG=1\n)+STOPPING=1\n/);
+    });
+
+    it("hears when a reload begins and when it is over, whatever became of it", async (t) => {
+        const { manager, node, config } = await startNotifying(t);
+        await manager.says(/READY=1\n/);
+        for (const [text, said] of [
+            [JSON.stringify(configuration({ teams: [] })), /in force/],
+            ["listen: nowhere", /nothing was changed/],
+        ]) {
+            manager.output = "";
+            writeFileSync(config, text);
+            const before = process.hrtime.bigint(); // CLOCK_MONOTONIC, as systemd's
+            node.signal("SIGHUP");
+            const [, us] = await manager.says(/^RELOADING=1\nMONOTONIC_USEC=(\d+)\nREADY=1\n$/);
+            assert.ok(BigInt(us) >= before / 1000n && BigInt(us) <= process.hrtime.bigint() / 1000n);
+            await node.says(said);
+        }
+    });
+
+    it("hears of a reload that has nothing to read", async (t) => {
+        const { manager, node } = await startNotifying(t, {}, ["--listen", "127.0.0.1:0"]);
+        await manager.says(/READY=1\n/);
+        node.signal("SIGHUP");
+        await manager.says(/^open\nREADY=1\nRELOADING=1\nMONOTONIC_USEC=\d+\nREADY=1\n$/);
     });
 
     it("hears no watchdog that is for another process, or that it does not ask for", async (t) => {
@@ -81,7 +106,7 @@ describe("the unit", () => {
         const socket = join(folder.path, "weir.socket");
         copyFileSync("deploy/systemd/weir.socket", socket);
         const text = readFileSync("deploy/systemd/weir.service", "utf8");
-        writeFileSync(unit, text.replace("ExecStart=/usr/bin/weir", "ExecStart=/bin/true"));
+        writeFileSync(unit, text.replaceAll("/usr/bin/weir", "/bin/true"));
         const verified = spawnSync("systemd-analyze", ["verify", "--man=no", unit, socket], {
             encoding: "utf8",
         });
@@ -92,6 +117,18 @@ describe("the unit", () => {
             { encoding: "utf8" },
         );
         assert.equal(judged.status, 0, judged.stdout);
+    });
+
+    it("runs as the user that is made for it, and reads again the file that it started with", () => {
+        const unit = readFileSync("deploy/systemd/weir.service", "utf8");
+        const [, user] = unit.match(/^User=(\S+)$/m);
+        const [, group] = unit.match(/^Group=(\S+)$/m);
+        const made = readFileSync("deploy/systemd/weir.sysusers", "utf8");
+        assert.match(made, new RegExp(`^u ${user} - "[^"]+" /nonexistent$`, "m"));
+        assert.equal(group, user); // which "u" makes, too
+        const [, start] = unit.match(/^ExecStart=\S+ serve --config (\S+)$/m);
+        const reload = [...unit.matchAll(/^ExecReload=(.*)$/gm)].map(([, command]) => command);
+        assert.deepEqual(reload, [`/usr/bin/weir check-config ${start}`, "/bin/kill -HUP $MAINPID"]);
     });
 
     it("has a socket where the configuration of the package listens", () => {
