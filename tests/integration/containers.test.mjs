@@ -228,7 +228,7 @@ describe("compose.yaml", () => {
         const { environment: env, ports, volumes } = compose.services.haproxy;
         assert.deepEqual(volumes, ["../haproxy/weir.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro"]);
         const path = "deploy/haproxy/weir.cfg";
-        const named = [...read(path).matchAll(/\$\{(\w+)-/g)].map(([, name]) => name);
+        const named = [...read(path).matchAll(/^ +presetenv (\w+) /gm)].map(([, name]) => name);
         assert.deepEqual(Object.keys(env), named);
         const [entry, ...servers] = Object.values(env);
         assert.deepEqual(
