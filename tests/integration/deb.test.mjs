@@ -27,7 +27,8 @@ if (WEIR.includes("/release/")) {
 
         it("has a program that finds its token data, and the configuration that it brings", async () => {
             const config = join(root, "etc/weir/weir.yaml");
-            const node = new Program(weir, ["serve", "--config", config, "--listen", "127.0.0.1:0"]);
+            const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+            const node = new Program(weir, ["serve", "--config", config, ...ports]);
             const [, port] = await node.says(/listening on 127\.0\.0\.1:(\d+)/);
             const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
             assert.equal(models.status, 401); // nobody has a key yet
