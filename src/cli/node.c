@@ -300,7 +300,8 @@ static void node_free(struct node *node)
 
 int weir_node_run(const char *path, const struct weir_config_flags *flags)
 {
-    struct node node = {.path = path, .flags = flags};
+    struct node node = {
+        .path = path, .flags = flags, .group = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
     int code = node_prepare(&node);
     if (code == WEIR_EXIT_OK) {
         const struct weir_worker_aside admin = {

@@ -222,7 +222,7 @@ static const struct weir_hist *request_of(const struct weir_service *s)
 
 static const struct weir_hist *round_trip_of(const struct weir_service *s)
 {
-    return &s->store->stats.round_trip;
+    return &s->store_stats->round_trip;
 }
 
 static void one(struct weir_buf *b, const char *name, const char *type, const char *help,
@@ -310,7 +310,8 @@ static uint64_t store_sum(const struct weir_service_group *g, size_t offset)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < g->services; i++) {
-        sum += LOAD(*(_Atomic uint64_t *)((char *)&g->service[i]->store->stats + offset));
+        const char *stats = (const char *)g->service[i]->store_stats;
+        sum += LOAD(*(const _Atomic uint64_t *)(stats + offset));
     }
     return sum;
 }
@@ -322,7 +323,7 @@ static uint64_t nodes_alive(const struct weir_service_group *g)
 {
     uint64_t most = 0;
     for (uint32_t i = 0; i < g->services; i++) {
-        uint64_t nodes = LOAD(g->service[i]->store->stats.nodes);
+        uint64_t nodes = LOAD(g->service[i]->store_stats->nodes);
         most = nodes > most ? nodes : most;
     }
     return most;
@@ -356,13 +357,14 @@ static void leased(struct weir_buf *b, const struct weir_service_group *g)
     }
 }
 
-/* ready: the store decides, as far as the worker that is asked knows; of primaries all know the
- * same. */
-static void store(struct weir_buf *b, const struct weir_service_group *g, bool ready)
+/* Of readiness, what the worker that is asked knows; of primaries all know the same. */
+static void store(struct weir_buf *b, const struct weir_service *s)
 {
+    const struct weir_service_group *g = s->group;
+    bool ready = weir_store_ready(s->store);
     bool up = STORE_SUM(g, up) == g->services;
     one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.", up ? 1 : 0);
-    over_admission(b, g->service[0]->config, up && ready);
+    over_admission(b, s->config, up && ready);
     one(b, "weir_store_round_trips_total", "counter", "Answers received from the store.",
         STORE_SUM(g, round_trips));
     one(b, "weir_store_errors_total", "counter", "Calls that got no usable answer from the store.",
@@ -398,7 +400,7 @@ static void store(struct weir_buf *b, const struct weir_service_group *g, bool r
                     (unsigned long long)STORE_SUM(g, open_decisions),
                     (unsigned long long)STORE_SUM(g, closed_decisions));
     one(b, "weir_subjects", "gauge", "Subjects held in this process.",
-        weir_store_subjects(g->service[0]->store));
+        weir_store_subjects(s->store));
     one(b, "weir_subjects_refused_total", "counter",
         "Charges refused because max_subjects was reached.", STORE_SUM(g, subjects_refused));
     one(b, "weir_debt_tokens_total", "counter", "Tokens charged beyond a reservation.",
@@ -540,9 +542,10 @@ static void reloads(struct weir_buf *b, const struct weir_service_group *g)
 
 void weir_metrics(struct weir_request *r)
 {
-    const struct weir_service_group *g = r->service->group;
+    struct weir_service_group *g = r->service->group;
     struct weir_buf *b = &r->service->body;
     weir_buf_reset(b);
+    pthread_mutex_lock(&g->mutex);
     family(b, "weir_build_info", "gauge", "The version that runs.");
     weir_buf_printf(b, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
     one(b, "weir_workers", "gauge", "Worker threads.", g->services);
@@ -550,11 +553,11 @@ void weir_metrics(struct weir_request *r)
     decisions(b, g);
     limits(b, g);
     http(b, g);
-    store(b, g, weir_store_ready(r->service->store));
+    store(b, r->service);
     upstreams(b, g);
     used(b, g);
     settle_errors(b, g);
-    weir_metrics_top(b, g, minute_now(), g->service[0]->config->metrics_top);
+    weir_metrics_top(b, g, minute_now(), r->service->config->metrics_top);
     calibration(b, g);
     histogram(b, g, "weir_decision_duration_seconds", "From asking the store to its decision.",
               decision_of);
@@ -562,6 +565,7 @@ void weir_metrics(struct weir_request *r)
               request_of);
     histogram(b, g, "weir_store_round_trip_duration_seconds",
               "From sending a call to the store to its answer.", round_trip_of);
+    pthread_mutex_unlock(&g->mutex);
     weir_answer(r->service, r->x, r->started_ns, 200, WEIR_STR(""),
                 WEIR_STR("text/plain; version=0.0.4; charset=utf-8"), weir_buf_view(b));
 }

@@ -166,6 +166,7 @@ enum weir_err weir_service_new(struct weir_config *config, struct weir_loop *loo
     s->config = config;
     s->loop = loop;
     s->store = store;
+    s->store_stats = &store->stats;
     s->group = group;
     weir_json_init(&s->json);
     weir_buf_init(&s->text, config->body_bytes_max);
@@ -211,6 +212,10 @@ void weir_service_close(struct weir_service *s)
     if (s->access_log != NULL) {
         weir_access_log_close(s->access_log);
     }
+    pthread_mutex_lock(&s->group->mutex);
+    memcpy(&s->last_stats, s->store_stats, sizeof(s->last_stats));
+    s->store_stats = &s->last_stats;
+    pthread_mutex_unlock(&s->group->mutex);
 }
 
 void weir_service_free(struct weir_service *s)

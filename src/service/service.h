@@ -5,6 +5,7 @@
 #ifndef WEIR_SERVICE_SERVICE_H
 #define WEIR_SERVICE_SERVICE_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "base/hist.h"
@@ -74,6 +75,10 @@ struct weir_service {
     struct weir_http_server *http;
     struct weir_service_group *group;
     struct weir_service_metrics metrics;
+    /* Counters of the store, or what they were when it was closed. Other threads read them with the
+     * group's mutex. */
+    const struct weir_store_stats *store_stats;
+    struct weir_store_stats last_stats;
     struct weir_top *top; /* who is busy and who is denied */
     struct weir_rand ids;
     struct weir_json json;                 /* the body that is being read */
@@ -89,6 +94,7 @@ struct weir_service {
 
 /* All services of the process, for what is told of them together. Filled before they run. */
 struct weir_service_group {
+    pthread_mutex_t mutex; /* while stores' counters are read, or their store is closed */
     uint32_t services;
     struct weir_service **service;
     /* what answers were like; NULL: no plan has forecast yet */
