@@ -10,7 +10,7 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "gateway/sse.h"
-#include "top/screen.h"
+#include "view/screen.h"
 
 static const struct weir_admin_command command = {
     .name = "weir top",
@@ -44,7 +44,7 @@ enum {
 struct top {
     struct weir_admin_client client;
     bool live, colour;
-    enum weir_top_sort sort;
+    enum weir_view_sort sort;
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
@@ -54,25 +54,25 @@ struct top {
     struct weir_sse sse;
     struct weir_json json;
     struct weir_buf space, frame;
-    struct weir_top_overview look[LOOKS]; /* a ring */
-    uint64_t looks;                       /* that there were */
-    bool changed;                         /* something is to be drawn */
+    struct weir_view_overview look[LOOKS]; /* a ring */
+    uint64_t looks;                        /* that there were */
+    bool changed;                          /* something is to be drawn */
 };
 
 /* ---- the stream ---- */
 
-static const struct weir_top_overview *look_at(const struct top *top, uint64_t i)
+static const struct weir_view_overview *look_at(const struct top *top, uint64_t i)
 {
     return &top->look[i % LOOKS];
 }
 
 static void on_event(struct top *top, struct weir_str data)
 {
-    struct weir_top_overview *next = &top->look[top->looks % LOOKS];
+    struct weir_view_overview *next = &top->look[top->looks % LOOKS];
     if (data.len == 0) {
         return; /* a comment */
     }
-    if (weir_top_overview_read(data, &top->json, &top->space, next) != WEIR_OK) {
+    if (weir_view_overview_read(data, &top->json, &top->space, next) != WEIR_OK) {
         snprintf(top->why, sizeof(top->why), "what it says is no overview");
         return;
     }
@@ -178,7 +178,7 @@ static bool draw(struct top *top)
 {
     char note[CURL_ERROR_SIZE + 32];
     uint64_t first = top->looks > LOOKS ? top->looks - LOOKS : 0;
-    struct weir_top_screen screen = {
+    struct weir_view_screen screen = {
         .now = look_at(top, top->looks - 1),
         .before = top->looks > 1 ? look_at(top, first) : NULL,
         .sort = top->sort,
@@ -190,7 +190,7 @@ static bool draw(struct top *top)
     weir_terminal_size(&screen.columns, &screen.rows);
     screen.rows = top->live ? screen.rows : 0;
     weir_buf_reset(&top->frame);
-    weir_top_draw(&top->frame, &screen);
+    weir_view_draw(&top->frame, &screen);
     top->changed = false;
     return !top->frame.failed && weir_terminal_write(weir_buf_view(&top->frame));
 }
@@ -207,7 +207,7 @@ static bool take_keys(struct top *top)
         if (keys[i] == 'q') {
             return false;
         }
-        top->changed = weir_top_sort_of(keys[i], &top->sort) || top->changed;
+        top->changed = weir_view_sort_of(keys[i], &top->sort) || top->changed;
     }
     return true;
 }

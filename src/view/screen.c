@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "top/screen.h"
+#include "view/screen.h"
 
 #include <inttypes.h>
 
@@ -15,17 +15,17 @@ enum {
 static const struct {
     char key;
     const char *word;
-} sorts[WEIR_TOP_SORTS] = {
-    [WEIR_TOP_BY_NODE] = {'b', "b busiest"},    [WEIR_TOP_BY_NAME] = {'n', "n name"},
-    [WEIR_TOP_BY_ALLOWED] = {'a', "a allowed"}, [WEIR_TOP_BY_DENIED] = {'d', "d denied"},
-    [WEIR_TOP_BY_TOKENS] = {'t', "t tokens"},   [WEIR_TOP_BY_USE] = {'u', "u use"},
+} sorts[WEIR_VIEW_SORTS] = {
+    [WEIR_VIEW_BY_NODE] = {'b', "b busiest"},    [WEIR_VIEW_BY_NAME] = {'n', "n name"},
+    [WEIR_VIEW_BY_ALLOWED] = {'a', "a allowed"}, [WEIR_VIEW_BY_DENIED] = {'d', "d denied"},
+    [WEIR_VIEW_BY_TOKENS] = {'t', "t tokens"},   [WEIR_VIEW_BY_USE] = {'u', "u use"},
 };
 
-bool weir_top_sort_of(char key, enum weir_top_sort *ret_sort)
+bool weir_view_sort_of(char key, enum weir_view_sort *ret_sort)
 {
-    for (int i = 0; i < WEIR_TOP_SORTS; i++) {
+    for (int i = 0; i < WEIR_VIEW_SORTS; i++) {
         if (sorts[i].key == key) {
-            *ret_sort = (enum weir_top_sort)i;
+            *ret_sort = (enum weir_view_sort)i;
             return true;
         }
     }
@@ -36,7 +36,7 @@ bool weir_top_sort_of(char key, enum weir_top_sort *ret_sort)
 
 /* Where it is drawn, and how much room is left. */
 struct frame {
-    const struct weir_top_screen *screen;
+    const struct weir_view_screen *screen;
     struct weir_buf *b;
     unsigned column, row;
 };
@@ -153,7 +153,7 @@ static void uptime_text(uint64_t s, char ret[static 32])
 }
 
 /* "input_tokens/min", "requests/30s" */
-static void limit_text(const struct weir_top_limit *l, char ret[static 96])
+static void limit_text(const struct weir_view_limit *l, char ret[static 96])
 {
     static const struct {
         uint64_t size;
@@ -172,7 +172,7 @@ static void limit_text(const struct weir_top_limit *l, char ret[static 96])
 }
 
 /* 0 to 1. */
-static double use_of(const struct weir_top_limit *l)
+static double use_of(const struct weir_view_limit *l)
 {
     return l->window_s == 0 ? 0 : l->used >= l->limit ? 1 : (double)l->used / (double)l->limit;
 }
@@ -180,7 +180,7 @@ static double use_of(const struct weir_top_limit *l)
 /* ---- rates ---- */
 
 /* Between the two overviews; 0: there are no two, or the clock went back. */
-static uint64_t span_ms(const struct weir_top_screen *s)
+static uint64_t span_ms(const struct weir_view_screen *s)
 {
     return s->before != NULL && s->now->time_ms > s->before->time_ms
                ? s->now->time_ms - s->before->time_ms
@@ -188,7 +188,7 @@ static uint64_t span_ms(const struct weir_top_screen *s)
 }
 
 /* NULL: it was not there. */
-static const struct weir_top_subject *was(const struct weir_top_screen *s, const char *name)
+static const struct weir_view_subject *was(const struct weir_view_screen *s, const char *name)
 {
     for (size_t i = 0; s->before != NULL && i < s->before->subjects; i++) {
         if (strcmp(s->before->subject[i].name, name) == 0) {
@@ -207,36 +207,37 @@ static double growth(uint64_t now, uint64_t before)
 }
 
 /* Larger comes first. */
-static double weight(const struct weir_top_screen *s, const struct weir_top_subject *one)
+static double weight(const struct weir_view_screen *s, const struct weir_view_subject *one)
 {
-    const struct weir_top_subject *old = was(s, one->name);
+    const struct weir_view_subject *old = was(s, one->name);
     old = old == NULL ? one : old;
     switch (s->sort) {
-    case WEIR_TOP_BY_ALLOWED:
+    case WEIR_VIEW_BY_ALLOWED:
         return growth(one->allowed, old->allowed);
-    case WEIR_TOP_BY_DENIED:
+    case WEIR_VIEW_BY_DENIED:
         return growth(one->denied, old->denied);
-    case WEIR_TOP_BY_TOKENS:
+    case WEIR_VIEW_BY_TOKENS:
         return growth(one->tokens, old->tokens);
-    case WEIR_TOP_BY_USE:
+    case WEIR_VIEW_BY_USE:
         return use_of(&one->fullest);
     default:
         return 0;
     }
 }
 
-static bool comes_before(const struct weir_top_screen *s, const struct weir_top_subject *a,
-                         const struct weir_top_subject *b)
+static bool comes_before(const struct weir_view_screen *s, const struct weir_view_subject *a,
+                         const struct weir_view_subject *b)
 {
-    return s->sort == WEIR_TOP_BY_NAME ? strcmp(a->name, b->name) < 0 : weight(s, a) > weight(s, b);
+    return s->sort == WEIR_VIEW_BY_NAME ? strcmp(a->name, b->name) < 0
+                                        : weight(s, a) > weight(s, b);
 }
 
 /* Equal ones stay as the node lists them. */
-static void sort(const struct weir_top_screen *s,
-                 const struct weir_top_subject *order[static WEIR_TOP_SUBJECTS])
+static void sort(const struct weir_view_screen *s,
+                 const struct weir_view_subject *order[static WEIR_VIEW_SUBJECTS])
 {
     for (size_t i = 0; i < s->now->subjects; i++) {
-        const struct weir_top_subject *one = &s->now->subject[i];
+        const struct weir_view_subject *one = &s->now->subject[i];
         size_t at = i;
         for (; at > 0 && comes_before(s, one, order[at - 1]); at--) {
             order[at] = order[at - 1];
@@ -249,7 +250,7 @@ static void sort(const struct weir_top_screen *s,
 
 static void draw_node(struct frame *f)
 {
-    const struct weir_top_overview *o = f->screen->now;
+    const struct weir_view_overview *o = f->screen->now;
     char text[64];
     heading(f);
     put(f, "weir ");
@@ -285,9 +286,9 @@ static void draw_node(struct frame *f)
 
 static void draw_totals(struct frame *f)
 {
-    static const struct weir_top_overview none;
-    const struct weir_top_screen *s = f->screen;
-    const struct weir_top_overview *o = s->now, *old = s->before == NULL ? &none : s->before;
+    static const struct weir_view_overview none;
+    const struct weir_view_screen *s = f->screen;
+    const struct weir_view_overview *o = s->now, *old = s->before == NULL ? &none : s->before;
     const struct {
         const char *name;
         uint64_t now, before;
@@ -310,7 +311,7 @@ static void draw_totals(struct frame *f)
     put_pair(f, "p99", text);
 }
 
-static void draw_fullest(struct frame *f, const struct weir_top_limit *l)
+static void draw_fullest(struct frame *f, const struct weir_view_limit *l)
 {
     if (l->window_s == 0) {
         put(f, "-");
@@ -335,11 +336,11 @@ static void draw_fullest(struct frame *f, const struct weir_top_limit *l)
     put(f, text);
 }
 
-static void draw_subject(struct frame *f, const struct weir_top_subject *one)
+static void draw_subject(struct frame *f, const struct weir_view_subject *one)
 {
-    const struct weir_top_subject *old = was(f->screen, one->name);
+    const struct weir_view_subject *old = was(f->screen, one->name);
     uint64_t ms = old == NULL ? 0 : span_ms(f->screen);
-    const struct weir_top_subject *from = old == NULL ? one : old;
+    const struct weir_view_subject *from = old == NULL ? one : old;
     char text[16];
     begin_line(f);
     put_left(f, one->name, NAME_COLUMNS);
@@ -358,7 +359,7 @@ static void draw_subject(struct frame *f, const struct weir_top_subject *one)
 
 /* Lines that stay below the subjects: a blank one, a heading and some of the denials, and the
  * keys'. */
-static unsigned lines_below(const struct weir_top_screen *s)
+static unsigned lines_below(const struct weir_view_screen *s)
 {
     size_t denials = s->now->denials < DENIALS_KEPT ? s->now->denials : DENIALS_KEPT;
     return (denials > 0 ? 2 + (unsigned)denials : 0) + (s->live ? 2 : 0);
@@ -366,8 +367,8 @@ static unsigned lines_below(const struct weir_top_screen *s)
 
 static void draw_subjects(struct frame *f)
 {
-    const struct weir_top_subject *order[WEIR_TOP_SUBJECTS];
-    const struct weir_top_screen *s = f->screen;
+    const struct weir_view_subject *order[WEIR_VIEW_SUBJECTS];
+    const struct weir_view_screen *s = f->screen;
     begin_line(f);
     heading(f);
     put_left(f, "SUBJECT", NAME_COLUMNS);
@@ -391,7 +392,7 @@ static void draw_subjects(struct frame *f)
 
 static void draw_denials(struct frame *f)
 {
-    const struct weir_top_screen *s = f->screen;
+    const struct weir_view_screen *s = f->screen;
     unsigned below = s->live ? 2 : 0;
     if (s->now->denials == 0 || (s->rows > 0 && f->row + 3 + below > s->rows)) {
         return;
@@ -403,7 +404,7 @@ static void draw_denials(struct frame *f)
     put(f, "  TIMES");
     style(f, "0");
     for (size_t i = 0; i < s->now->denials; i++) {
-        const struct weir_top_denial *d = &s->now->denial[i];
+        const struct weir_view_denial *d = &s->now->denial[i];
         char text[96], times[16];
         if (s->rows > 0 && f->row + below >= s->rows) {
             return;
@@ -422,17 +423,17 @@ static void draw_keys(struct frame *f)
     begin_line(f);
     begin_line(f);
     put(f, "sort: ");
-    for (int i = 0; i < WEIR_TOP_SORTS; i++) {
-        style(f, f->screen->sort == (enum weir_top_sort)i ? "1;4" : "0");
+    for (int i = 0; i < WEIR_VIEW_SORTS; i++) {
+        style(f, f->screen->sort == (enum weir_view_sort)i ? "1;4" : "0");
         put(f, sorts[i].word);
-        put(f, f->screen->sort == (enum weir_top_sort)i ? "*" : "");
+        put(f, f->screen->sort == (enum weir_view_sort)i ? "*" : "");
         style(f, "0");
         put(f, "  ");
     }
     put(f, " q quit");
 }
 
-void weir_top_draw(struct weir_buf *b, const struct weir_top_screen *screen)
+void weir_view_draw(struct weir_buf *b, const struct weir_view_screen *screen)
 {
     struct frame f = {.screen = screen, .b = b};
     weir_buf_str(b, screen->live ? WEIR_STR("\033[H") : WEIR_STR(""));

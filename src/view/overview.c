@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "top/overview.h"
+#include "view/overview.h"
 
 /* What is read, and where decoded strings go. */
 struct reader {
@@ -57,7 +57,7 @@ static bool is_true(const struct reader *r, const struct weir_json_node *in, con
 }
 
 static void string(const struct reader *r, const struct weir_json_node *in, const char *name,
-                   char ret[static WEIR_TOP_NAME_BYTES])
+                   char ret[static WEIR_VIEW_NAME_BYTES])
 {
     const struct weir_json_node *n = member(r, in, name);
     struct weir_str text = weir_str(NULL, 0);
@@ -65,11 +65,11 @@ static void string(const struct reader *r, const struct weir_json_node *in, cons
     if (n != NULL && n->kind == WEIR_JSON_STRING) {
         text = weir_json_string(r->json, n, r->space);
     }
-    ret[weir_str_copy(text, ret, WEIR_TOP_NAME_BYTES - 1)] = '\0';
+    ret[weir_str_copy(text, ret, WEIR_VIEW_NAME_BYTES - 1)] = '\0';
 }
 
 static void read_limit(const struct reader *r, const struct weir_json_node *in,
-                       struct weir_top_limit *l)
+                       struct weir_view_limit *l)
 {
     string(r, in, "meter", l->meter);
     l->window_s = number(r, in, "window_s");
@@ -77,13 +77,13 @@ static void read_limit(const struct reader *r, const struct weir_json_node *in,
     l->used = number(r, in, "used");
 }
 
-static double use_of(const struct weir_top_limit *l)
+static double use_of(const struct weir_view_limit *l)
 {
     return l->limit > 0 ? (double)l->used / (double)l->limit : 0;
 }
 
 static void read_subject(const struct reader *r, const struct weir_json_node *in,
-                         struct weir_top_subject *s)
+                         struct weir_view_subject *s)
 {
     string(r, in, "subject", s->name);
     string(r, in, "plan", s->plan);
@@ -93,7 +93,7 @@ static void read_subject(const struct reader *r, const struct weir_json_node *in
     const struct weir_json_node *limits = member(r, in, "limits");
     for (const struct weir_json_node *n = first(r, limits); n != NULL;
          n = weir_json_next(r->json, limits, n)) {
-        struct weir_top_limit l;
+        struct weir_view_limit l;
         read_limit(r, n, &l);
         if (s->fullest.window_s == 0 || use_of(&l) > use_of(&s->fullest)) {
             s->fullest = l;
@@ -102,20 +102,20 @@ static void read_subject(const struct reader *r, const struct weir_json_node *in
 }
 
 static void read_subjects(const struct reader *r, const struct weir_json_node *list,
-                          struct weir_top_overview *o)
+                          struct weir_view_overview *o)
 {
     for (const struct weir_json_node *n = first(r, list);
-         n != NULL && o->subjects < WEIR_TOP_SUBJECTS; n = weir_json_next(r->json, list, n)) {
+         n != NULL && o->subjects < WEIR_VIEW_SUBJECTS; n = weir_json_next(r->json, list, n)) {
         read_subject(r, n, &o->subject[o->subjects++]);
     }
 }
 
 static void read_denials(const struct reader *r, const struct weir_json_node *list,
-                         struct weir_top_overview *o)
+                         struct weir_view_overview *o)
 {
     for (const struct weir_json_node *n = first(r, list);
-         n != NULL && o->denials < WEIR_TOP_DENIALS; n = weir_json_next(r->json, list, n)) {
-        struct weir_top_denial *d = &o->denial[o->denials++];
+         n != NULL && o->denials < WEIR_VIEW_DENIALS; n = weir_json_next(r->json, list, n)) {
+        struct weir_view_denial *d = &o->denial[o->denials++];
         string(r, n, "subject", d->subject);
         read_limit(r, n, &d->limit);
         d->count = number(r, n, "count");
@@ -123,7 +123,7 @@ static void read_denials(const struct reader *r, const struct weir_json_node *li
 }
 
 static void read_node(const struct reader *r, const struct weir_json_node *node,
-                      struct weir_top_overview *o)
+                      struct weir_view_overview *o)
 {
     const struct weir_json_node *store = member(r, node, "store");
     string(r, node, "version", o->version);
@@ -138,7 +138,7 @@ static void read_node(const struct reader *r, const struct weir_json_node *node,
 }
 
 static void read_totals(const struct reader *r, const struct weir_json_node *totals,
-                        struct weir_top_overview *o)
+                        struct weir_view_overview *o)
 {
     static const char *const meters[] = {"requests", "input_tokens", "output_tokens",
                                          "total_tokens"};
@@ -152,8 +152,9 @@ static void read_totals(const struct reader *r, const struct weir_json_node *tot
     o->output_tokens = number(r, totals, "output_tokens");
 }
 
-enum weir_err weir_top_overview_read(struct weir_str text, struct weir_json *json,
-                                     struct weir_buf *space, struct weir_top_overview *ret_overview)
+enum weir_err weir_view_overview_read(struct weir_str text, struct weir_json *json,
+                                      struct weir_buf *space,
+                                      struct weir_view_overview *ret_overview)
 {
     const struct reader r = {.json = json, .space = space};
     WEIR_TRY(weir_json_parse(json, text));
@@ -164,7 +165,7 @@ enum weir_err weir_top_overview_read(struct weir_str text, struct weir_json *jso
     if (totals == NULL || time_ms == 0) {
         return WEIR_ERR_INVALID;
     }
-    struct weir_top_overview *o = ret_overview;
+    struct weir_view_overview *o = ret_overview;
     memset(o, 0, sizeof(*o));
     o->time_ms = time_ms;
     o->p50_us = decimal(&r, latency, "p50");

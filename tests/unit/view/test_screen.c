@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "top/screen.h"
+#include "view/screen.h"
 
 #define LIMIT(meter, window, limit, used)                                                          \
     "{\"meter\":\"" meter "\",\"window_s\":" #window ",\"limit\":" #limit ",\"used\":" #used       \
@@ -25,7 +25,7 @@
 
 static struct weir_json json;
 static struct weir_buf space, out;
-static struct weir_top_overview before, now;
+static struct weir_view_overview before, now;
 
 static int set_up(void **state)
 {
@@ -45,18 +45,18 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void read_into(struct weir_top_overview *o, const char *text)
+static void read_into(struct weir_view_overview *o, const char *text)
 {
-    assert_int_equal(weir_top_overview_read(weir_str_z(text), &json, &space, o), WEIR_OK);
+    assert_int_equal(weir_view_overview_read(weir_str_z(text), &json, &space, o), WEIR_OK);
 }
 
 /* The frame as a string, until the next one. */
-static const char *drawn(struct weir_top_screen screen)
+static const char *drawn(struct weir_view_screen screen)
 {
     screen.now = &now;
     screen.columns = screen.columns == 0 ? 200 : screen.columns;
     weir_buf_reset(&out);
-    weir_top_draw(&out, &screen);
+    weir_view_draw(&out, &screen);
     weir_buf_char(&out, '\0');
     assert_false(out.failed);
     return out.data;
@@ -85,7 +85,7 @@ static void draws_rates_between_two_overviews(void **state)
                                      LIMIT("requests", 60, 1000,
                                            100) "," LIMIT("input_tokens", 86400, 40000, 38000)),
                              DENIAL("key:a")));
-    const char *frame = drawn((struct weir_top_screen){.before = &before});
+    const char *frame = drawn((struct weir_view_screen){.before = &before});
     assert_has(frame, "weir 0.5.0   up 2 h 3 min   workers 4   nodes 3   store redis lease at "
                       "10.0.0.7:6379\n");
     assert_has(frame, "allowed/s 20   denied/s 0   no store/s 0   tokens/s in 0   out 0   "
@@ -100,14 +100,14 @@ static void draws_no_rate_that_it_does_not_know(void **state)
 {
     (void)state;
     read_into(&now, OVERVIEW(3000, 140, SUBJECT("key:a", 70, 11, ""), ""));
-    assert_has(drawn((struct weir_top_screen){0}), "allowed/s -   denied/s -");
+    assert_has(drawn((struct weir_view_screen){0}), "allowed/s -   denied/s -");
     read_into(&before, OVERVIEW(1000, 150, SUBJECT("key:b", 1, 1, ""), ""));
-    const char *frame = drawn((struct weir_top_screen){.before = &before}); /* started again */
+    const char *frame = drawn((struct weir_view_screen){.before = &before}); /* started again */
     assert_has(frame, "allowed/s -   denied/s 0");
     assert_has(frame, "key:a                       big                     -          -          -"
                       "  -\n");
     before.time_ms = 3001; /* the clock was set back */
-    assert_has(drawn((struct weir_top_screen){.before = &before}), "denied/s -");
+    assert_has(drawn((struct weir_view_screen){.before = &before}), "denied/s -");
 }
 
 static void sorts_as_asked(void **state)
@@ -116,20 +116,20 @@ static void sorts_as_asked(void **state)
 #define SUBJECTS(a, b)                                                                             \
     SUBJECT("key:b", a, 9, LIMIT("requests", 60, 100, 10))                                         \
     "," SUBJECT("key:a", b, 9, LIMIT("requests", 60, 100, 90))
-    enum weir_top_sort order;
+    enum weir_view_sort order;
     read_into(&before, OVERVIEW(1000, 0, SUBJECTS(10, 10), ""));
     read_into(&now, OVERVIEW(2000, 0, SUBJECTS(12, 30), ""));
-    struct weir_top_screen s = {.before = &before};
+    struct weir_view_screen s = {.before = &before};
     assert_order(drawn(s), "key:b", "key:a");
     static const char keys[] = "nau"; /* each puts key:a first */
     for (size_t i = 0; i < sizeof(keys) - 1; i++) {
-        assert_true(weir_top_sort_of(keys[i], &s.sort));
+        assert_true(weir_view_sort_of(keys[i], &s.sort));
         assert_order(drawn(s), "key:a", "key:b");
     }
-    assert_true(weir_top_sort_of('d', &s.sort)); /* equal: as the node lists them */
+    assert_true(weir_view_sort_of('d', &s.sort)); /* equal: as the node lists them */
     assert_order(drawn(s), "key:b", "key:a");
-    assert_false(weir_top_sort_of('q', &order));
-    assert_false(weir_top_sort_of('\0', &order));
+    assert_false(weir_view_sort_of('q', &order));
+    assert_false(weir_view_sort_of('\0', &order));
 }
 
 static void lets_no_control_character_through(void **state)
@@ -139,7 +139,7 @@ static void lets_no_control_character_through(void **state)
                              SUBJECT("key:\\u001b]0;x\\u0007\\u009b2J\\r\\n\\u202e", 1, 1,
                                      LIMIT("re\\u001b[31mq", 60, 9, 9)),
                              DENIAL("key:\\u001b[2J\xc2\x9b")));
-    const char *frame = drawn((struct weir_top_screen){0});
+    const char *frame = drawn((struct weir_view_screen){0});
     for (const char *c = frame; *c != '\0'; c++) {
         assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
     }
@@ -168,22 +168,23 @@ static void fits_the_window(void **state)
                              DENIAL("key:a") "," DENIAL("key:b") "," DENIAL("key:c")));
     size_t longest;
     for (unsigned rows = 1; rows < 20; rows++) {
-        const char *frame = drawn((struct weir_top_screen){.rows = rows, .columns = 31});
+        const char *frame = drawn((struct weir_view_screen){.rows = rows, .columns = 31});
         assert_true(lines_of(frame, &longest) <= rows + 1); /* and the last line's end */
         assert_true(longest <= 31);
     }
-    assert_has(drawn((struct weir_top_screen){.rows = 30}), "key:c                       requests");
+    assert_has(drawn((struct weir_view_screen){.rows = 30}),
+               "key:c                       requests");
 }
 
 static void draws_over_the_frame_before(void **state)
 {
     (void)state;
     read_into(&now, OVERVIEW(1000, 1, SUBJECT("key:a", 1, 1, LIMIT("requests", 60, 9, 9)), ""));
-    const char *frame = drawn((struct weir_top_screen){.live = true,
-                                                       .colour = true,
-                                                       .rows = 24,
-                                                       .sort = WEIR_TOP_BY_USE,
-                                                       .note = "connection lost"});
+    const char *frame = drawn((struct weir_view_screen){.live = true,
+                                                        .colour = true,
+                                                        .rows = 24,
+                                                        .sort = WEIR_VIEW_BY_USE,
+                                                        .note = "connection lost"});
     assert_memory_equal(frame, "\033[H", 3);
     assert_has(frame, "connection lost");
     assert_has(frame, "\033[K\n");
@@ -198,14 +199,14 @@ static void refuses_what_is_no_overview(void **state)
     static const char *const texts[] = {
         "", "[]", "7", "{}", "{\"time_ms\":1}", "{\"time_ms\":0,\"totals\":{}}", "{\"totals\":{}}"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        assert_int_equal(weir_top_overview_read(weir_str_z(texts[i]), &json, &space, &now),
+        assert_int_equal(weir_view_overview_read(weir_str_z(texts[i]), &json, &space, &now),
                          WEIR_ERR_INVALID);
     }
     read_into(&now,
               "{\"time_ms\":1,\"totals\":7,\"node\":[],\"subjects\":{},\"denials\":[1,\"x\"]}");
     assert_int_equal(now.subjects, 0);
     assert_int_equal(now.denials, 2);
-    assert_has(drawn((struct weir_top_screen){0}), "no traffic yet");
+    assert_has(drawn((struct weir_view_screen){0}), "no traffic yet");
 }
 
 static void keeps_to_its_bounds(void **state)
@@ -213,18 +214,18 @@ static void keeps_to_its_bounds(void **state)
     (void)state;
     weir_buf_reset(&out);
     WEIR_BUF_LIT(&out, "{\"time_ms\":1,\"totals\":{},\"subjects\":[");
-    for (int i = 0; i < WEIR_TOP_SUBJECTS + 1; i++) {
+    for (int i = 0; i < WEIR_VIEW_SUBJECTS + 1; i++) {
         weir_buf_printf(&out, "%s{\"subject\":\"%0100d\"}", i == 0 ? "" : ",", i);
     }
     WEIR_BUF_LIT(&out, "],\"denials\":[");
-    for (int i = 0; i < WEIR_TOP_DENIALS + 1; i++) {
+    for (int i = 0; i < WEIR_VIEW_DENIALS + 1; i++) {
         weir_buf_printf(&out, "%s{}", i == 0 ? "" : ",");
     }
     WEIR_BUF_LIT(&out, "]}");
-    assert_int_equal(weir_top_overview_read(weir_buf_view(&out), &json, &space, &now), WEIR_OK);
-    assert_int_equal(now.subjects, WEIR_TOP_SUBJECTS);
-    assert_int_equal(now.denials, WEIR_TOP_DENIALS);
-    assert_int_equal(strlen(now.subject[0].name), WEIR_TOP_NAME_BYTES - 1);
+    assert_int_equal(weir_view_overview_read(weir_buf_view(&out), &json, &space, &now), WEIR_OK);
+    assert_int_equal(now.subjects, WEIR_VIEW_SUBJECTS);
+    assert_int_equal(now.denials, WEIR_VIEW_DENIALS);
+    assert_int_equal(strlen(now.subject[0].name), WEIR_VIEW_NAME_BYTES - 1);
 }
 
 int main(void)
