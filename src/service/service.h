@@ -31,6 +31,8 @@ struct weir_used_ratio {
 
 /* Tokens that settlements changed, on one side of what was reserved; bucket[i] as above. */
 enum { WEIR_SETTLE_BOUNDS = 7 };
+extern const uint64_t weir_settle_bounds[WEIR_SETTLE_BOUNDS]; /* counts.c */
+extern const enum weir_meter weir_settled_meters[2];
 
 struct weir_settle_error {
     _Atomic uint64_t bucket[WEIR_SETTLE_BOUNDS + 1];
@@ -145,8 +147,6 @@ weir_handler_fn weir_usage;                /* usage.c */
 weir_handler_fn weir_acquire, weir_settle; /* limits.c */
 weir_handler_fn weir_healthz, weir_readyz; /* health.c */
 weir_handler_fn weir_metrics;              /* metrics.c */
-/* A configuration was read, and is in force or refused. */
-void weir_service_count_reload(struct weir_service_group *g, bool applied, uint64_t wall_s);
 
 /* All of them, also those that waited for the store when it was closed. */
 void weir_chats_free(struct weir_service *s);
@@ -254,7 +254,9 @@ void weir_denial_json(struct weir_buf *b, const struct weir_call *call);
 /* The `limits` array of the native API and of usage. */
 void weir_limits_json(struct weir_buf *b, const struct weir_call *call);
 
-/* metrics.c */
+/* counts.c */
+/* A configuration was read, and is in force or refused. */
+void weir_service_count_reload(struct weir_service_group *g, bool applied, uint64_t wall_s);
 void weir_count_decision(struct weir_service *s, const struct weir_call *call, uint64_t took_ns);
 /* A charge beside the one that was decided, for the same request. */
 void weir_count_more(struct weir_service *s, const struct weir_call *call);
