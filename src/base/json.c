@@ -456,3 +456,18 @@ enum weir_err weir_json_u64(const struct weir_json *j, const struct weir_json_no
     *ret_value = (uint64_t)value;
     return WEIR_OK;
 }
+
+const struct weir_json_node *weir_json_member(const struct weir_json *j,
+                                              const struct weir_json_node *in, const char *name)
+{
+    if (in == NULL || in->kind != WEIR_JSON_OBJECT) {
+        return NULL;
+    }
+    for (const struct weir_json_node *n = weir_json_first(j, in); n != NULL;
+         n = weir_json_next(j, in, n + 1)) {
+        if (weir_json_string_is(j, n, weir_str_z(name))) {
+            return n + 1;
+        }
+    }
+    return NULL;
+}

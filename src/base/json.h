@@ -80,6 +80,11 @@ struct weir_str weir_json_string(const struct weir_json *j, const struct weir_js
 bool weir_json_escaped_is(const struct weir_json *j, const struct weir_json_node *n,
                           struct weir_str text);
 
+/* The value of the first member of that name; NULL: there is none, or `in` (which may be NULL) is
+ * no object. */
+const struct weir_json_node *weir_json_member(const struct weir_json *j,
+                                              const struct weir_json_node *in, const char *name);
+
 /* Whether a string is this one. */
 static inline bool weir_json_string_is(const struct weir_json *j, const struct weir_json_node *n,
                                        struct weir_str text)

@@ -17,9 +17,7 @@ static const struct weir_admin_command check = {
             "  --model NAME       the model that it asks for\n"
             "  --input N          its input tokens (0)\n"
             "  --output N         output tokens that it reserves (0)\n"
-            "  --requests N       as so many requests (1)\n"
-            "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-            "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
+            "  --requests N       as so many requests (1)\n" WEIR_ADMIN_WHERE_HELP
             "  --json             the API's answer\n"
             "  --help             this text\n",
     .more = {"model", "input", "output", "requests"},
@@ -73,15 +71,15 @@ static bool put_question(const struct weir_admin_client *c, struct weir_buf *b)
 static bool is_allowed(const struct weir_admin_client *c)
 {
     const struct weir_json *j = &c->json;
-    const struct weir_json_node *n = weir_admin_member(j, weir_json_root(j), "allowed");
+    const struct weir_json_node *n = weir_json_member(j, weir_json_root(j), "allowed");
     return n != NULL && n->kind == WEIR_JSON_TRUE;
 }
 
 static void print_denial(const struct weir_json *j)
 {
     const struct weir_json_node *root = weir_json_root(j);
-    const struct weir_json_node *by = weir_admin_member(j, root, "denied_by");
-    const struct weir_json_node *after = weir_admin_member(j, root, "retry_after_ms");
+    const struct weir_json_node *by = weir_json_member(j, root, "denied_by");
+    const struct weir_json_node *after = weir_json_member(j, root, "retry_after_ms");
     struct weir_str subject = weir_admin_text(j, by, "subject");
     struct weir_str meter = weir_admin_text(j, by, "meter");
     struct weir_buf window, span;

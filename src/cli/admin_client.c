@@ -230,7 +230,7 @@ static bool say_refused(struct weir_admin_client *c, long status)
 {
     const struct weir_json *j = &c->json;
     const struct weir_json_node *error =
-        j->nodes == 0 ? NULL : weir_admin_member(j, weir_json_root(j), "error");
+        j->nodes == 0 ? NULL : weir_json_member(j, weir_json_root(j), "error");
     if (status == UNAUTHORIZED) {
         fprintf(stderr,
                 "%s: %s wants the admin token, and %s: see WEIR_ADMIN_TOKEN and "
@@ -286,25 +286,10 @@ void weir_admin_print(const struct weir_admin_client *c)
 
 /* ---- answers ---- */
 
-const struct weir_json_node *weir_admin_member(const struct weir_json *j,
-                                               const struct weir_json_node *in, const char *name)
-{
-    if (in == NULL || in->kind != WEIR_JSON_OBJECT) {
-        return NULL;
-    }
-    for (const struct weir_json_node *n = weir_json_first(j, in); n != NULL;
-         n = weir_json_next(j, in, n + 1)) {
-        if (weir_json_string_is(j, n, weir_str_z(name))) {
-            return n + 1;
-        }
-    }
-    return NULL;
-}
-
 struct weir_str weir_admin_text(const struct weir_json *j, const struct weir_json_node *in,
                                 const char *name)
 {
-    const struct weir_json_node *n = weir_admin_member(j, in, name);
+    const struct weir_json_node *n = weir_json_member(j, in, name);
     return n == NULL || n->kind == WEIR_JSON_NULL ? WEIR_STR("-") : weir_json_raw(j, n);
 }
 
@@ -312,7 +297,7 @@ uint64_t weir_admin_number(const struct weir_json *j, const struct weir_json_nod
                            const char *name)
 {
     uint64_t value;
-    const struct weir_json_node *n = weir_admin_member(j, in, name);
+    const struct weir_json_node *n = weir_json_member(j, in, name);
     return n != NULL && weir_json_u64(j, n, UINT64_C(1) << 53, &value) == WEIR_OK ? value : 0;
 }
 
@@ -356,7 +341,7 @@ static void print_limit(const struct weir_json *j, const struct weir_json_node *
            meter.p, (int)window.len, window.data, weir_admin_number(j, limit, "used"),
            weir_admin_number(j, limit, capacity), weir_admin_number(j, limit, "remaining"),
            (int)reset.len, reset.data);
-    if (weir_admin_member(j, limit, "subject") != NULL) {
+    if (weir_json_member(j, limit, "subject") != NULL) {
         printf("  %.*s", (int)subject.len, subject.p);
     }
     putchar('\n');
@@ -367,7 +352,7 @@ static void print_limit(const struct weir_json *j, const struct weir_json_node *
 void weir_admin_print_limits(const struct weir_admin_client *c, const char *capacity)
 {
     const struct weir_json *j = &c->json;
-    const struct weir_json_node *limits = weir_admin_member(j, weir_json_root(j), "limits");
+    const struct weir_json_node *limits = weir_json_member(j, weir_json_root(j), "limits");
     printf("%-13s  %-6s  %14s  %14s  %14s  %9s\n", "meter", "window", "used", "limit", "remaining",
            "resets in");
     if (limits == NULL || limits->kind != WEIR_JSON_ARRAY) {

@@ -9,6 +9,11 @@
 
 enum { WEIR_ADMIN_MORE_MAX = 4 };
 
+/* Two lines of every help text. */
+#define WEIR_ADMIN_WHERE_HELP                                                                      \
+    "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"           \
+    "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
+
 struct weir_admin_command {
     const char *name; /* as "weir usage" */
     const char *help;
@@ -45,11 +50,8 @@ bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *b
 /* The answer as it came, a line. */
 void weir_admin_print(const struct weir_admin_client *c);
 
-/* The member of this name; NULL: `in` is no object, or has none. */
-const struct weir_json_node *weir_admin_member(const struct weir_json *j,
-                                               const struct weir_json_node *in, const char *name);
-/* What it is, as text: of a string what is between the quotes, with its escapes, which no terminal
- * obeys; "-" for null and what is missing. */
+/* What the member of this name is, as text: of a string what is between the quotes, with its
+ * escapes, which no terminal obeys; "-" for null and what is missing. */
 struct weir_str weir_admin_text(const struct weir_json *j, const struct weir_json_node *in,
                                 const char *name);
 /* 0 for what is no number. */

@@ -13,9 +13,7 @@ static const struct weir_admin_command keys = {
         "usage: weir keys [OPTION...] list\n"
         "       weir keys [OPTION...] show KEY_ID\n\n"
         "The keys that a node knows, with their plans, teams and orgs; of one, whose limits its "
-        "requests\nare counted against.\n\n"
-        "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-        "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
+        "requests\nare counted against.\n\n" WEIR_ADMIN_WHERE_HELP
         "  --json             the API's answer; of a list, a line for each page\n"
         "  --help             this text\n",
     .operand = "list, or show and the id of a key",
@@ -27,9 +25,7 @@ static const struct weir_admin_command plans = {
     .name = "weir plans",
     .help = "usage: weir plans [OPTION...] list\n"
             "       weir plans [OPTION...] show PLAN\n\n"
-            "The plans that a node has, and their limits.\n\n"
-            "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-            "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
+            "The plans that a node has, and their limits.\n\n" WEIR_ADMIN_WHERE_HELP
             "  --json             the API's answer; of one plan, its part of it\n"
             "  --help             this text\n",
     .operand = "list, or show and the name of a plan",
@@ -53,7 +49,7 @@ static bool is_list(const struct weir_admin_client *c, const char **ret_show)
 static const struct weir_json_node *first_of(const struct weir_json *j, const char *list,
                                              const struct weir_json_node **ret_list)
 {
-    *ret_list = weir_admin_member(j, weir_json_root(j), list);
+    *ret_list = weir_json_member(j, weir_json_root(j), list);
     bool is = *ret_list != NULL && (*ret_list)->kind == WEIR_JSON_ARRAY;
     return is ? weir_json_first(j, *ret_list) : NULL;
 }
@@ -91,7 +87,7 @@ static void print_page(const struct weir_admin_client *c, struct weir_str *ret_l
 
 static bool has_more(const struct weir_json *j)
 {
-    const struct weir_json_node *more = weir_admin_member(j, weir_json_root(j), "more");
+    const struct weir_json_node *more = weir_json_member(j, weir_json_root(j), "more");
     return more != NULL && more->kind == WEIR_JSON_TRUE;
 }
 
@@ -177,7 +173,7 @@ int weir_cmd_keys(int argc, char **argv)
 
 static void print_plan(const struct weir_json *j, const struct weir_json_node *plan)
 {
-    const struct weir_json_node *limits = weir_admin_member(j, plan, "limits");
+    const struct weir_json_node *limits = weir_json_member(j, plan, "limits");
     struct weir_str name = weir_admin_text(j, plan, "name");
     printf("%.*s\n", (int)name.len, name.p);
     bool list = limits != NULL && limits->kind == WEIR_JSON_ARRAY;
@@ -208,7 +204,7 @@ static bool show_plan(const struct weir_admin_client *c, const char *name)
     const struct weir_json *j = &c->json;
     const struct weir_json_node *list, *n = first_of(j, "plans", &list);
     for (; n != NULL; n = weir_json_next(j, list, n)) {
-        const struct weir_json_node *of = weir_admin_member(j, n, "name");
+        const struct weir_json_node *of = weir_json_member(j, n, "name");
         if (of == NULL || of->kind != WEIR_JSON_STRING ||
             !weir_json_string_is(j, of, weir_str_z(name))) {
             continue;

@@ -9,10 +9,8 @@ static const struct weir_admin_command reload = {
     .name = "weir reload",
     .help = "usage: weir reload [OPTION...]\n\n"
             "Lets a node read its configuration again, as at SIGHUP: it is in force when this "
-            "ends with 0.\nA wrong one changes nothing; then it says why and ends with 1.\n\n"
-            "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-            "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
-            "  --json             the API's answer\n"
+            "ends with 0.\nA wrong one changes nothing; then it says why and ends with "
+            "1.\n\n" WEIR_ADMIN_WHERE_HELP "  --json             the API's answer\n"
             "  --help             this text\n",
     .operand = "no argument",
 };

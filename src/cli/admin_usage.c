@@ -7,10 +7,7 @@ static const struct weir_admin_command usage = {
     .name = "weir usage",
     .help = "usage: weir usage [OPTION...] SUBJECT\n\n"
             "What of the limits of SUBJECT, as key:alice, team:search or \"model:gpt-4*\", is used "
-            "now.\n\n"
-            "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-            "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
-            "  --json             the API's answer\n"
+            "now.\n\n" WEIR_ADMIN_WHERE_HELP "  --json             the API's answer\n"
             "  --help             this text\n",
     .operand = "the name of one subject, as key:alice",
     .operands_min = 1,
@@ -21,10 +18,8 @@ static const struct weir_admin_command reset = {
     .name = "weir reset",
     .help = "usage: weir reset [OPTION...] SUBJECT\n\n"
             "Forgets what SUBJECT, as key:alice, has used, in the store: all of its limits are "
-            "there\nagain. What is under way, and what nodes hold of it in leases, goes on.\n\n"
-            "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-            "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
-            "  --json             the API's answer\n"
+            "there\nagain. What is under way, and what nodes hold of it in leases, goes "
+            "on.\n\n" WEIR_ADMIN_WHERE_HELP "  --json             the API's answer\n"
             "  --help             this text\n",
     .operand = "the name of one subject, as key:alice",
     .operands_min = 1,

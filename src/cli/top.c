@@ -18,9 +18,7 @@ static const struct weir_admin_command command = {
         "usage: weir top [OPTION...]\n\n"
         "Shows a node live, from its admin API: rates, the busiest keys with the fullest limit "
         "of each,\nwho is denied and by which limit. Where there is no terminal, as with "
-        "--once.\n\n"
-        "  --admin URL        the node's admin API (WEIR_ADMIN, or http://127.0.0.1:9090)\n"
-        "  --token-file FILE  its token (WEIR_ADMIN_TOKEN)\n"
+        "--once.\n\n" WEIR_ADMIN_WHERE_HELP
         "  --once             print one frame, of two looks a second apart\n"
         "  --json             the API's answer: the overview, once\n"
         "  --help             this text\n\n"

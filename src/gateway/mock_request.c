@@ -50,16 +50,8 @@ static bool refuse(struct reading *g, const char *param, const char *expected)
 static const struct weir_json_node *member(const struct weir_json *j,
                                            const struct weir_json_node *in, const char *name)
 {
-    if (in == NULL || in->kind != WEIR_JSON_OBJECT) {
-        return NULL;
-    }
-    for (const struct weir_json_node *n = weir_json_first(j, in); n != NULL;
-         n = weir_json_next(j, in, n + 1)) {
-        if (weir_json_string_is(j, n, weir_str_z(name))) {
-            return n[1].kind == WEIR_JSON_NULL ? NULL : n + 1;
-        }
-    }
-    return NULL;
+    const struct weir_json_node *n = weir_json_member(j, in, name);
+    return n == NULL || n->kind == WEIR_JSON_NULL ? NULL : n;
 }
 
 static struct weir_str text_of(struct reading *g, const struct weir_json_node *n)

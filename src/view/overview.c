@@ -7,24 +7,6 @@ struct reader {
     struct weir_buf *space;
 };
 
-/* NULL: there is none, or `in` (which may be NULL) is no object. */
-static const struct weir_json_node *member(const struct reader *r, const struct weir_json_node *in,
-                                           const char *name)
-{
-    if (in == NULL || in->kind != WEIR_JSON_OBJECT) {
-        return NULL;
-    }
-    const struct weir_json_node *n = weir_json_first(r->json, in);
-    while (n != NULL) {
-        const struct weir_json_node *value = r->json->node + n->past;
-        if (weir_json_string_is(r->json, n, weir_str_z(name))) {
-            return value;
-        }
-        n = weir_json_next(r->json, in, value);
-    }
-    return NULL;
-}
-
 /* The first in a list; NULL: it is empty, or `in` (which may be NULL) is no list. */
 static const struct weir_json_node *first(const struct reader *r, const struct weir_json_node *in)
 {
@@ -33,14 +15,14 @@ static const struct weir_json_node *first(const struct reader *r, const struct w
 
 static uint64_t number(const struct reader *r, const struct weir_json_node *in, const char *name)
 {
-    const struct weir_json_node *n = member(r, in, name);
+    const struct weir_json_node *n = weir_json_member(r->json, in, name);
     uint64_t value;
     return n != NULL && weir_json_u64(r->json, n, UINT64_C(1) << 53, &value) == WEIR_OK ? value : 0;
 }
 
 static double decimal(const struct reader *r, const struct weir_json_node *in, const char *name)
 {
-    const struct weir_json_node *n = member(r, in, name);
+    const struct weir_json_node *n = weir_json_member(r->json, in, name);
     char text[32];
     double value;
     if (n == NULL || n->kind != WEIR_JSON_NUMBER) {
@@ -52,14 +34,14 @@ static double decimal(const struct reader *r, const struct weir_json_node *in, c
 
 static bool is_true(const struct reader *r, const struct weir_json_node *in, const char *name)
 {
-    const struct weir_json_node *n = member(r, in, name);
+    const struct weir_json_node *n = weir_json_member(r->json, in, name);
     return n != NULL && n->kind == WEIR_JSON_TRUE;
 }
 
 static void string(const struct reader *r, const struct weir_json_node *in, const char *name,
                    char ret[static WEIR_VIEW_NAME_BYTES])
 {
-    const struct weir_json_node *n = member(r, in, name);
+    const struct weir_json_node *n = weir_json_member(r->json, in, name);
     struct weir_str text = weir_str(NULL, 0);
     weir_buf_reset(r->space);
     if (n != NULL && n->kind == WEIR_JSON_STRING) {
@@ -90,7 +72,7 @@ static void read_subject(const struct reader *r, const struct weir_json_node *in
     s->allowed = number(r, in, "allowed");
     s->denied = number(r, in, "denied");
     s->tokens = number(r, in, "input_tokens") + number(r, in, "output_tokens");
-    const struct weir_json_node *limits = member(r, in, "limits");
+    const struct weir_json_node *limits = weir_json_member(r->json, in, "limits");
     for (const struct weir_json_node *n = first(r, limits); n != NULL;
          n = weir_json_next(r->json, limits, n)) {
         struct weir_view_limit l;
@@ -125,7 +107,7 @@ static void read_denials(const struct reader *r, const struct weir_json_node *li
 static void read_node(const struct reader *r, const struct weir_json_node *node,
                       struct weir_view_overview *o)
 {
-    const struct weir_json_node *store = member(r, node, "store");
+    const struct weir_json_node *store = weir_json_member(r->json, node, "store");
     string(r, node, "version", o->version);
     o->uptime_s = number(r, node, "uptime_s");
     o->workers = number(r, node, "workers");
@@ -142,7 +124,7 @@ static void read_totals(const struct reader *r, const struct weir_json_node *tot
 {
     static const char *const meters[] = {"requests", "input_tokens", "output_tokens",
                                          "total_tokens"};
-    const struct weir_json_node *denied = member(r, totals, "denied");
+    const struct weir_json_node *denied = weir_json_member(r->json, totals, "denied");
     for (size_t i = 0; i < sizeof(meters) / sizeof(meters[0]); i++) {
         o->denied += number(r, denied, meters[i]);
     }
@@ -159,8 +141,8 @@ enum weir_err weir_view_overview_read(struct weir_str text, struct weir_json *js
     const struct reader r = {.json = json, .space = space};
     WEIR_TRY(weir_json_parse(json, text));
     const struct weir_json_node *root = weir_json_root(json);
-    const struct weir_json_node *totals = member(&r, root, "totals");
-    const struct weir_json_node *latency = member(&r, root, "decision_us");
+    const struct weir_json_node *totals = weir_json_member(r.json, root, "totals");
+    const struct weir_json_node *latency = weir_json_member(r.json, root, "decision_us");
     uint64_t time_ms = number(&r, root, "time_ms");
     if (totals == NULL || time_ms == 0) {
         return WEIR_ERR_INVALID;
@@ -170,9 +152,9 @@ enum weir_err weir_view_overview_read(struct weir_str text, struct weir_json *js
     o->time_ms = time_ms;
     o->p50_us = decimal(&r, latency, "p50");
     o->p99_us = decimal(&r, latency, "p99");
-    read_node(&r, member(&r, root, "node"), o);
+    read_node(&r, weir_json_member(r.json, root, "node"), o);
     read_totals(&r, totals, o);
-    read_subjects(&r, member(&r, root, "subjects"), o);
-    read_denials(&r, member(&r, root, "denials"), o);
+    read_subjects(&r, weir_json_member(r.json, root, "subjects"), o);
+    read_denials(&r, weir_json_member(r.json, root, "denials"), o);
     return WEIR_OK;
 }
