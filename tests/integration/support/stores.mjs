@@ -50,7 +50,7 @@ function onRedis(title, open, cases, close = () => {}) {
             await close(redis);
         });
         cases(async (config = configuration(), options = {}) => {
-            await redis.command("FLUSHALL");
+            await redis.empty();
             const node = await Node.start({ ...PATIENT, ...config, store: redis.url }, options);
             nodes.push(node);
             await storeReady(node);
