@@ -94,17 +94,23 @@ static enum weir_err count_subject(void *ctx, const struct weir_subject *subject
 }
 
 /* All configured subjects have their places from the start. */
-static enum weir_err finish(struct parse *p)
+enum weir_err weir_config_check_subjects(struct parse *p)
 {
-    struct weir_config *config = p->config;
     size_t subjects = 0;
-    WEIR_TRY(weir_config_each_subject(config, count_subject, &subjects));
-    if (subjects > config->max_subjects) {
+    WEIR_TRY(weir_config_each_subject(p->config, count_subject, &subjects));
+    if (subjects > p->config->max_subjects) {
         return weir_parse_fail(p, NULL,
                                "max_subjects: expected at least the number of keys, teams, orgs "
                                "and models with a plan, %zu",
                                subjects);
     }
+    return WEIR_OK;
+}
+
+static enum weir_err finish(struct parse *p)
+{
+    struct weir_config *config = p->config;
+    WEIR_TRY(weir_config_check_subjects(p));
     WEIR_TRY(weir_store_tls_finish(p));
     for (size_t i = 0; config->store == WEIR_STORE_REDIS && i < config->plans; i++) {
         weir_plan_lease(&config->plan[i]); /* in both modes: nodes of both may share a Redis */
@@ -116,7 +122,7 @@ static enum weir_err finish(struct parse *p)
 }
 
 /* NULL: no memory. */
-static struct weir_config *config_new(void)
+struct weir_config *weir_config_new(void)
 {
     struct weir_config *config = weir_zalloc(sizeof(*config));
     if (config == NULL) {
@@ -137,7 +143,7 @@ enum weir_err weir_config_parse(struct weir_str yaml, const struct weir_config_f
                                 struct weir_config_error *ret_error)
 {
     *ret_error = (struct weir_config_error){0};
-    struct weir_config *config = config_new();
+    struct weir_config *config = weir_config_new();
     enum weir_err err = WEIR_ERR_NOMEM;
     if (config != NULL) {
         struct parse p = {.config = config, .error = ret_error};
@@ -230,6 +236,7 @@ void weir_config_free(struct weir_config *config)
     weir_index_deinit(&config->_index->org);
     weir_index_deinit(&config->_index->team);
     weir_index_deinit(&config->_index->model);
+    weir_index_deinit(&config->_index->plan);
     weir_free(config->_index);
     weir_plan_set_let_go(config->_plans);
     weir_free(config->org);

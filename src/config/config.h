@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "config/entries.h"
 #include "config/scope.h"
 #include "limit/plan_set.h"
 #include "limit/subject.h"
@@ -23,6 +24,7 @@ enum {
     WEIR_ID_MAX = 100,  /* bytes of the id of a key, a team or an org */
     WEIR_NAME_MAX = 63, /* of the name of a plan or an entry of `models` */
     WEIR_SECRET_MAX = 256,
+    WEIR_LOOKUP_BYTES = 12, /* of a secret that weir made */
     WEIR_CONFIG_KEYS_MAX = 1000000,
     WEIR_CONFIG_GROUPS_MAX = 1000000, /* teams, and as many orgs */
     WEIR_CONFIG_MODELS_MAX = 1000,
@@ -39,6 +41,7 @@ enum {
     WEIR_TLS_PATH_MAX = 1023,
     WEIR_TOKEN_DATA_MAX = 1023,
     WEIR_ACCESS_LOG_MAX = 1023,
+    WEIR_REGISTRY_MAX = 1000,
     WEIR_CONFIG_UPSTREAMS_MAX = 64,
     WEIR_URL_MAX = 1000, /* of an upstream or its proxy */
 };
@@ -99,14 +102,24 @@ struct weir_group {
     char name[WEIR_ID_MAX + 6];   /* "team:<id>" or "org:<id>" */
     struct weir_subject subject;  /* that name; plan NULL: no limits of its own */
     const struct weir_group *org; /* of a team; NULL: none */
+    bool disabled;                /* keys of it are refused */
+};
+
+/* What is kept of a key's secret, which is kept nowhere. */
+struct weir_key_secret {
+    bool salted; /* one that weir made (config/issued.h): found by `lookup`; else by the digest */
+    char lookup[WEIR_LOOKUP_BYTES];
+    uint8_t salt[16];
+    uint8_t sha256[32]; /* of the salt, if there is one, and the secret */
 };
 
 /* It, its team or its org has a plan. */
 struct weir_key {
-    char name[WEIR_ID_MAX + 5];     /* "key:<id>" */
-    uint8_t secret_sha256[32];      /* the secret itself is not kept */
+    char name[WEIR_ID_MAX + 5]; /* "key:<id>" */
+    struct weir_key_secret secret;
     struct weir_subject subject;    /* that name; plan NULL: no limits of its own */
     const struct weir_group *group; /* its team or its org; NULL: none */
+    bool disabled;                  /* its requests are refused */
 };
 
 /* An entry of `models`. */
@@ -155,6 +168,7 @@ struct weir_config {
     uint32_t reservation_ttl_s;
     char token_data[WEIR_TOKEN_DATA_MAX + 1]; /* a path; empty: beside the program */
     char access_log[WEIR_ACCESS_LOG_MAX + 1]; /* stderr, stdout or a path; empty: off */
+    char registry[WEIR_REGISTRY_MAX + 1];     /* a path; empty: there is no registry */
     uint32_t reservations_max; /* settled reservations remembered by the embedded store */
     uint64_t histories_max;    /* forecasts kept: limit/history.h */
     uint32_t metrics_top;      /* subjects named in metrics, for each scope and meter; 0: none */
@@ -236,9 +250,39 @@ void weir_config_settings(const struct weir_config *config, struct weir_config *
 bool weir_config_can_follow(const struct weir_config *now, const struct weir_config *next,
                             char ret_why[static WEIR_CONFIG_WHY_BYTES]);
 
-/* The key with this secret (by its SHA-256, compared in constant time) or NULL. */
-const struct weir_key *weir_config_key_by_sha256(const struct weir_config *config,
-                                                 const uint8_t sha256[static 32]);
+/* ---- a registry over the file ---- */
+
+struct weir_overlay_report {
+    struct weir_str of;    /* in: an entry that is asked about; empty: none */
+    bool of_unusable;      /* it is: then `name` and `why` are its */
+    size_t used, unusable; /* entries */
+    /* The first entry that cannot be used, and why; empty: all are. */
+    char name[WEIR_ENTRY_NAME_MAX + 1], why[256];
+    uint64_t
+        next_ms; /* when a grant ends first, so that it is to be laid again; UINT64_MAX: never */
+};
+
+/* `base`, which stays as it is, with the entries laid over it: what an entry says holds, what it
+ * does not say is as the file has it. Entries that do not fit (a plan that is not there, a field
+ * that is none) are left out. now_ms: Unix time. WEIR_ERR_LIMIT: more keys, plans or subjects than
+ * there may be, in ret_report->why; WEIR_ERR_NOMEM. Any thread. */
+WEIR_MUSTCHECK enum weir_err weir_config_overlay(const struct weir_config *base,
+                                                 const struct weir_entries *entries,
+                                                 uint64_t now_ms, struct weir_config **ret_config,
+                                                 struct weir_overlay_report *ret_report);
+
+/* The key with this secret, or NULL: found by what the secret says of itself (config/issued.h) or
+ * by its SHA-256, which *ret_sha256 is; compared in constant time. */
+const struct weir_key *weir_config_key_by_secret(const struct weir_config *config,
+                                                 struct weir_str secret,
+                                                 uint8_t ret_sha256[static 32]);
+/* It, its team or its org is disabled. */
+bool weir_key_disabled(const struct weir_key *key);
+/* The plan of this name, or NULL. */
+const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);
+/* The team or the org with this id, or NULL. */
+const struct weir_group *weir_group_by_id(const struct weir_config *config, enum weir_scope scope,
+                                          struct weir_str id);
 /* The key with this id or NULL. */
 const struct weir_key *weir_config_key_by_id(const struct weir_config *config, struct weir_str id);
 
@@ -284,6 +328,9 @@ WEIR_MUSTCHECK enum weir_err weir_rate_parse(struct weir_str text, enum weir_met
  * why; it has no place. */
 WEIR_MUSTCHECK enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
                                                struct weir_config_error *ret_error);
+/* Such a text, in which rates may be in shadow, as a JSON object with its own words. */
+WEIR_MUSTCHECK enum weir_err weir_limits_to_json(struct weir_str text, struct weir_buf *json,
+                                                 struct weir_config_error *ret_error);
 
 /* SHA-256 of a secret. */
 void weir_sha256(struct weir_str secret, uint8_t ret_digest[static 32]);

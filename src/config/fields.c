@@ -114,6 +114,9 @@ static const struct weir_option options[] = {
           "loopback interface may call it"),
     OTHER("", "admin", weir_parse_admin, "mapping", "", "none",
           "where operators ask: see [admin](#admin)"),
+    OTHER("", "registry", text_field, "`off` or a path", "", "`off`",
+          "the file of keys and plans that are made while nodes run: see [registry](#registry). A "
+          "path has a slash in it"),
     OTHER("", "unknown_keys", unknown_keys, "`reject` or a plan", "", "`reject`",
           "what a request with a secret that is not in `keys` gets: 401, or its own windows on "
           "this plan"),

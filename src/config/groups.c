@@ -3,13 +3,6 @@
 #include "base/mem.h"
 #include "config/parse.h"
 
-struct group_draft {
-    enum weir_scope scope;
-    struct weir_str id;
-    const struct weir_plan *plan;
-    const struct weir_group *org;
-};
-
 const struct weir_group *weir_group_by_id(const struct weir_config *config, enum weir_scope scope,
                                           struct weir_str id)
 {
@@ -43,8 +36,8 @@ enum weir_err weir_parse_group(struct parse *p, const struct node *n, enum weir_
     return WEIR_OK;
 }
 
-static enum weir_err group_field(struct parse *p, struct weir_str key, const struct node *value,
-                                 void *ctx)
+enum weir_err weir_group_field(struct parse *p, struct weir_str key, const struct node *value,
+                               void *ctx)
 {
     struct group_draft *d = ctx;
     bool team = d->scope == WEIR_SCOPE_TEAM;
@@ -54,33 +47,61 @@ static enum weir_err group_field(struct parse *p, struct weir_str key, const str
     if (weir_str_eq(key, WEIR_STR("plan"))) {
         return weir_parse_plan(p, value, &d->plan);
     }
+    if (weir_str_eq(key, WEIR_STR("disabled"))) {
+        return weir_parse_bool(p, value, &d->disabled);
+    }
     if (team && weir_str_eq(key, WEIR_STR("org"))) {
         return weir_parse_group(p, value, WEIR_SCOPE_ORG, &d->org);
     }
-    return weir_parse_unknown(
-        p, value, team ? "a team; expected id, plan or org" : "an org; expected id or plan");
+    return weir_parse_unknown(p, value,
+                              team ? "a team; expected id, plan, org or disabled"
+                                   : "an org; expected id, plan or disabled");
+}
+
+/* The place of one that is new. */
+static struct weir_group *add_group(struct weir_config *config, enum weir_scope scope,
+                                    struct weir_str id)
+{
+    bool team = scope == WEIR_SCOPE_TEAM;
+    struct weir_group *group = team ? &config->team[config->teams++] : &config->org[config->orgs++];
+    weir_index_add(team ? &config->_index->team : &config->_index->org, id,
+                   (uint32_t)(team ? config->teams : config->orgs));
+    return group;
+}
+
+enum weir_err weir_group_put(struct parse *p, const struct node *n, const struct group_draft *d)
+{
+    struct weir_config *config = p->config;
+    bool team = d->scope == WEIR_SCOPE_TEAM;
+    const struct weir_group *found = weir_group_by_id(config, d->scope, d->id);
+    struct weir_group *all = team ? config->team : config->org;
+    if (d->plan == NULL && d->org == NULL) {
+        return weir_parse_fail(p, n, "%s: expected id, and plan%s", team ? "teams" : "orgs",
+                               team ? " or org" : "");
+    }
+    struct weir_group *group =
+        found == NULL ? add_group(config, d->scope, d->id) : &all[found - all];
+    weir_subject_set(&group->subject, group->name, d->scope, d->id, d->plan);
+    group->org = d->org;
+    group->disabled = d->disabled;
+    group->subject.root = weir_str(NULL, 0);
+    weir_subject_belongs(&group->subject, d->org);
+    return WEIR_OK;
 }
 
 static enum weir_err group_item(struct parse *p, const struct node *n, enum weir_scope scope)
 {
-    struct weir_config *config = p->config;
     struct group_draft d = {.scope = scope};
     bool team = scope == WEIR_SCOPE_TEAM;
-    WEIR_TRY(weir_parse_mapping(p, n, group_field, &d));
-    if (d.id.len == 0 || (d.plan == NULL && d.org == NULL)) {
+    WEIR_TRY(weir_parse_mapping(p, n, weir_group_field, &d));
+    if (d.id.len == 0) {
         return weir_parse_fail(p, n, "%s: expected id, and plan%s", n->name, team ? " or org" : "");
     }
-    if (weir_group_by_id(config, scope, d.id) != NULL) {
+    if (weir_group_by_id(p->config, scope, d.id) != NULL) {
         return weir_parse_fail(p, n, "%s: the id \"%.*s\" is there twice", n->name, (int)d.id.len,
                                d.id.p);
     }
-    struct weir_group *group = team ? &config->team[config->teams++] : &config->org[config->orgs++];
-    weir_subject_set(&group->subject, group->name, scope, d.id, d.plan);
-    group->org = d.org;
-    weir_subject_belongs(&group->subject, d.org);
-    weir_index_add(team ? &config->_index->team : &config->_index->org, d.id,
-                   (uint32_t)(team ? config->teams : config->orgs));
-    return WEIR_OK;
+    return weir_group_put(p, n, &d);
 }
 
 static enum weir_err org_item(struct parse *p, const struct node *n, void *ctx)

@@ -127,6 +127,17 @@ static enum weir_err models_init(struct weir_config *config, size_t count)
     return config->model == NULL ? WEIR_ERR_NOMEM : weir_index_init(&config->_index->model, count);
 }
 
+enum weir_err weir_models_copy(struct weir_config *config, const struct weir_config *from)
+{
+    WEIR_TRY(models_init(config, from->models));
+    for (size_t i = 0; i < from->models; i++) {
+        const struct weir_model *m = &from->model[i];
+        const struct weir_plan *plan = m->subject.plan;
+        add_model(config, m->text, m->glob, plan == NULL ? NULL : &config->plan[plan - from->plan]);
+    }
+    return WEIR_OK;
+}
+
 enum weir_err weir_models_default(struct weir_config *config)
 {
     WEIR_TRY(models_init(config, 1));

@@ -30,6 +30,17 @@ enum weir_err weir_parse_unknown(struct parse *p, const struct node *n, const ch
 
 /* ---- scalars ---- */
 
+enum weir_err weir_parse_bool(struct parse *p, const struct node *n, bool *ret)
+{
+    struct weir_str text;
+    WEIR_TRY(weir_parse_scalar(p, n, "true or false", &text));
+    *ret = weir_str_eq(text, WEIR_STR("true"));
+    if (!*ret && !weir_str_eq(text, WEIR_STR("false"))) {
+        return weir_parse_fail(p, n, "%s: expected true or false", n->name);
+    }
+    return WEIR_OK;
+}
+
 enum weir_err weir_parse_scalar(struct parse *p, const struct node *n, const char *expected,
                                 struct weir_str *ret_text)
 {
@@ -62,7 +73,7 @@ bool weir_parse_name_valid(struct weir_str name)
     return name.len > 0 && name.len <= WEIR_NAME_MAX;
 }
 
-static bool id_valid(struct weir_str id)
+bool weir_parse_id_valid(struct weir_str id)
 {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
@@ -78,7 +89,7 @@ enum weir_err weir_parse_id(struct parse *p, const struct node *n, struct weir_s
 {
     struct weir_str id;
     WEIR_TRY(weir_parse_scalar(p, n, "a text", &id));
-    if (!id_valid(id)) {
+    if (!weir_parse_id_valid(id)) {
         return weir_parse_fail(p, n, "id: expected 1 to %d characters of A-Z a-z 0-9 . _ : @ -",
                                WEIR_ID_MAX);
     }

@@ -22,7 +22,7 @@ struct parse {
 /* The lookups of a snapshot. A number is a place in the array, from 1. */
 struct weir_config_index {
     _Atomic uint32_t keepers; /* of the snapshot */
-    struct weir_index secret, key, org, team, model;
+    struct weir_index secret, key, org, team, model, plan;
     const struct weir_model *glob[WEIR_CONFIG_GLOBS_MAX]; /* the first that matches counts */
     size_t globs;
     size_t limited; /* models with a plan */
@@ -66,6 +66,7 @@ WEIR_MUSTCHECK enum weir_err weir_parse_copy(struct parse *p, const struct node 
 /* Whether it is a name of 1 to WEIR_NAME_MAX bytes without control characters. */
 bool weir_parse_name_valid(struct weir_str name);
 /* The id of a key, a team or an org. */
+bool weir_parse_id_valid(struct weir_str id);
 WEIR_MUSTCHECK enum weir_err weir_parse_id(struct parse *p, const struct node *n,
                                            struct weir_str *ret_id);
 /* A plan, by its name. */
@@ -106,12 +107,74 @@ bool weir_parse_is_address(int family, const char *host);
 /* "[...]" without its brackets; false when it has none. */
 bool weir_parse_take_brackets(struct weir_str *s);
 
+WEIR_MUSTCHECK enum weir_err weir_parse_bool(struct parse *p, const struct node *n, bool *ret);
+
+/* ---- what a thing's fields say, from the file or from an entry of the registry ---- */
+
+/* A plan. */
+struct plan_draft {
+    struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
+    bool in_shadow[WEIR_PLAN_LIMITS_MAX];
+    size_t limits;
+    bool shadow; /* all of them */
+    uint64_t default_output_tokens;
+    bool cut_on_overrun;
+    enum weir_reserve reserve;
+    uint32_t forecast_permille;
+    uint64_t reserve_fixed;
+    uint32_t cached_permille;
+    bool charge_failed;
+    enum weir_meter meter; /* of the rates being read */
+};
+
+/* A key. `set`: what of it the fields have said themselves. */
+struct key_draft {
+    struct weir_str id;
+    struct weir_key_secret secret;
+    const struct weir_plan *plan;
+    const struct weir_group *group;
+    bool has_secret, disabled;
+    bool set_secret, set_group;
+};
+
+/* A team or an org. */
+struct group_draft {
+    enum weir_scope scope;
+    struct weir_str id;
+    const struct weir_plan *plan;
+    const struct weir_group *org;
+    bool disabled;
+};
+
+/* plans.c: a plan that says nothing; what `plan` says; and a plan by the draft. */
+struct plan_draft weir_plan_draft(void);
+struct plan_draft weir_plan_draft_of(const struct weir_plan *plan);
+weir_field_fn weir_plan_field;  /* ctx: struct plan_draft */
+weir_field_fn weir_limit_field; /* of `limits`; the same */
+WEIR_MUSTCHECK enum weir_err weir_plan_of_draft(struct parse *p, const struct node *n,
+                                                const struct plan_draft *d, struct weir_str name,
+                                                struct weir_plan *ret_plan);
+/* keys.c, groups.c: the same; what is put adds one, or takes the place of the one of that id. */
+weir_field_fn weir_key_field;
+WEIR_MUSTCHECK enum weir_err weir_key_put(struct parse *p, const struct node *n,
+                                          const struct key_draft *d);
+weir_field_fn weir_group_field;
+WEIR_MUSTCHECK enum weir_err weir_group_put(struct parse *p, const struct node *n,
+                                            const struct group_draft *d);
+/* models.c: those of another snapshot, whose plans have the same places. */
+WEIR_MUSTCHECK enum weir_err weir_models_copy(struct weir_config *config,
+                                              const struct weir_config *from);
+/* config.c: the defaults, without lists. NULL: no memory. */
+struct weir_config *weir_config_new(void);
+/* The checks and the work when all is read. */
+WEIR_MUSTCHECK enum weir_err weir_config_check_subjects(struct parse *p);
+
 /* fields.c: the top level and its sections. */
 enum weir_err weir_parse_fields(struct parse *p, const struct node *root);
 /* A flag over a field of the top level: a number, or one of the next. */
 enum weir_err weir_parse_flag(struct parse *p, const char *flag, const char *field,
                               const char *text);
-/* listen, admin_listen, store, mode, on_store_failure, token_data or access_log. */
+/* listen, admin_listen, store, mode, on_store_failure, token_data, access_log or registry. */
 enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char *field,
                               struct weir_str text);
 /* store_url.c: the store's kind, and how to reach it. */
@@ -134,9 +197,6 @@ enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n);
 bool weir_upstream_configs_alike(const struct weir_config *a, const struct weir_config *b);
 /* Without that section: the one model "weir-mock". */
 enum weir_err weir_models_default(struct weir_config *config);
-const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name);
-const struct weir_group *weir_group_by_id(const struct weir_config *config, enum weir_scope scope,
-                                          struct weir_str id);
 /* The entry of exactly this text. */
 const struct weir_model *weir_model_by_name(const struct weir_config *config, struct weir_str name);
 /* `*` stands for any text, `?` for one character. */

@@ -12,26 +12,13 @@ enum {
     WHOLE_PERMILLE = 1000,
 };
 
-struct plan_draft {
-    struct weir_limit limit[WEIR_PLAN_LIMITS_MAX];
-    bool in_shadow[WEIR_PLAN_LIMITS_MAX];
-    size_t limits;
-    bool shadow; /* all of them */
-    uint64_t default_output_tokens;
-    bool cut_on_overrun;
-    enum weir_reserve reserve;
-    uint32_t forecast_permille;
-    uint64_t reserve_fixed;
-    uint32_t cached_permille;
-    bool charge_failed;
-    enum weir_meter meter; /* of the rates being read */
-};
-
 const struct weir_plan *weir_plan_by_name(const struct weir_config *config, struct weir_str name)
 {
-    for (size_t i = 0; i < config->plans; i++) {
-        if (weir_str_eq(weir_str_z(config->plan[i].name), name)) {
-            return &config->plan[i];
+    const struct weir_index *index = &config->_index->plan;
+    uint32_t at = weir_index_first(index, name), number;
+    while ((number = weir_index_next(index, &at)) != 0) {
+        if (weir_str_eq(weir_str_z(config->plan[number - 1].name), name)) {
+            return &config->plan[number - 1];
         }
     }
     return NULL;
@@ -93,8 +80,8 @@ static enum weir_err add_rate(struct parse *p, const struct node *n, void *ctx)
     return WEIR_OK;
 }
 
-static enum weir_err limit_field(struct parse *p, struct weir_str key, const struct node *value,
-                                 void *ctx)
+enum weir_err weir_limit_field(struct parse *p, struct weir_str key, const struct node *value,
+                               void *ctx)
 {
     struct plan_draft *d = ctx;
     if (weir_meter_parse(key, &d->meter) != WEIR_OK) {
@@ -160,26 +147,16 @@ static enum weir_err permille(struct parse *p, const struct node *n, uint64_t mi
     return WEIR_OK;
 }
 
-static enum weir_err yes_or_no(struct parse *p, const struct node *n, bool *ret)
-{
-    struct weir_str text;
-    WEIR_TRY(weir_parse_scalar(p, n, "true or false", &text));
-    *ret = weir_str_eq(text, WEIR_STR("true"));
-    if (!*ret && !weir_str_eq(text, WEIR_STR("false"))) {
-        return weir_parse_fail(p, n, "%s: expected true or false", n->name);
-    }
-    return WEIR_OK;
-}
-
-static enum weir_err plan_field(struct parse *p, struct weir_str key, const struct node *value,
-                                void *ctx)
+enum weir_err weir_plan_field(struct parse *p, struct weir_str key, const struct node *value,
+                              void *ctx)
 {
     struct plan_draft *d = ctx;
     if (weir_str_eq(key, WEIR_STR("limits"))) {
-        return weir_parse_mapping(p, value, limit_field, d);
+        d->limits = 0; /* those of before go together */
+        return weir_parse_mapping(p, value, weir_limit_field, d);
     }
     if (weir_str_eq(key, WEIR_STR("shadow"))) {
-        return yes_or_no(p, value, &d->shadow);
+        return weir_parse_bool(p, value, &d->shadow);
     }
     if (weir_str_eq(key, WEIR_STR("default_output_tokens"))) {
         return weir_parse_number(p, value, 0, INT32_MAX, &d->default_output_tokens);
@@ -198,7 +175,7 @@ static enum weir_err plan_field(struct parse *p, struct weir_str key, const stru
         return permille(p, value, 0, WHOLE_PERMILLE, &d->cached_permille);
     }
     if (weir_str_eq(key, WEIR_STR("charge_failed"))) {
-        return yes_or_no(p, value, &d->charge_failed);
+        return weir_parse_bool(p, value, &d->charge_failed);
     }
     return weir_parse_unknown(
         p, value,
@@ -221,14 +198,56 @@ static enum weir_err compile(struct parse *p, const struct node *n, const struct
     return WEIR_OK;
 }
 
+struct plan_draft weir_plan_draft(void)
+{
+    return (struct plan_draft){.default_output_tokens = DEFAULT_OUTPUT_TOKENS,
+                               .forecast_permille = DEFAULT_QUANTILE_PERMILLE,
+                               .cached_permille = WHOLE_PERMILLE,
+                               .charge_failed = true};
+}
+
+struct plan_draft weir_plan_draft_of(const struct weir_plan *plan)
+{
+    struct plan_draft d = {.shadow = plan->shadow,
+                           .default_output_tokens = plan->default_output_tokens,
+                           .cut_on_overrun = plan->cut_on_overrun,
+                           .reserve = plan->reserve,
+                           .forecast_permille = plan->forecast_permille,
+                           .reserve_fixed = plan->reserve_fixed,
+                           .cached_permille = plan->cached_permille,
+                           .charge_failed = plan->charge_failed};
+    for (unsigned k = 0; k < plan->windows; k++) {
+        const struct weir_window_spec *w = &plan->window[k];
+        for (unsigned i = 0; i < w->meters; i++) {
+            d.in_shadow[d.limits] = !plan->shadow && (w->shadow >> i & 1) != 0;
+            d.limit[d.limits++] = (struct weir_limit){w->meter[i], w->window_s, w->stated[i]};
+        }
+    }
+    return d;
+}
+
+enum weir_err weir_plan_of_draft(struct parse *p, const struct node *n, const struct plan_draft *d,
+                                 struct weir_str name, struct weir_plan *ret_plan)
+{
+    WEIR_TRY(compile(p, n, d, ret_plan));
+    ret_plan->shadow = d->shadow;
+    ret_plan->default_output_tokens = d->default_output_tokens;
+    ret_plan->cut_on_overrun = d->cut_on_overrun;
+    ret_plan->reserve = d->reserve;
+    ret_plan->forecast_permille = d->forecast_permille;
+    ret_plan->reserve_fixed = d->reserve_fixed;
+    ret_plan->cached_permille = d->cached_permille;
+    ret_plan->charge_failed = d->charge_failed;
+    memcpy(ret_plan->name, name.p, name.len);
+    ret_plan->name[name.len] = '\0';
+    return WEIR_OK;
+}
+
 static enum weir_err plan_entry(struct parse *p, struct weir_str key, const struct node *value,
                                 void *ctx)
 {
     struct weir_config *config = p->config;
-    struct plan_draft d = {.default_output_tokens = DEFAULT_OUTPUT_TOKENS,
-                           .forecast_permille = DEFAULT_QUANTILE_PERMILLE,
-                           .cached_permille = WHOLE_PERMILLE,
-                           .charge_failed = true};
+    struct plan_draft d = weir_plan_draft();
     (void)ctx;
     if (!weir_parse_name_valid(key) || weir_str_eq(key, WEIR_STR("reject"))) {
         const struct node name = {.at = value->key};
@@ -236,18 +255,9 @@ static enum weir_err plan_entry(struct parse *p, struct weir_str key, const stru
                                "plans: expected a name of 1 to 63 characters other than reject");
     }
     const struct node entry = {.at = value->at, .key = value->key, .name = "a plan"};
-    WEIR_TRY(weir_parse_mapping(p, &entry, plan_field, &d));
-    struct weir_plan *plan = &config->plan[config->plans];
-    WEIR_TRY(compile(p, value, &d, plan));
-    plan->default_output_tokens = d.default_output_tokens;
-    plan->cut_on_overrun = d.cut_on_overrun;
-    plan->reserve = d.reserve;
-    plan->forecast_permille = d.forecast_permille;
-    plan->reserve_fixed = d.reserve_fixed;
-    plan->cached_permille = d.cached_permille;
-    plan->charge_failed = d.charge_failed;
-    memcpy(plan->name, key.p, key.len);
-    config->plans++;
+    WEIR_TRY(weir_parse_mapping(p, &entry, weir_plan_field, &d));
+    WEIR_TRY(weir_plan_of_draft(p, value, &d, key, &config->plan[config->plans]));
+    weir_index_add(&config->_index->plan, key, (uint32_t)++config->plans);
     return WEIR_OK;
 }
 
@@ -262,6 +272,7 @@ enum weir_err weir_parse_plans(struct parse *p, const struct node *n)
         return WEIR_ERR_NOMEM;
     }
     p->config->plan = p->config->_plans->plan;
+    WEIR_TRY(weir_index_init(&p->config->_index->plan, count));
     return weir_parse_mapping(p, n, plan_entry, NULL);
 }
 
@@ -276,27 +287,63 @@ static enum weir_err all_enforced(struct parse *p, const struct plan_draft *d)
     return WEIR_OK;
 }
 
-/* The mapping in braces that is the text's one value. */
-static enum weir_err limits_alone(struct parse *p, struct weir_str text, struct weir_plan *ret_plan)
+/* A rate, or a list of rates. */
+static void write_rates(const struct weir_yaml_node *n, struct weir_buf *json)
+{
+    if (n->kind == WEIR_YAML_SCALAR) {
+        weir_buf_json(json, weir_str(n->text, n->len));
+        return;
+    }
+    weir_buf_char(json, '[');
+    const struct weir_yaml_node *rate = n + 1;
+    for (uint32_t i = 0; i < n->len; i++, rate += rate->span) {
+        weir_buf_str(json, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
+        weir_buf_json(json, weir_str(rate->text, rate->len));
+    }
+    weir_buf_char(json, ']');
+}
+
+/* Limits that were read. */
+static void write_limits(const struct weir_yaml_node *n, struct weir_buf *json)
+{
+    const struct weir_yaml_node *meter = n + 1;
+    weir_buf_char(json, '{');
+    for (uint32_t i = 0; i < n->len; i += 2) {
+        const struct weir_yaml_node *rates = meter + meter->span;
+        weir_buf_str(json, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
+        weir_buf_json(json, weir_str(meter->text, meter->len));
+        weir_buf_char(json, ':');
+        write_rates(rates, json);
+        meter = rates + rates->span;
+    }
+    weir_buf_char(json, '}');
+}
+
+/* The mapping in braces that is the text's one value. json NULL: none may be in shadow. */
+static enum weir_err limits_alone(struct parse *p, struct weir_str text, struct weir_plan *ret_plan,
+                                  struct weir_buf *json)
 {
     struct plan_draft d = {0};
     struct weir_yaml yaml;
     enum weir_err err = weir_yaml_build(p, text, &yaml);
     if (err == WEIR_OK) {
         const struct node root = {.at = &yaml.node[0], .name = "limits"};
-        err = weir_parse_mapping(p, &root, limit_field, &d);
+        err = weir_parse_mapping(p, &root, weir_limit_field, &d);
         if (err == WEIR_OK && d.limits == 0) {
             err = weir_parse_fail(p, NULL, "expected at least one limit, as requests: 100/min");
         }
-        err = err == WEIR_OK ? all_enforced(p, &d) : err;
+        err = err == WEIR_OK && json == NULL ? all_enforced(p, &d) : err;
         err = err == WEIR_OK ? compile(p, NULL, &d, ret_plan) : err;
+        if (err == WEIR_OK && json != NULL) {
+            write_limits(&yaml.node[0], json);
+        }
     }
     weir_yaml_deinit(&yaml);
     return err;
 }
 
-enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
-                                struct weir_config_error *ret_error)
+static enum weir_err limits_in_braces(struct weir_str text, struct weir_plan *ret_plan,
+                                      struct weir_buf *json, struct weir_config_error *ret_error)
 {
     struct parse p = {.error = ret_error};
     struct weir_buf b;
@@ -307,8 +354,21 @@ enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan
     weir_buf_char(&b, '}');
     enum weir_err err =
         b.failed ? weir_parse_fail(&p, NULL, "expected at most %d bytes", WEIR_YAML_SCALAR_MAX - 2)
-                 : limits_alone(&p, weir_buf_view(&b), ret_plan);
+                 : limits_alone(&p, weir_buf_view(&b), ret_plan, json);
     ret_error->line = ret_error->column = 0; /* the brace is ours */
     weir_buf_deinit(&b);
     return err;
+}
+
+enum weir_err weir_limits_parse(struct weir_str text, struct weir_plan *ret_plan,
+                                struct weir_config_error *ret_error)
+{
+    return limits_in_braces(text, ret_plan, NULL, ret_error);
+}
+
+enum weir_err weir_limits_to_json(struct weir_str text, struct weir_buf *json,
+                                  struct weir_config_error *ret_error)
+{
+    struct weir_plan plan;
+    return limits_in_braces(text, &plan, json, ret_error);
 }

@@ -86,6 +86,26 @@ static bool parse_token_data(struct weir_str text, char ret_path[static WEIR_TOK
 }
 
 /* A path has a slash, so that no misspelt word becomes a file. */
+static bool is_path(struct weir_str text, size_t max)
+{
+    return text.len <= max && memchr(text.p, '\0', text.len) == NULL &&
+           memchr(text.p, '/', text.len) != NULL;
+}
+
+static bool parse_registry(struct weir_str text, char ret_path[static WEIR_REGISTRY_MAX + 1])
+{
+    if (weir_str_eq(text, WEIR_STR("off"))) {
+        ret_path[0] = '\0';
+        return true;
+    }
+    if (!is_path(text, WEIR_REGISTRY_MAX) || text.p[text.len - 1] == '/') {
+        return false;
+    }
+    memcpy(ret_path, text.p, text.len);
+    ret_path[text.len] = '\0';
+    return true;
+}
+
 static bool parse_access_log(struct weir_str text, char ret_where[static WEIR_ACCESS_LOG_MAX + 1])
 {
     if (weir_str_eq(text, WEIR_STR("off"))) {
@@ -93,8 +113,7 @@ static bool parse_access_log(struct weir_str text, char ret_where[static WEIR_AC
         return true;
     }
     bool stream = weir_str_eq(text, WEIR_STR("stderr")) || weir_str_eq(text, WEIR_STR("stdout"));
-    if (text.len > WEIR_ACCESS_LOG_MAX || memchr(text.p, '\0', text.len) != NULL ||
-        (!stream && memchr(text.p, '/', text.len) == NULL)) {
+    if (!stream && !is_path(text, WEIR_ACCESS_LOG_MAX)) {
         return false;
     }
     memcpy(ret_where, text.p, text.len);
@@ -129,6 +148,9 @@ enum weir_err weir_parse_text(struct parse *p, const struct node *n, const char 
     } else if (strcmp(field, "access_log") == 0) {
         ok = parse_access_log(text, config->access_log);
         expected = "off, stderr, stdout or the path of a file, with a slash in it";
+    } else if (strcmp(field, "registry") == 0) {
+        ok = parse_registry(text, config->registry);
+        expected = "off or the path of a file, of at most 1000 bytes, with a slash in it";
     } else {
         WEIR_ASSERT(strcmp(field, "on_store_failure") == 0);
         ok = parse_failure_policy(text, &config->on_store_failure);

@@ -80,6 +80,7 @@ struct weir_plan {
     uint32_t forecast_permille;     /* the quantile of WEIR_RESERVE_FORECAST */
     uint64_t reserve_fixed;         /* tokens of WEIR_RESERVE_FIXED */
     uint32_t cached_permille;       /* what a token counts that came from the upstream's cache */
+    bool shadow;                    /* all its limits are in shadow */
     bool charge_failed;             /* whether a request counts whose upstream failed */
     char name[64];
     const struct weir_plan *share; /* this node's fair share of it; NULL: of no set */

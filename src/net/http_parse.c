@@ -359,6 +359,10 @@ static enum weir_http_method method_of(const struct http_parser *p)
         return WEIR_HTTP_HEAD;
     case HTTP_POST:
         return WEIR_HTTP_POST;
+    case HTTP_PATCH:
+        return WEIR_HTTP_PATCH;
+    case HTTP_DELETE:
+        return WEIR_HTTP_DELETE;
     default:
         return WEIR_HTTP_OTHER;
     }

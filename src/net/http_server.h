@@ -23,6 +23,8 @@ enum weir_http_method {
     WEIR_HTTP_GET,
     WEIR_HTTP_HEAD,
     WEIR_HTTP_POST,
+    WEIR_HTTP_PATCH,
+    WEIR_HTTP_DELETE,
     WEIR_HTTP_OTHER, /* text in request->method_text */
 };
 

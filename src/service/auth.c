@@ -39,8 +39,7 @@ const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_st
             return slot[i].key;
         }
     }
-    weir_sha256(secret, ret_sha256);
-    const struct weir_key *key = weir_config_key_by_sha256(s->config, ret_sha256);
+    const struct weir_key *key = weir_config_key_by_secret(s->config, secret, ret_sha256);
     if (key != NULL) {
         slot[i] = (struct weir_auth_slot){{hash[0], hash[1]}, key};
     }
@@ -64,6 +63,9 @@ enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller
         return WEIR_CALLER_UNKNOWN;
     }
     weir_access_caller(weir_access_of(r->service, r->x), ret_caller);
+    if (ret_caller->key != NULL && weir_key_disabled(ret_caller->key)) {
+        return WEIR_CALLER_DISABLED;
+    }
     return WEIR_CALLER_KNOWN;
 }
 
@@ -79,6 +81,10 @@ bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller)
     }
     if (found == WEIR_CALLER_UNKNOWN) {
         weir_refuse(r, 401, NULL, "invalid_api_key", "Incorrect API key provided.");
+        return false;
+    }
+    if (found == WEIR_CALLER_DISABLED) {
+        weir_refuse(r, 403, NULL, "key_disabled", "This API key is disabled.");
         return false;
     }
     return true;

@@ -214,6 +214,10 @@ void weir_acquire(struct weir_request *r)
         return;
     }
     weir_access_caller(weir_access_of(s, r->x), &caller);
+    if (caller.key != NULL && weir_key_disabled(caller.key)) {
+        weir_refuse(r, 403, "key", "key_disabled", "key: this key is disabled.");
+        return;
+    }
     struct weir_acquire *a = weir_acquire_new(r, acquire_decided);
     if (a == NULL) {
         weir_refuse_outcome(s, r->x, r->started_ns, WEIR_OUTCOME_UNAVAILABLE);

@@ -409,6 +409,19 @@ static void upstreams(struct weir_buf *b, const struct weir_service_group *g)
     }
 }
 
+static void registry(struct weir_buf *b, const struct weir_service_group *g)
+{
+    family(b, "weir_registry_entries", "gauge",
+           "Entries of the registry that are in force, and that this node could not use.");
+    weir_buf_printf(b,
+                    "weir_registry_entries{state=\"used\"} %llu\n"
+                    "weir_registry_entries{state=\"unusable\"} %llu\n",
+                    (unsigned long long)atomic_load(&g->registry_used),
+                    (unsigned long long)atomic_load(&g->registry_unusable));
+    one(b, "weir_registry_up", "gauge", "1 while the registry is in reach.",
+        atomic_load(&g->registry_up) == WEIR_REGISTRY_IN_REACH);
+}
+
 static void reloads(struct weir_buf *b, const struct weir_service_group *g)
 {
     family(b, "weir_config_loads_total", "counter", "Configurations read, the first included.");
@@ -433,6 +446,9 @@ void weir_metrics(struct weir_request *r)
     weir_buf_printf(b, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
     one(b, "weir_workers", "gauge", "Worker threads.", g->services);
     reloads(b, g);
+    if (atomic_load(&g->registry_up) != WEIR_REGISTRY_NONE) {
+        registry(b, g);
+    }
     decisions(b, g);
     limits(b, g);
     http(b, g);

@@ -200,6 +200,9 @@ static bool check_caller(struct weir_proxied *p, struct weir_request *r,
                      "YOUR_KEY), or in an x-api-key header."),
             NULL, WEIR_STR("www-authenticate: Bearer\r\n"));
         return false;
+    case WEIR_CALLER_DISABLED:
+        refuse_plain(p, 403, WEIR_STR("This API key is disabled."), "key_disabled", WEIR_STR(""));
+        return false;
     case WEIR_CALLER_UNKNOWN:
         break;
     }

@@ -94,6 +94,8 @@ struct weir_service {
     struct weir_access_log *access_log; /* NULL: off */
 };
 
+enum weir_registry_state { WEIR_REGISTRY_NONE, WEIR_REGISTRY_IN_REACH, WEIR_REGISTRY_AWAY };
+
 /* All services of the process, for what is told of them together. Filled before they run. */
 struct weir_service_group {
     pthread_mutex_t mutex; /* while stores' counters are read, or their store is closed */
@@ -106,6 +108,9 @@ struct weir_service_group {
     _Atomic bool reloaded;                /* whether the last one was applied */
     _Atomic uint64_t reloaded_s;          /* time of day of the last one that was */
     struct weir_access_sink *access_sink; /* NULL: there is no access log */
+    /* Entries of the registry that are in force, and that could not be used. */
+    _Atomic uint64_t registry_used, registry_unusable;
+    _Atomic int registry_up; /* enum weir_registry_state */
 };
 
 /* loop, store and group outlive it. fd: the listening socket, owned from here on. */
@@ -193,10 +198,15 @@ struct weir_caller {
     const struct weir_key *key; /* NULL: not configured, and allowed */
     uint8_t sha256[32];         /* of the secret; only then */
 };
-enum weir_caller_found { WEIR_CALLER_KNOWN, WEIR_CALLER_SILENT, WEIR_CALLER_UNKNOWN };
+enum weir_caller_found {
+    WEIR_CALLER_KNOWN,
+    WEIR_CALLER_SILENT,
+    WEIR_CALLER_UNKNOWN,
+    WEIR_CALLER_DISABLED,
+};
 /* The caller that the Authorization header names, or without one x-api-key. */
 enum weir_caller_found weir_caller_of(struct weir_request *r, struct weir_caller *ret_caller);
-/* The same. False: it was refused with 401. */
+/* The same. False: it was refused with 401 or 403. */
 bool weir_authenticate(struct weir_request *r, struct weir_caller *ret_caller);
 const struct weir_key *weir_key_of_secret(struct weir_service *s, struct weir_str secret,
                                           uint8_t ret_sha256[static 32]);

@@ -216,13 +216,16 @@ describe("the tables of the HTTP reference", () => {
         node = await Node.start(
             configuration({ reservation_ttl: "1s", http: { head_timeout_ms: 400 } }),
         );
-        guarded = await Node.start(configuration({ service_token: "the-service-token" }));
+        guarded = await Node.start(
+            configuration({ service_token: "the-service-token", keys: [DISABLED] }),
+        );
     });
     after(async () => {
         await node.stop();
         await guarded.stop();
     });
 
+    const DISABLED = { id: "off", secret: "sk-off", plan: "roomy", disabled: true };
     const LOOK = { key: "id:a", input_tokens: 0, output_tokens: 0 };
     const chat = (change) => () => node.chat(SECRETS.a, change);
     const raw = (text) => async () => {
@@ -237,6 +240,7 @@ describe("the tables of the HTTP reference", () => {
         "401 ": () => node.ask("GET", "/v1/models"),
         "401 invalid_api_key": () => node.ask("GET", "/v1/models", { key: "sk-wrong" }),
         "401 invalid_service_token": () => guarded.acquire(LOOK),
+        "403 key_disabled": () => guarded.ask("GET", "/v1/models", { key: DISABLED.secret }),
         "404 unknown_key": () => node.acquire({ ...LOOK, key: "id:nobody" }),
         "404 unknown_url": () => node.ask("GET", "/v2"),
         "405 method_not_allowed": () => node.ask("PUT", "/v1/models", { body: "" }),

@@ -76,6 +76,7 @@ describe("answers are as the OpenAPI description says:", () => {
         node = await Node.start(
             configuration({
                 service_token: TOKEN,
+                keys: [...configuration().keys, OFF],
                 models: { "weir-mock": {} },
                 http: { max_body_bytes: 4096 },
             }),
@@ -85,6 +86,7 @@ describe("answers are as the OpenAPI description says:", () => {
     });
     after(() => node.stop());
 
+    const OFF = { id: "off", secret: "sk-test-secret-off", plan: "roomy", disabled: true };
     const CHAT = { model: "weir-mock", messages: [{ role: "user", content: "Hello" }] };
     const ACQUIRE = { key: "id:a", model: "weir-mock", input_tokens: 10, output_tokens: 10 };
     const NOTHING = { key: "id:a", input_tokens: 0, output_tokens: 0, requests: 0 };
@@ -104,10 +106,15 @@ describe("answers are as the OpenAPI description says:", () => {
     const more = [
         [200, "/v1/chat/completions", { json: { ...CHAT, stream: true } }],
         [400, "/v1/chat/completions", { json: { ...CHAT, max_tokens: 0 } }],
+        [403, "/v1/chat/completions", { key: OFF.secret }],
         [429, "/v1/chat/completions", { json: { ...CHAT, max_tokens: 60000 } }],
         [429, "/v1/chat/completions", { key: SECRETS.tiny, json: { ...CHAT, max_tokens: 300 } }],
         [200, "/v1/models", { headers: { "anthropic-version": "2023-06-01" } }],
         [401, "/v1/models", { key: "sk-wrong", headers: { "anthropic-version": "2023-06-01" } }],
+        [403, "/v1/models", { key: OFF.secret }],
+        [403, "/v1/models", { key: OFF.secret, headers: { "anthropic-version": "2023-06-01" } }],
+        [403, "/v1/usage", { key: OFF.secret }],
+        [403, "/weir/v1/acquire", { json: { ...ACQUIRE, key: "id:off" } }],
         [200, "/weir/v1/acquire", { json: NOTHING }],
         [400, "/weir/v1/acquire", { json: { ...ACQUIRE, tokens: 1 } }],
         [404, "/weir/v1/acquire", { json: { ...ACQUIRE, key: "id:nobody" } }],

@@ -170,11 +170,12 @@ static void test_unknown(void **state)
             "tokens: unknown field of limits; expected requests, input_tokens, output_tokens or "
             "total_tokens");
     refused(PLAN "keys:\n - {id: a, token: b, plan: p}\n", 3, 12,
-            "unknown field of a key; expected id, secret, secret_sha256, plan, team or org");
+            "unknown field of a key; expected id, secret, secret_sha256, secret_salted, plan, "
+            "team, org or disabled");
     refused("orgs: [{id: a, org: b}]\n", 1, 16,
-            "org: unknown field of an org; expected id or plan");
+            "org: unknown field of an org; expected id, plan or disabled");
     refused("teams: [{id: a, team: b}]\n", 1, 17,
-            "team: unknown field of a team; expected id, plan or org");
+            "team: unknown field of a team; expected id, plan, org or disabled");
     refused("models: {a: {limits: 1}}\n", 1, 14, "limits: unknown field of a model; expected plan");
     refused("seed: 1\n", 1, 1, "seed: unknown field"); /* of another section */
     refused("? [a]\n: 1\n", 1, 3, "the file: expected a field name");

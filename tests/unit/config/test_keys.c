@@ -36,8 +36,10 @@ static void test_keys(void **state)
     const struct weir_key *a = weir_config_key_by_id(c, WEIR_STR("a"));
     assert_int_equal(c->keys, 2);
     assert_non_null(a);
-    assert_memory_equal(a->secret_sha256, digest_of_abc, 32);
-    assert_ptr_equal(weir_config_key_by_sha256(c, digest_of_abc), a);
+    uint8_t sha256[32];
+    assert_ptr_equal(weir_config_key_by_secret(c, WEIR_STR("abc"), sha256), a);
+    assert_memory_equal(a->secret.sha256, digest_of_abc, 32);
+    assert_memory_equal(sha256, digest_of_abc, 32);
     assert_true(weir_str_eq(a->subject.name, WEIR_STR("key:a")));
     assert_ptr_equal(a->subject.plan, &c->plan[0]);
     uint64_t id[2];
@@ -46,7 +48,7 @@ static void test_keys(void **state)
     const struct weir_key *b = weir_config_key_by_id(c, WEIR_STR("A.b_c:d@e-9"));
     assert_non_null(b);
     assert_ptr_equal(b->subject.plan, &c->plan[1]);
-    assert_int_equal(b->secret_sha256[31], 0xae);
+    assert_int_equal(b->secret.sha256[31], 0xae);
     assert_null(weir_config_key_by_id(c, WEIR_STR("")));
     assert_null(weir_config_key_by_id(c, WEIR_STR("b")));
     weir_config_free(c);
@@ -56,7 +58,7 @@ static void test_wrong_keys(void **state)
 {
     (void)state;
     refused(PLAN "keys: [{id: a, plan: p}]\n", 2, 8,
-            "keys: expected id, secret or secret_sha256, and plan, team or org");
+            "keys: expected id, secret, secret_sha256 or secret_salted, and plan, team or org");
     refused(PLAN "keys: [{id: a, secret: b}]\n", 2, 8, "keys: expected id");
     refused(PLAN "keys:\n  - secret: b\n    plan: p\n", 3, 5, "keys: expected id");
     refused(PLAN "keys: [{}]\n", 2, 8, "keys: expected id");
@@ -71,7 +73,7 @@ static void test_wrong_keys(void **state)
     refused(PLAN "keys:\n- {id: a, secret: b, plan: p}\n- {id: c, secret: b, plan: p}\n", 4, 3,
             "keys: the secret of \"c\" is another key's too");
     refused(PLAN "keys: [{id: a, secret: b, secret_sha256: c, plan: p}]\n", 2, 42,
-            "secret_sha256: expected one of secret and secret_sha256");
+            "secret_sha256: expected one of secret, secret_sha256 and secret_salted");
     refused(PLAN "keys: [{id: a, secret_sha256: abc, plan: p}]\n", 2, 31,
             "secret_sha256: expected 64 hexadecimal digits");
     refused(PLAN "keys: [{id: a, plan: p, secret_sha256: "
@@ -121,9 +123,8 @@ static void test_many_keys(void **state)
         uint8_t sha256[32];
         snprintf(id, sizeof(id), "k%u", i);
         snprintf(secret, sizeof(secret), "s-%u", i);
-        weir_sha256(weir_str_z(secret), sha256);
         assert_ptr_equal(weir_config_key_by_id(c, weir_str_z(id)), &c->key[i]);
-        assert_ptr_equal(weir_config_key_by_sha256(c, sha256), &c->key[i]);
+        assert_ptr_equal(weir_config_key_by_secret(c, weir_str_z(secret), sha256), &c->key[i]);
     }
     weir_config_free(c);
     weir_buf_deinit(&b);

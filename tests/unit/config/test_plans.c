@@ -406,6 +406,23 @@ static void test_limits_alone(void **state)
     weir_free(longest);
 }
 
+static void test_limits_as_json(void **state)
+{
+    (void)state;
+    struct weir_config_error error;
+    struct weir_buf json;
+    weir_buf_init(&json, 200);
+    struct weir_str text = WEIR_STR("requests: 5/7s, output_tokens: [10k/min, 1M/day shadow]");
+    assert_int_equal(weir_limits_to_json(text, &json, &error), WEIR_OK);
+    assert_true(weir_str_eq(
+        weir_buf_view(&json),
+        WEIR_STR("{\"requests\":\"5/7s\",\"output_tokens\":[\"10k/min\",\"1M/day shadow\"]}")));
+    weir_buf_reset(&json);
+    assert_int_equal(weir_limits_to_json(WEIR_STR("cost: 1/s"), &json, &error), WEIR_ERR_INVALID);
+    assert_int_equal(json.len, 0);
+    weir_buf_deinit(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,7 +431,7 @@ int main(void)
         cmocka_unit_test(test_shadow),       cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_charging),     cmocka_unit_test(test_plan_bounds),
         cmocka_unit_test(test_plan_count),   cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_limits_alone),
+        cmocka_unit_test(test_limits_alone), cmocka_unit_test(test_limits_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
