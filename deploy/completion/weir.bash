@@ -41,7 +41,22 @@ _weir_options() {
     top)
         echo "--admin --token-file --once --json --help"
         ;;
-    usage | reset | reload | keys | plans)
+    keys)
+        echo "--plan --team --org --limits --clear --admin --token-file --json --help"
+        ;;
+    teams)
+        echo "--plan --org --limits --clear --admin --token-file --json --help"
+        ;;
+    orgs)
+        echo "--plan --limits --clear --admin --token-file --json --help"
+        ;;
+    plans)
+        echo "--limits --shadow --clear --json-body --admin --token-file --json --help"
+        ;;
+    grant)
+        echo "--window --admin --token-file --json --help"
+        ;;
+    usage | reset | reload)
         echo "--admin --token-file --json --help"
         ;;
     esac
@@ -52,11 +67,11 @@ _weir_values() {
     case "$1 $2" in
     *' --help' | 'load --stream' | 'tokens --lines' | 'verify --json' | 'sim --json' | \
         'replay --json' | 'usage --json' | 'check --json' | 'reset --json' | 'reload --json' | 'keys --json' | \
-        'plans --json' | 'top --json' | 'top --once')
+        'plans --json' | 'teams --json' | 'orgs --json' | 'grant --json' | 'top --json' | 'top --once')
         return 1
         ;;
     'serve --config' | 'serve --access-log' | 'load --trace' | 'load --json' | 'load --html' | \
-        'load --record' | 'tokens --data' | 'tokens --pack' | *' --token-file')
+        'load --record' | 'tokens --data' | 'tokens --pack' | 'plans --json-body' | *' --token-file')
         echo +
         ;;
     'serve --store')
@@ -67,6 +82,7 @@ _weir_values() {
     'sim --settle') echo 'same random' ;;
     'sim --balance') echo 'random key' ;;
     'sim --mode') echo 'lease exact' ;;
+    'plans --shadow') echo 'true false' ;;
     'tokens --encoding') echo 'o200k_base cl100k_base' ;;
     esac
 }
@@ -82,7 +98,7 @@ _weir() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" = 1 ]; then
-        words='serve mock load verify sim tokens replay check-config top usage check reset reload keys plans help version --help --version'
+        words='serve mock load verify sim tokens replay check-config top usage check reset reload keys teams orgs plans grant help version --help --version'
     elif [ "$prev" = : ] || [ "$cur" = : ]; then
         return # within an address
     elif [[ $prev = --* ]] && values=$(_weir_values "$command" "$prev"); then
@@ -96,7 +112,9 @@ _weir() {
     else
         case $command in
         verify | tokens | replay | check-config) files=yes ;;
-        keys | plans) words='list show' ;;
+        keys) words='list show create set enable disable rotate delete' ;;
+        teams | orgs) words='list show set enable disable delete' ;;
+        plans) words='list show set delete' ;;
         esac
     fi
     if [ "$files" = yes ]; then

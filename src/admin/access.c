@@ -70,7 +70,8 @@ bool admin_allows(struct admin_request *r)
                      "This API is not for pages of other sites.");
         return false;
     }
-    if (r->http->method == WEIR_HTTP_POST && !weir_request_is_json(r->http)) {
+    bool has_body = r->http->method == WEIR_HTTP_POST || r->http->method == WEIR_HTTP_PATCH;
+    if (has_body && !weir_request_is_json(r->http)) {
         admin_refuse(r->admin, r->x, 415, "unsupported_media_type", "",
                      "The content-type must be application/json.");
         return false;

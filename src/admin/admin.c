@@ -93,6 +93,8 @@ static void on_drained(void *ctx)
 void weir_admin_drain(struct weir_admin *a, uint32_t timeout_ms)
 {
     admin_events_close(a);
+    a->registry = NULL; /* what is asked meanwhile is refused */
+    admin_edits_end(a);
     weir_http_server_drain(a->http, timeout_ms, on_drained, a);
 }
 
@@ -110,6 +112,7 @@ void weir_admin_free(struct weir_admin *a)
     weir_buf_deinit(&a->text);
     weir_json_deinit(&a->json);
     weir_config_free(a->gathering.config);
+    weir_config_free(a->base);
     weir_config_free(a->_config);
     weir_free(a);
 }

@@ -58,6 +58,15 @@ void admin_refuse_store(struct weir_admin *a, struct weir_http_exchange *x,
     }
 }
 
+void admin_plan_name(struct weir_buf *b, const struct weir_plan *plan)
+{
+    if (plan == NULL || plan->name[0] == '\0') {
+        WEIR_BUF_LIT(b, "null");
+    } else {
+        weir_buf_json(b, weir_str_z(plan->name));
+    }
+}
+
 void admin_limits(struct weir_buf *b, const struct weir_call *call)
 {
     weir_buf_char(b, '[');

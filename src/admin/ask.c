@@ -39,6 +39,7 @@ struct weir_http_exchange *admin_ask_end(struct admin_ask *k)
         *weir_http_exchange_slot(x) = NULL;
     }
     weir_config_free(k->config);
+    admin_edit_free(k->edit);
     weir_free(k);
     return x;
 }
@@ -61,6 +62,7 @@ void admin_asks_free(struct weir_admin *a)
         struct admin_ask *k = a->asks;
         a->asks = k->next;
         weir_config_free(k->config);
+        admin_edit_free(k->edit);
         weir_free(k);
     }
 }

@@ -37,9 +37,15 @@ static bool key_field(struct admin_request *r, const struct weir_json_node *valu
     q->caller.key =
         weir_config_key_by_id(admin_config(r->admin), weir_str(text.p + 3, text.len - 3));
     if (q->caller.key == NULL) {
-        admin_unknown_key(r);
+        admin_unknown_thing(r->admin, r->x, ADMIN_KEY);
+        return false;
     }
-    return q->caller.key != NULL;
+    if (weir_key_disabled(q->caller.key)) {
+        admin_refuse(r->admin, r->x, 409, "key_disabled", "",
+                     "The key is disabled: its requests are refused.");
+        return false;
+    }
+    return true;
 }
 
 static bool model_field(struct admin_request *r, const struct weir_json_node *value,

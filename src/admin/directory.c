@@ -1,73 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* directory.c - GET /admin/v1/keys and /admin/v1/plans: what the configuration has, without its
- * secrets. */
-#include <inttypes.h>
-
+/* directory.c - GET /admin/v1/keys, /teams, /orgs and /plans: what the configuration in force has,
+ * without its secrets. */
 #include "admin/internal.h"
 
 enum { PAGE = 100, PAGE_MAX = 1000 };
 
-/* The id in a name as "team:search"; `null` for none. */
-static void id_of(struct weir_buf *b, const struct weir_subject *subject)
-{
-    if (subject == NULL) {
-        WEIR_BUF_LIT(b, "null");
-        return;
-    }
-    const char *colon = memchr(subject->name.p, ':', subject->name.len);
-    size_t scope = (size_t)(colon - subject->name.p) + 1;
-    weir_buf_json(b, weir_str(colon + 1, subject->name.len - scope));
-}
+/* ---- one ---- */
 
-/* What a key's members say, without the braces. */
-static void key_members(struct weir_buf *b, const struct weir_key *key)
-{
-    const struct weir_subject *team = NULL, *org = NULL;
-    for (const struct weir_group *g = key->group; g != NULL; g = g->org) {
-        *(weir_str_starts(g->subject.name, WEIR_STR("org:")) ? &org : &team) = &g->subject;
-    }
-    WEIR_BUF_LIT(b, "\"id\":");
-    id_of(b, &key->subject);
-    WEIR_BUF_LIT(b, ",\"plan\":");
-    if (key->subject.plan == NULL) {
-        WEIR_BUF_LIT(b, "null");
-    } else {
-        weir_buf_json(b, weir_str_z(key->subject.plan->name));
-    }
-    WEIR_BUF_LIT(b, ",\"team\":");
-    id_of(b, team);
-    WEIR_BUF_LIT(b, ",\"org\":");
-    id_of(b, org);
-}
-
-void admin_unknown_key(struct admin_request *r)
-{
-    admin_refuse(r->admin, r->x, 404, "unknown_key", "", "There is no key of this id.");
-}
-
-void admin_key(struct admin_request *r)
+static void one(struct admin_request *r, enum admin_kind kind)
 {
     struct weir_buf *b = &r->admin->body;
-    const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
-    const struct weir_key *key = weir_config_key_by_id(admin_config(r->admin), r->name);
-    if (key == NULL) {
-        admin_unknown_key(r);
+    if (!admin_thing_exists(admin_config(r->admin), kind, r->name)) {
+        admin_unknown_thing(r->admin, r->x, kind);
         return;
     }
     weir_buf_reset(b);
     weir_buf_char(b, '{');
-    key_members(b, key);
-    WEIR_BUF_LIT(b, ",\"subjects\":[");
-    unsigned subjects = weir_key_subjects(key, subject);
-    for (unsigned i = 0; i < subjects; i++) {
-        weir_buf_str(b, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
-        weir_buf_json(b, subject[i]->name);
+    admin_thing_members(r->admin, kind, r->name);
+    if (kind == ADMIN_KEY) {
+        const struct weir_subject *subject[WEIR_SUBJECTS_MAX];
+        const struct weir_key *key = weir_config_key_by_id(admin_config(r->admin), r->name);
+        unsigned subjects = weir_key_subjects(key, subject);
+        WEIR_BUF_LIT(b, ",\"subjects\":[");
+        for (unsigned i = 0; i < subjects; i++) {
+            weir_buf_str(b, i > 0 ? WEIR_STR(",") : WEIR_STR(""));
+            weir_buf_json(b, subject[i]->name);
+        }
+        weir_buf_char(b, ']');
     }
-    WEIR_BUF_LIT(b, "]}");
+    weir_buf_char(b, '}');
     admin_answer(r->admin, r->x);
 }
 
-/* ---- a page of keys ---- */
+void admin_key(struct admin_request *r)
+{
+    one(r, ADMIN_KEY);
+}
+
+void admin_team(struct admin_request *r)
+{
+    one(r, ADMIN_TEAM);
+}
+
+void admin_org(struct admin_request *r)
+{
+    one(r, ADMIN_ORG);
+}
+
+void admin_plan(struct admin_request *r)
+{
+    one(r, ADMIN_PLAN);
+}
+
+/* ---- a page ---- */
 
 struct page {
     char room[ADMIN_NAME_MAX];
@@ -110,53 +95,77 @@ static bool read_page(struct weir_str query, struct page *ret_page)
     return true;
 }
 
-void admin_keys(struct admin_request *r)
+static size_t count_of(const struct weir_config *config, enum admin_kind kind)
+{
+    return kind == ADMIN_KEY ? config->keys : kind == ADMIN_TEAM ? config->teams : config->orgs;
+}
+
+/* The i-th one's id. */
+static struct weir_str id_at(const struct weir_config *config, enum admin_kind kind, size_t i)
+{
+    struct weir_str name = kind == ADMIN_KEY    ? config->key[i].subject.name
+                           : kind == ADMIN_TEAM ? config->team[i].subject.name
+                                                : config->org[i].subject.name;
+    size_t scope = strlen(admin_kind_word(kind)) + 1;
+    return weir_str(name.p + scope, name.len - scope);
+}
+
+/* How many are up to this one; it exists. */
+static size_t place_behind(const struct weir_config *config, enum admin_kind kind,
+                           struct weir_str id)
+{
+    if (kind == ADMIN_KEY) {
+        return (size_t)(weir_config_key_by_id(config, id) - config->key) + 1;
+    }
+    bool team = kind == ADMIN_TEAM;
+    const struct weir_group *g =
+        weir_group_by_id(config, team ? WEIR_SCOPE_TEAM : WEIR_SCOPE_ORG, id);
+    return (size_t)(g - (team ? config->team : config->org)) + 1;
+}
+
+static void list(struct admin_request *r, enum admin_kind kind)
 {
     const struct weir_config *config = admin_config(r->admin);
     struct weir_buf *b = &r->admin->body;
     struct page page;
-    size_t from = 0;
     if (!read_page(r->http->query, &page)) {
         admin_refuse(r->admin, r->x, 400, "invalid_query", "",
                      "Expected after=ID, limit=1 to %d, or both.", PAGE_MAX);
         return;
     }
-    if (page.after.p != NULL) {
-        const struct weir_key *after = weir_config_key_by_id(config, page.after);
-        if (after == NULL) {
-            admin_unknown_key(r);
-            return;
-        }
-        from = (size_t)(after - config->key) + 1;
+    if (page.after.p != NULL && !admin_thing_exists(config, kind, page.after)) {
+        admin_unknown_thing(r->admin, r->x, kind);
+        return;
     }
-    size_t left = config->keys - from, count = left < page.limit ? left : page.limit;
+    size_t from = page.after.p == NULL ? 0 : place_behind(config, kind, page.after);
+    size_t left = count_of(config, kind) - from, count = left < page.limit ? left : page.limit;
     weir_buf_reset(b);
-    WEIR_BUF_LIT(b, "{\"keys\":[");
+    weir_buf_printf(b, "{\"%ss\":[", admin_kind_word(kind));
     for (size_t i = from; i < from + count; i++) {
         weir_buf_str(b, i > from ? WEIR_STR(",{") : WEIR_STR("{"));
-        key_members(b, &config->key[i]);
+        admin_thing_members(r->admin, kind, id_at(config, kind, i));
         weir_buf_char(b, '}');
     }
     weir_buf_str(b, count < left ? WEIR_STR("],\"more\":true}") : WEIR_STR("],\"more\":false}"));
     admin_answer(r->admin, r->x);
 }
 
-/* ---- plans ---- */
-
-static void plan_limits(struct weir_buf *b, const struct weir_plan *plan)
+void admin_keys(struct admin_request *r)
 {
-    bool first = true;
-    for (unsigned k = 0; k < plan->windows; k++) {
-        const struct weir_window_spec *w = &plan->window[k];
-        for (unsigned i = 0; i < w->meters; i++) {
-            weir_buf_printf(b, "%s{\"meter\":\"%s\",\"window_s\":%u,\"limit\":%" PRIu64 "%s}",
-                            first ? "" : ",", weir_meter_name(w->meter[i]), w->window_s,
-                            w->stated[i], (w->shadow >> i & 1) != 0 ? ",\"shadow\":true" : "");
-            first = false;
-        }
-    }
+    list(r, ADMIN_KEY);
 }
 
+void admin_teams(struct admin_request *r)
+{
+    list(r, ADMIN_TEAM);
+}
+
+void admin_orgs(struct admin_request *r)
+{
+    list(r, ADMIN_ORG);
+}
+
+/* All: they are few. */
 void admin_plans(struct admin_request *r)
 {
     const struct weir_config *config = admin_config(r->admin);
@@ -164,11 +173,9 @@ void admin_plans(struct admin_request *r)
     weir_buf_reset(b);
     WEIR_BUF_LIT(b, "{\"plans\":[");
     for (size_t i = 0; i < config->plans; i++) {
-        weir_buf_str(b, i > 0 ? WEIR_STR(",{\"name\":") : WEIR_STR("{\"name\":"));
-        weir_buf_json(b, weir_str_z(config->plan[i].name));
-        WEIR_BUF_LIT(b, ",\"limits\":[");
-        plan_limits(b, &config->plan[i]);
-        WEIR_BUF_LIT(b, "]}");
+        weir_buf_str(b, i > 0 ? WEIR_STR(",{") : WEIR_STR("{"));
+        admin_thing_members(r->admin, ADMIN_PLAN, weir_str_z(config->plan[i].name));
+        weir_buf_char(b, '}');
     }
     WEIR_BUF_LIT(b, "]}");
     admin_answer(r->admin, r->x);

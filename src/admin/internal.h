@@ -9,7 +9,12 @@
  *   events.c     GET events: the overview, once a second
  *   subject.c    GET subjects: usage, history; POST reset
  *   check.c      POST check: would this pass now
- *   directory.c  GET keys, plans
+ *   directory.c  GET keys, teams, orgs, plans
+ *   thing.c      one of these, as answers tell it
+ *   reload.c     POST reload
+ *   adopt.c      another configuration is in force
+ *   edit*.c      POST, PATCH and DELETE of these: changes of the registry (edit.h)
+ *   entry.c      what an entry of the registry is made of
  *   ui.c         the dashboard's files, of ui_files.c */
 #ifndef WEIR_ADMIN_INTERNAL_H
 #define WEIR_ADMIN_INTERNAL_H
@@ -39,6 +44,7 @@ struct admin_ask {
     struct weir_anonymous anonymous;
     struct weir_call call;
     struct weir_reset reset;
+    struct admin_edit *edit; /* what it changes in the registry; NULL: nothing. Goes with it */
 };
 
 /* One of the busiest, and what its limits are asked. */
@@ -84,6 +90,11 @@ struct weir_admin {
     struct admin_ask *reloading;
     void (*reload)(void *ctx);
     void *reload_ctx;
+    struct weir_registry *registry; /* NULL: there is none, or the node stops */
+    struct weir_config *base;       /* what the file says, kept; NULL without a registry */
+    size_t unusable;                /* entries of the registry, over that */
+    uint64_t told;                  /* how often the registry has said something */
+    struct admin_ask *adopting;     /* that wait until what they changed is in force */
     struct admin_gathering gathering;
     struct weir_buf overview; /* the last one */
     struct admin_events events;
@@ -111,8 +122,54 @@ admin_handler_fn admin_events;                            /* events.c */
 admin_handler_fn admin_usage, admin_history, admin_reset; /* subject.c */
 admin_handler_fn admin_check;                             /* check.c */
 admin_handler_fn admin_reload;                            /* reload.c */
-admin_handler_fn admin_keys, admin_key, admin_plans;      /* directory.c */
-admin_handler_fn admin_unknown_key;                       /* 404 */
+/* directory.c */
+admin_handler_fn admin_keys, admin_key, admin_teams, admin_team, admin_orgs, admin_org;
+admin_handler_fn admin_plans, admin_plan;
+/* edit_request.c */
+admin_handler_fn admin_create_key, admin_rotate_key, admin_change_key, admin_delete_key;
+admin_handler_fn admin_change_team, admin_delete_team, admin_change_org, admin_delete_org;
+admin_handler_fn admin_change_plan, admin_delete_plan, admin_grant;
+
+/* What keys, teams, orgs and plans have in common: their kind, and their name in the registry. */
+enum admin_kind { ADMIN_KEY, ADMIN_TEAM, ADMIN_ORG, ADMIN_PLAN, ADMIN_KINDS };
+
+/* ---- thing.c ---- */
+
+/* "key:alice" of a kind and an id. False: too long, or nothing. */
+bool admin_thing_name(enum admin_kind kind, struct weir_str id, char *room, size_t size,
+                      struct weir_str *ret_name);
+/* "key", "team" and so on. */
+const char *admin_kind_word(enum admin_kind kind);
+bool admin_thing_exists(const struct weir_config *config, enum admin_kind kind, struct weir_str id);
+/* Its members, without the braces. It exists. */
+void admin_thing_members(struct weir_admin *a, enum admin_kind kind, struct weir_str id);
+/* 404 */
+void admin_unknown_thing(struct weir_admin *a, struct weir_http_exchange *x, enum admin_kind kind);
+
+/* ---- entry.c ---- */
+
+/* Appends the object `before` (p NULL: an empty one) with the members of the object `patch` in
+ * place of its own of the same name; what is null there goes. WEIR_ERR_INVALID: one of them is no
+ * object. */
+WEIR_MUSTCHECK enum weir_err admin_entry_merge(struct weir_str before, struct weir_str patch,
+                                               struct weir_buf *to);
+/* Whether all members of the object are among `fields`, which ends with NULL. */
+bool admin_entry_has_only(const struct weir_json *j, const char *const *fields);
+/* Whether the object has two members of one name. */
+bool admin_entry_has_twice(const struct weir_json *j);
+/* Appends the list of `before` (as above), its member `grants`, without those that have ended, and
+ * with `grant` behind it, which is an object. */
+WEIR_MUSTCHECK enum weir_err admin_entry_grant(struct weir_str before, struct weir_str grants,
+                                               uint64_t now_ms, struct weir_buf *to);
+
+/* ---- edit.c ---- */
+
+void admin_edit_free(struct admin_edit *e);
+/* The configuration that knows what the registry had said `told` times is in force; or `why` not.
+ */
+void admin_edits_adopted(struct weir_admin *a, uint64_t told, const char *why);
+/* The node stops: what waits is answered. */
+void admin_edits_end(struct weir_admin *a);
 
 /* route.c */
 void admin_on_request(void *ctx, struct weir_http_exchange *x,
@@ -151,9 +208,14 @@ void admin_events_init(struct weir_admin *a);
 void admin_events_send(struct weir_admin *a);
 void admin_events_close(struct weir_admin *a);
 
+/* reload.c: the file was read again; why: it was refused. */
+void admin_reloaded(struct weir_admin *a, const char *why);
+
 /* answer.c: 200 with a->body as JSON. Where there was no memory for it: 503. */
 void admin_answer(struct weir_admin *a, struct weir_http_exchange *x);
 void admin_error_body(struct weir_buf *b, struct weir_str message, struct weir_str code);
+/* `null` for no plan, and for limits of a subject's own without one. */
+void admin_plan_name(struct weir_buf *b, const struct weir_plan *plan);
 /* `[...]`: what of each limit is used. */
 void admin_limits(struct weir_buf *b, const struct weir_call *call);
 /* 503: the store is out of reach, or has no place for the subject. */

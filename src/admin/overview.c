@@ -148,7 +148,7 @@ static void subject(struct weir_buf *b, const struct weir_top_subject *s,
     weir_buf_json(b, weir_str_z(s->name));
     WEIR_BUF_LIT(b, ",\"plan\":");
     if (row->known) {
-        weir_buf_json(b, weir_str_z(row->call.subject[0]->plan->name));
+        admin_plan_name(b, row->call.subject[0]->plan);
     } else {
         WEIR_BUF_LIT(b, "null");
     }

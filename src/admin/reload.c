@@ -24,14 +24,9 @@ static void answer(struct weir_admin *a, struct weir_http_exchange *x, const cha
     admin_answer(a, x);
 }
 
-void weir_admin_reloaded(struct weir_admin *a, struct weir_config *next, const char *why)
+void admin_reloaded(struct weir_admin *a, const char *why)
 {
     struct admin_ask *first = a->reloading;
-    if (next != NULL) {
-        struct weir_config *before = a->_config;
-        a->_config = weir_config_keep(next);
-        weir_config_free(before);
-    }
     a->reloading = NULL;
     while (first != NULL) {
         struct admin_ask *k = first;

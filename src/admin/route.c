@@ -14,10 +14,28 @@ static const struct route {
     {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_usage},
     {WEIR_STR_INIT("/admin/v1/check"), {0}, WEIR_HTTP_POST, admin_check},
     {WEIR_STR_INIT("/admin/v1/reload"), {0}, WEIR_HTTP_POST, admin_reload},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/grant"), WEIR_HTTP_POST, admin_grant},
     {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_keys},
+    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_POST, admin_create_key},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT("/rotate"), WEIR_HTTP_POST, admin_rotate_key},
     {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_key},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_key},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_key},
+    {WEIR_STR_INIT("/admin/v1/teams"), {0}, WEIR_HTTP_GET, admin_teams},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_team},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_team},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_team},
+    {WEIR_STR_INIT("/admin/v1/orgs"), {0}, WEIR_HTTP_GET, admin_orgs},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_org},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_org},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_org},
     {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_plan},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_plan},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_plan},
 };
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 static int hex(char c)
 {
@@ -68,9 +86,15 @@ static bool matches(const struct route *route, struct weir_str path, struct weir
            weir_str_eq(weir_str(name.p + name.len, route->behind.len), route->behind);
 }
 
+static bool method_serves(enum weir_http_method offered, enum weir_http_method asked)
+{
+    return asked == offered || (asked == WEIR_HTTP_HEAD && offered == WEIR_HTTP_GET);
+}
+
+/* The first that has the path: those of one path stand together. */
 static const struct route *route_of(struct weir_str path, struct weir_str *ret_name)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+    for (size_t i = 0; i < ROUTES; i++) {
         if (matches(&routes[i], path, ret_name)) {
             return &routes[i];
         }
@@ -78,9 +102,37 @@ static const struct route *route_of(struct weir_str path, struct weir_str *ret_n
     return NULL;
 }
 
-static bool method_serves(enum weir_http_method offered, enum weir_http_method asked)
+static bool same_path(const struct route *a, const struct route *b)
 {
-    return asked == offered || (asked == WEIR_HTTP_HEAD && offered == WEIR_HTTP_GET);
+    return weir_str_eq(a->before, b->before) && weir_str_eq(a->behind, b->behind);
+}
+
+static void refuse_method(struct admin_request *r, const struct route *route)
+{
+    static const char *const names[] = {[WEIR_HTTP_GET] = "GET, HEAD",
+                                        [WEIR_HTTP_POST] = "POST",
+                                        [WEIR_HTTP_PATCH] = "PATCH",
+                                        [WEIR_HTTP_DELETE] = "DELETE"};
+    char allow[64];
+    size_t len = (size_t)snprintf(allow, sizeof(allow), "allow: %s", names[route->method]);
+    for (const struct route *o = route + 1; o < routes + ROUTES && same_path(o, route); o++) {
+        len += (size_t)snprintf(allow + len, sizeof(allow) - len, ", %s", names[o->method]);
+    }
+    snprintf(allow + len, sizeof(allow) - len, "\r\n");
+    admin_refuse(r->admin, r->x, 405, "method_not_allowed", allow,
+                 "This URL does not offer that method.");
+}
+
+/* By the method that is asked for, of those of the route's path. */
+static void handle(struct admin_request *r, const struct route *route)
+{
+    for (const struct route *o = route; o < routes + ROUTES && same_path(o, route); o++) {
+        if (method_serves(o->method, r->http->method)) {
+            o->handler(r);
+            return;
+        }
+    }
+    refuse_method(r, route);
 }
 
 void admin_on_request(void *ctx, struct weir_http_exchange *x, const struct weir_http_request *http)
@@ -94,11 +146,7 @@ void admin_on_request(void *ctx, struct weir_http_exchange *x, const struct weir
     }
     if (route == NULL || !admin_decode(raw, name, sizeof(name), &r.name)) {
         admin_refuse(r.admin, x, 404, "unknown_url", "", "Unknown request URL. See docs/admin.md.");
-    } else if (!method_serves(route->method, http->method)) {
-        admin_refuse(r.admin, x, 405, "method_not_allowed",
-                     route->method == WEIR_HTTP_GET ? "allow: GET, HEAD\r\n" : "allow: POST\r\n",
-                     "This URL does not offer that method.");
     } else {
-        route->handler(&r);
+        handle(&r, route);
     }
 }

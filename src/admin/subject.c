@@ -43,7 +43,7 @@ static void looked(struct weir_call *call)
     WEIR_BUF_LIT(b, "{\"subject\":");
     weir_buf_json(b, call->subject[0]->name);
     WEIR_BUF_LIT(b, ",\"plan\":");
-    weir_buf_json(b, weir_str_z(call->subject[0]->plan->name));
+    admin_plan_name(b, call->subject[0]->plan);
     WEIR_BUF_LIT(b, ",\"limits\":");
     admin_limits(b, call);
     weir_buf_char(b, '}');

@@ -30,15 +30,27 @@ enum {
     OPTION_JSON,
     OPTION_HELP,
     OPTION_FLAG,
+    OPTION_MANY,
     OPTION_MORE,
 };
 enum { COMMON = OPTION_FLAG - OPTION_URL };
+
+static bool add_many(struct weir_admin_client *c, const char *value)
+{
+    if (c->manys == WEIR_ADMIN_MANY_MAX) {
+        fprintf(stderr, "%s: --%s: expected at most %d\n", c->of->name, c->of->many,
+                WEIR_ADMIN_MANY_MAX);
+        return false;
+    }
+    c->many[c->manys++] = value;
+    return true;
+}
 
 /* False: said what is wrong. */
 static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
                             const char **ret_token_file, bool *ret_help)
 {
-    struct option options[COMMON + WEIR_ADMIN_MORE_MAX + 2] = {
+    struct option options[COMMON + WEIR_ADMIN_MORE_MAX + 3] = {
         {"admin", required_argument, NULL, OPTION_URL},
         {"token-file", required_argument, NULL, OPTION_TOKEN},
         {"json", no_argument, NULL, OPTION_JSON},
@@ -49,7 +61,10 @@ static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
         options[own++] = (struct option){c->of->more[i], required_argument, NULL, OPTION_MORE + i};
     }
     if (c->of->flag != NULL) {
-        options[own] = (struct option){c->of->flag, no_argument, NULL, OPTION_FLAG};
+        options[own++] = (struct option){c->of->flag, no_argument, NULL, OPTION_FLAG};
+    }
+    if (c->of->many != NULL) {
+        options[own] = (struct option){c->of->many, required_argument, NULL, OPTION_MANY};
     }
     opterr = 0;
     for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
@@ -66,6 +81,10 @@ static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
             *ret_help = true;
         } else if (o == OPTION_FLAG) {
             c->flag = true;
+        } else if (o == OPTION_MANY) {
+            if (!add_many(c, optarg)) {
+                return false;
+            }
         } else {
             c->more[o - OPTION_MORE] = optarg;
         }
@@ -153,6 +172,9 @@ void weir_admin_end(struct weir_admin_client *c)
     if (c->token.data != NULL) {
         weir_wipe(c->token.data, c->token.len);
     }
+    if (c->answer.data != NULL) {
+        weir_wipe(c->answer.data, c->answer.len); /* it may have a key's secret */
+    }
     weir_buf_deinit(&c->token);
     weir_buf_deinit(&c->answer);
     weir_json_deinit(&c->json);
@@ -180,9 +202,10 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *ctx)
 }
 
 /* Directly: a proxy of the environment's is for the world outside. */
-static void set_options(CURL *curl, struct weir_admin_client *c, const char *url,
-                        const struct curl_slist *lines, const char *body)
+static void set_options(CURL *curl, struct weir_admin_client *c, const char *method,
+                        const char *url, const struct curl_slist *lines, const char *body)
 {
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -208,8 +231,8 @@ static bool add_line(struct curl_slist **lines, const char *line)
     return more != NULL;
 }
 
-static CURLcode perform(struct weir_admin_client *c, const char *url, const char *body,
-                        long *ret_status)
+static CURLcode perform(struct weir_admin_client *c, const char *method, const char *url,
+                        const char *body, long *ret_status)
 {
     CURL *curl = curl_easy_init();
     struct curl_slist *lines = NULL;
@@ -217,7 +240,7 @@ static CURLcode perform(struct weir_admin_client *c, const char *url, const char
     weir_buf_reset(&c->answer);
     if (curl != NULL && add_line(&lines, "content-type: application/json") &&
         (c->token.len == 0 || add_line(&lines, c->token.data))) {
-        set_options(curl, c, url, lines, body);
+        set_options(curl, c, method, url, lines, body);
         code = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
     }
@@ -258,7 +281,8 @@ static void say_silent(const struct weir_admin_client *c, CURLcode code)
     }
 }
 
-bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *body)
+bool weir_admin_send(struct weir_admin_client *c, const char *method, const char *path,
+                     const char *body)
 {
     char url[URL_MAX];
     long status = 0;
@@ -267,8 +291,9 @@ bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *b
         len--;
     }
     int need = snprintf(url, sizeof(url), "%.*s/admin/v1%s", (int)len, c->url, path);
-    CURLcode code = need < 0 || (size_t)need >= sizeof(url) ? CURLE_URL_MALFORMAT
-                                                            : perform(c, url, body, &status);
+    CURLcode code = need < 0 || (size_t)need >= sizeof(url)
+                        ? CURLE_URL_MALFORMAT
+                        : perform(c, method, url, body, &status);
     if (code != CURLE_OK) {
         say_silent(c, code);
         return false;
@@ -276,6 +301,11 @@ bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *b
     bool object = weir_json_parse(&c->json, weir_buf_view(&c->answer)) == WEIR_OK &&
                   weir_json_root(&c->json)->kind == WEIR_JSON_OBJECT;
     return (status == 200 && object) || say_refused(c, status);
+}
+
+bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *body)
+{
+    return weir_admin_send(c, body == NULL ? "GET" : "POST", path, body);
 }
 
 void weir_admin_print(const struct weir_admin_client *c)

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-enum { WEIR_ADMIN_MORE_MAX = 4 };
+enum { WEIR_ADMIN_MORE_MAX = 4, WEIR_ADMIN_MANY_MAX = 16 };
 
 /* Two lines of every help text. */
 #define WEIR_ADMIN_WHERE_HELP                                                                      \
@@ -19,6 +19,7 @@ struct weir_admin_command {
     const char *help;
     const char *more[WEIR_ADMIN_MORE_MAX]; /* options with a value that are this command's own */
     const char *flag;                      /* one without a value; NULL: none */
+    const char *many;                      /* one with a value that may come again; NULL: none */
     const char *operand;                   /* what it expects, as "the name of a subject" */
     int operands_min, operands_max;
 };
@@ -29,6 +30,8 @@ struct weir_admin_client {
     const char *url;
     bool as_json, flag;
     const char *more[WEIR_ADMIN_MORE_MAX]; /* their values; NULL: not given */
+    const char *many[WEIR_ADMIN_MANY_MAX];
+    unsigned manys;
     char **operand;
     int operands;
     struct weir_buf token; /* the whole header; empty: none */
@@ -47,6 +50,9 @@ void weir_admin_encode(struct weir_buf *b, struct weir_str text);
 /* A question below /admin/v1, as "/plans"; body NULL: a GET, else a POST. False: said why there is
  * no answer with an object. */
 bool weir_admin_ask(struct weir_admin_client *c, const char *path, const char *body);
+/* The same with a method of its own. */
+bool weir_admin_send(struct weir_admin_client *c, const char *method, const char *path,
+                     const char *body);
 /* The answer as it came, a line. */
 void weir_admin_print(const struct weir_admin_client *c);
 

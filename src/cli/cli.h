@@ -23,6 +23,9 @@ int weir_cmd_check(int argc, char **argv);
 int weir_cmd_reset(int argc, char **argv);
 int weir_cmd_reload(int argc, char **argv);
 int weir_cmd_keys(int argc, char **argv);
+int weir_cmd_teams(int argc, char **argv);
+int weir_cmd_orgs(int argc, char **argv);
 int weir_cmd_plans(int argc, char **argv);
+int weir_cmd_grant(int argc, char **argv);
 
 #endif

@@ -22,8 +22,11 @@ static const struct command {
     {"check", weir_cmd_check, "say whether a request would be allowed now"},
     {"reset", weir_cmd_reset, "forget what a subject has used"},
     {"reload", weir_cmd_reload, "let a node read its configuration again"},
-    {"keys", weir_cmd_keys, "show the keys that a node knows"},
-    {"plans", weir_cmd_plans, "show the plans that a node has"},
+    {"keys", weir_cmd_keys, "show and change the keys that a node knows"},
+    {"teams", weir_cmd_teams, "show and change its teams"},
+    {"orgs", weir_cmd_orgs, "show and change its orgs"},
+    {"plans", weir_cmd_plans, "show and change the plans that a node has"},
+    {"grant", weir_cmd_grant, "give a subject extra budget, once"},
     {"help", cmd_help, "list the commands"},
     {"version", cmd_version, "print the version"},
 };

@@ -111,6 +111,7 @@ int weir_cmd_serve(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
     weir_start_sockets();
     signal(SIGUSR1, SIG_IGN); /* one that comes while nobody waits for it */
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     return weir_node_run(arguments.config, &arguments.flags);
 }

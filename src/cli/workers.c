@@ -78,7 +78,9 @@ static bool open_worker(struct weir_workers *all, const struct weir_worker_ops *
     w->ops = ops;
     if (weir_loop_init(&w->loop) != WEIR_OK) {
         fprintf(stderr, "%s: the kernel gives no event loop: %s\n", all->command, strerror(errno));
-        close(fd);
+        if (fd >= 0) {
+            close(fd);
+        }
         return false;
     }
     enum weir_err err = ops->open(all->ctx, &w->loop, fd, &w->server);
@@ -156,6 +158,9 @@ static bool open_aside(struct weir_workers *all)
     if (aside == NULL) {
         return true;
     }
+    if (aside->listen == NULL) {
+        return open_worker(all, aside->ops, -1);
+    }
     if (!listen_on(all, aside->listen, aside->listen->port, true, &fd, &port) ||
         !open_worker(all, aside->ops, fd)) {
         return false;
@@ -204,17 +209,30 @@ static int next_signal(const sigset_t *signals, struct weir_workers *all)
     return got;
 }
 
+/* False: it is time to stop. */
+static bool on_signal(int got, struct weir_workers *all)
+{
+    switch (got) {
+    case SIGHUP:
+        weir_notify_reloading();
+        all->ops->reload(all->ctx, all);
+        weir_notify("READY=1");
+        return true;
+    case SIGUSR2:
+        all->ops->follow(all->ctx, all);
+        return true;
+    case SIGUSR1:
+        all->ops->reopen(all->ctx);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Until SIGTERM or SIGINT; a second one ends the process at once. */
 static void wait_for_stop(const sigset_t *signals, struct weir_workers *all)
 {
-    for (int got; (got = next_signal(signals, all)) == SIGHUP || got == SIGUSR1;) {
-        if (got == SIGHUP) {
-            weir_notify_reloading();
-            all->ops->reload(all->ctx, all);
-            weir_notify("READY=1");
-        } else {
-            all->ops->reopen(all->ctx);
-        }
+    while (on_signal(next_signal(signals, all), all)) {
     }
     weir_notify("STOPPING=1");
     weir_log(WEIR_LOG_INFO, "stopping: requests under way may finish");
@@ -243,6 +261,9 @@ static void serve(struct weir_workers *all, uint16_t port)
     sigaddset(&signals, SIGINT);
     if (all->ops->reload != NULL) {
         sigaddset(&signals, SIGHUP);
+    }
+    if (all->ops->follow != NULL) {
+        sigaddset(&signals, SIGUSR2);
     }
     if (all->ops->reopen != NULL) {
         sigaddset(&signals, SIGUSR1);

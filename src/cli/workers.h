@@ -23,14 +23,16 @@ struct weir_worker_ops {
     void (*adopt)(void *server, void *next);
     /* SIGHUP, on the main thread while the workers serve. NULL: the signal is not taken. */
     void (*reload)(void *ctx, struct weir_workers *workers);
+    /* SIGUSR2, in the same way: what stands aside asks for it. */
+    void (*follow)(void *ctx, struct weir_workers *workers);
     /* At SIGUSR1, on no worker's thread; ctx: as of open. NULL: the signal is not watched for. */
     void (*reopen)(void *ctx);
 };
 
-/* One more thread with a listener of its own and another server on it. */
+/* One more thread with another server on it. */
 struct weir_worker_aside {
-    const char *what; /* as "the admin API" */
-    const struct weir_listen *listen;
+    const char *what;                 /* as "the admin API" */
+    const struct weir_listen *listen; /* its own; NULL: it has none, and is opened with fd -1 */
     const struct weir_worker_ops *ops;
 };
 

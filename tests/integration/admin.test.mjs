@@ -119,9 +119,10 @@ describe("who may ask the admin API", () => {
 describe("what the admin API has of the configuration", () => {
     it("is keys, page by page, and plans", async (t) => {
         const { admin } = await started(t, GROUPS);
-        const a = { id: "a", plan: "starter", team: "search", org: "acme" };
-        const b = { id: "b", plan: null, team: "search", org: "acme" };
-        const c = { id: "c", plan: "starter", team: null, org: null };
+        const source = "file";
+        const a = { id: "a", plan: "starter", team: "search", org: "acme", source };
+        const b = { id: "b", plan: null, team: "search", org: "acme", source };
+        const c = { id: "c", plan: "starter", team: null, org: null, source };
         const pages = {
             "/keys": { keys: [a, b, c], more: false },
             "/keys?limit=2": { keys: [a, b], more: true },
@@ -143,6 +144,7 @@ describe("what the admin API has of the configuration", () => {
                 { meter: "output_tokens", window_s: 60, limit: 10000 },
                 { meter: "output_tokens", window_s: 86400, limit: 1000000 },
             ],
+            source,
         });
     });
 
@@ -158,7 +160,7 @@ describe("what the admin API has of the configuration", () => {
         }
         const wrong = await admin.ask("DELETE", "/keys");
         refused(wrong, 405, "method_not_allowed");
-        assert.equal(wrong.headers.get("allow"), "GET, HEAD");
+        assert.equal(wrong.headers.get("allow"), "GET, HEAD, POST");
     });
 });
 

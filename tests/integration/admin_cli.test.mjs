@@ -79,8 +79,8 @@ onEachStore("the commands of the admin API", (start) => {
     });
 
     it("keys and plans", async () => {
-        await ends(0, /^id .*\na +roomy +- +-\nb +- +- +acme\n$/, ["keys", "list"], env);
-        await ends(0, /\nb .* acme\ncounted against: org:acme\n$/, ["keys", "show", "b"], env);
+        await ends(0, /^id .*\na +roomy +- +- +- +file\nb +- +- +acme +- +file\n$/, ["keys", "list"], env);
+        await ends(0, /\nb .* acme +- +file\ncounted against: org:acme\n$/, ["keys", "show", "b"], env);
         const { output } = await run(WEIR, ["keys", "--json", "show", "a"], env);
         assert.deepEqual(JSON.parse(output).subjects, ["key:a"]);
         await ends(1, /no key of this id/, ["keys", "show", "x"], env);

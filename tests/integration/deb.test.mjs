@@ -2,7 +2,7 @@
 // The Debian package: unpacked, not installed, so that the machine stays as it is. It holds the
 // release build, whatever build the other tests are on: it is looked at beside that one only.
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Program, run, temporaryFolder } from "./support/process.mjs";
@@ -26,7 +26,10 @@ if (WEIR.includes("/release/")) {
         const file = (path) => readFileSync(join(root, path), "utf8");
 
         it("has a program that finds its token data, and the configuration that it brings", async () => {
-            const config = join(root, "etc/weir/weir.yaml");
+            const config = join(folder.path, "weir.yaml"); // its registry is the test's own
+            const kept = file("etc/weir/weir.yaml").replace("/var/lib/weir/", `${folder.path}/`);
+            assert.match(kept, new RegExp(`^registry: ${folder.path}/`, "m"));
+            writeFileSync(config, kept);
             const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
             const node = new Program(weir, ["serve", "--config", config, ...ports]);
             const [, port] = await node.says(/listening on 127\.0\.0\.1:(\d+)/);
@@ -57,6 +60,14 @@ if (WEIR.includes("/release/")) {
             const script = file("DEBIAN/postinst"); // it hands over what has just these modes
             assert.ok(script.includes(`-perm 750 -exec chgrp ${user} `));
             assert.match(script, new RegExp(`-perm 640 \\\\\n +-exec chgrp ${user} `));
+        });
+
+        it("keeps its registry in the folder that its unit makes, and a purge removes", () => {
+            const unit = file("usr/lib/systemd/system/weir.service");
+            const [, folder] = unit.match(/^StateDirectory=(\S+)$/m);
+            assert.match(unit, /^StateDirectoryMode=0700$/m);
+            assert.ok(file("etc/weir/weir.yaml").includes(`\nregistry: /var/lib/${folder}/`));
+            assert.match(file("DEBIAN/postrm"), new RegExp(`rm -rf .*/var/lib/${folder}$`, "m"));
         });
 
         it("rotates the files of the folder that its unit may write to", () => {

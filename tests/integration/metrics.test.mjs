@@ -3,16 +3,21 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { before, it } from "node:test";
+import { join } from "node:path";
+import { after, before, it } from "node:test";
+import { temporaryFolder } from "./support/process.mjs";
 import { onEachStore } from "./support/stores.mjs";
 import { SECRETS, configuration } from "./support/weir.mjs";
 
 onEachStore("metrics", (start) => {
+    let folder;
     let node;
     let text;
     before(async () => {
         const upstreams = [{ name: "built-in", base_url: "mock:" }]; // so that all metrics are there
-        node = await start(configuration({ upstreams, metrics_top: 10 }));
+        folder = temporaryFolder();
+        const registry = join(folder.path, "registry.json");
+        node = await start(configuration({ upstreams, metrics_top: 10, registry }));
         for (let i = 0; i < 4; i++) {
             await node.chat(SECRETS.tiny, { max_tokens: 1 });
         }
@@ -25,6 +30,7 @@ onEachStore("metrics", (start) => {
         assert.match(answer.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
         text = answer.text;
     });
+    after(() => folder.remove());
 
     /** The sum of the samples of this name whose labels contain all of these. */
     function sum(name, ...labels) {
@@ -96,7 +102,7 @@ onEachStore("metrics", (start) => {
             return [name, type, labels.map(([, label]) => label).sort()];
         });
         assert.deepEqual(documented.sort(), scraped.sort());
-        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status|reason|fate|than_reserved)="(\w+)"/g)) {
+        for (const [, outcome] of text.matchAll(/(?:outcome|result|policy|status|reason|fate|than_reserved|state)="(\w+)"/g)) {
             assert.ok(page.includes(`\`${outcome}\``), `${outcome} is not explained`);
         }
     });

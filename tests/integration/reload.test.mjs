@@ -242,7 +242,7 @@ describe("a reload that is asked for", () => {
         assert.equal((await node.limits("k"))["requests/60"].capacity, 7);
         const told = await new Admin(node).get("/plans");
         const limit = { meter: "requests", window_s: 60, limit: 9, shadow: true };
-        assert.deepEqual(told.body.plans[1], { name: "q", limits: [limit] });
+        assert.deepEqual(told.body.plans[1], { name: "q", limits: [limit], source: "file" });
         assert.equal((await take(node, "gone", 11)).at(-1), 200);
         const subject = (await new Admin(node).get("/subjects/key%3Agone")).body;
         assert.deepEqual([subject.limits[0].used, subject.limits[0].shadow], [11, true]);
