@@ -3,11 +3,13 @@
 // docs/dashboard.md.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { ADMIN, Admin } from "./support/admin.mjs";
 import { startBrowser } from "./support/browser.mjs";
+import { temporaryFolder } from "./support/process.mjs";
 import { ScriptedAdmin, historyAt, limit, overviewAt, quietOverview } from "./support/scripted_admin.mjs";
-import { Node, configuration } from "./support/weir.mjs";
+import { Node, SECRETS, configuration } from "./support/weir.mjs";
 
 const KEY = "key:batch-nightly";
 const KEY_PATH = `subjects/${encodeURIComponent(KEY)}`;
@@ -60,12 +62,22 @@ const text = (selector) => page.locator(selector).innerText();
 const row = (subject) => page.locator("#busy tbody tr", { has: page.getByText(subject, { exact: true }) });
 const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.innerText);
 
+/** A key as the API tells it, and the plans beside its own. */
+function scriptEntry(id, plan, fields = {}) {
+    const plans = [plan, "scale", "team"].map((name) => ({ name, limits: [] }));
+    const key = { id, plan, team: "search", org: "acme", source: "file", ...fields };
+    admin.reply("GET plans", () => [200, { plans }]);
+    admin.reply(`GET keys/${encodeURIComponent(id)}`, () => [200, key]);
+    return key;
+}
+
 /** The key's page as the API tells it. */
 function scriptKey(overview = overviewAt(300)) {
     const { subject, plan, limits } = overview.subjects.find((one) => one.subject === KEY);
     const minutes = historyAt(Date.now());
     admin.reply(`GET ${KEY_PATH}`, () => [200, { subject, plan, limits }]);
     admin.reply(`GET ${KEY_PATH}/history`, () => [200, { subject, minutes }]);
+    scriptEntry("batch-nightly", plan);
     return minutes;
 }
 
@@ -179,11 +191,14 @@ describe("the overview", () => {
         const [{ plan, limits }] = overview.subjects;
         admin.reply(`GET ${path}`, () => [200, { subject: evil, plan, limits }]);
         admin.reply(`GET ${path}/history`, () => [200, { subject: evil, minutes: [] }]);
+        scriptEntry(evil.slice("key:".length), plan);
         await open();
         await row(evil).getByText("<i>plan").waitFor();
         assert.match(await text("#node"), /^<script>1<\/script>/);
         await row(evil).locator("a").click();
         await until("plan <i>plan");
+        await page.locator("#plan option").first().waitFor({ state: "attached" });
+        assert.deepEqual(await page.locator("#plan option").allTextContents(), ["<i>plan", "scale", "team"]);
         assert.equal(await text("#subject-title"), evil);
         assert.equal(await page.title(), `${evil} \u2013 weir`);
         assert.equal(await page.locator("main img, main script, main h1 b").count(), 0);
@@ -276,6 +291,108 @@ describe("a key's page", () => {
         await page.getByLabel("Key, team or org").fill("batch-nightly");
         await page.keyboard.press("Enter");
         await until("plan starter");
+    });
+});
+
+describe("what is changed of a key", () => {
+    const CHANGE = "PATCH keys/batch-nightly";
+    const changes = () => admin.asked.filter(([call]) => call === CHANGE).map(([, body]) => body);
+    let key;
+    beforeEach(async () => {
+        admin = await ScriptedAdmin.start();
+        admin.push(overviewAt(300));
+        scriptKey();
+        key = scriptEntry("batch-nightly", "starter");
+        admin.reply(CHANGE, (fields) => [200, Object.assign(key, fields, { source: "override" })]);
+        await open(`#/subject/${encodeURIComponent(KEY)}`);
+        await page.locator("#key").waitFor();
+    });
+
+    it("is its plan, by the keyboard", async () => {
+        assert.match(await text("#key-facts"), /Plan\s+starter\s+Team\s+search\s+Org\s+acme\s+State\s+enabled/);
+        await page.getByLabel("Plan", { exact: true }).focus();
+        await page.keyboard.press("s"); // the next one that begins so
+        await page.keyboard.press("Tab");
+        await page.keyboard.press("Enter");
+        const dialog = page.getByRole("dialog", { name: "Change plan?" });
+        assert.match(await dialog.innerText(), /The plan of key:batch-nightly, from starter to scale\./);
+        assert.equal(await focused(), "Cancel");
+        assert.deepEqual(changes(), []);
+        await page.keyboard.press("Tab");
+        await page.keyboard.press("Enter");
+        await until("Its plan is scale now.");
+        assert.deepEqual(changes(), [{ plan: "scale" }]);
+        await page.locator("#key-facts").getByText("configuration, changed in the registry").waitFor();
+        assert.match(await text("#key-facts"), /Plan\s+scale/);
+        assert.equal(await focused(), "Change plan\u2026");
+        await page.keyboard.press("Enter");
+        await until("Its plan is scale already.");
+    });
+
+    it("is whether it is taken", async () => {
+        for (const [word, from, to] of [["Disable", "enabled", "disabled"], ["Enable", "disabled", "enabled"]]) {
+            await page.getByRole("button", { name: `${word} key\u2026` }).click();
+            assert.match(await page.getByRole("dialog").innerText(), new RegExp(`from ${from} to ${to}\\.`));
+            await page.getByRole("button", { name: `${word} key`, exact: true }).click();
+            await until(`It is ${to} now.`);
+            await page.locator("#key-facts").getByText(to).waitFor();
+        }
+        assert.deepEqual(changes(), [{ disabled: true }, { disabled: false }]);
+    });
+
+    it("is extra budget, for one limit or for each of a meter", async () => {
+        const limits = [
+            limit("requests", 60, 3000, 2),
+            limit("output_tokens", 60, 1000, 2),
+            limit("output_tokens", 86400, 5000, 2),
+        ];
+        const call = `POST ${KEY_PATH}/grant`;
+        for (const one of [`GET ${KEY_PATH}`, call]) {
+            admin.reply(one, () => [200, { subject: KEY, plan: "starter", limits }]);
+        }
+        await page.reload();
+        const grant = async (budget, told) => {
+            await page.getByLabel("Extra budget, once, for").selectOption(budget);
+            await page.getByLabel("Amount").fill("500");
+            await page.getByRole("button", { name: "Grant\u2026" }).click();
+            assert.ok((await page.getByRole("dialog").innerText()).includes(told));
+            await page.getByRole("button", { name: "Grant", exact: true }).click();
+            await until("Granted: 500 output tokens more.");
+        };
+        const day = "output tokens / day from 5,000 to 5,500";
+        await grant("output tokens / day", `key:batch-nightly: ${day},`);
+        await grant("output tokens, each limit", `key:batch-nightly: output tokens / min from 1,000 to 1,500, ${day},`);
+        assert.deepEqual(
+            admin.asked.filter(([one]) => one === call).map(([, body]) => body),
+            [{ output_tokens: 500, window_s: 86400 }, { output_tokens: 500 }],
+        );
+    });
+
+    it("is told in the node's words when it is refused, and off without a registry", async () => {
+        const refuse = (status, message, code) => admin.reply(CHANGE, () => [status, { error: { message, code } }]);
+        const disable = async () => {
+            await page.getByRole("button", { name: "Disable key\u2026" }).click();
+            await page.getByRole("button", { name: "Disable key", exact: true }).click();
+        };
+        refuse(503, "The registry is out of reach.", "registry_unavailable");
+        await disable();
+        await until("The registry is out of reach.");
+        refuse(409, "There is no registry.", "registry_off");
+        await disable();
+        await page.getByText(/^The configuration of this node names no registry/).waitFor();
+        assert.ok(await page.getByRole("button", { name: "Disable key\u2026" }).isDisabled());
+        assert.ok(await page.getByLabel("Plan", { exact: true }).isDisabled());
+    });
+
+    it("can be the plan of a key that has none", async () => {
+        admin.replies.delete(`GET ${KEY_PATH}`);
+        admin.replies.delete(`GET ${KEY_PATH}/history`);
+        key.plan = null;
+        await page.reload();
+        await until("No limits.");
+        await until("no plan");
+        assert.equal(await page.getByLabel("Plan", { exact: true }).inputValue(), "");
+        assert.equal(await text("#subject-said"), "");
     });
 });
 
@@ -393,6 +510,7 @@ describe("everybody", () => {
         await until("Live");
         for (const hash of ["#/", `#/subject/${encodeURIComponent(KEY)}`]) {
             await page.evaluate((to) => (location.hash = to), hash);
+            await page.locator(hash === "#/" ? "#overview" : "#key").waitFor();
             for (const width of [360, 700, 1600]) {
                 await page.setViewportSize({ width, height: 800 });
                 const scrolled = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -437,6 +555,9 @@ describe("everybody", () => {
             await page?.close();
             await open("", { colorScheme });
             await until("Live");
+            assert.deepEqual(await page.evaluate(weakTexts), []);
+            await row(KEY).locator("a").click();
+            await page.locator("#key").waitFor();
             assert.deepEqual(await page.evaluate(weakTexts), []);
         }
     });
@@ -503,6 +624,61 @@ describe("a node", () => {
         await until("Reset: all its windows are empty.");
         await check.click();
         await until("It would pass now.");
+        await page.getByRole("button", { name: "Disable key\u2026" }).click();
+        await page.getByRole("button", { name: "Disable key", exact: true }).click();
+        await page.getByText(/^The configuration of this node names no registry/).waitFor();
+    });
+});
+
+describe("a node with a registry", () => {
+    let folder;
+    let node;
+    let api;
+    before(async () => {
+        folder = temporaryFolder();
+        const registry = join(folder.path, "registry.json");
+        node = await Node.start(configuration({ admin: ADMIN, registry }));
+        api = new Admin(node);
+    });
+    after(async () => {
+        await node.stop();
+        folder.remove();
+    });
+    beforeEach(async () => {
+        admin = { url: api.url, stop: () => {} }; // the page's own origin
+        await open("#/subject/key%3Atiny");
+        await page.locator("#key").waitFor();
+    });
+
+    it("has a key on another plan from its page", async () => {
+        await page.getByLabel("Plan", { exact: true }).selectOption("roomy");
+        await page.getByRole("button", { name: "Change plan\u2026" }).click();
+        await page.getByRole("button", { name: "Change plan", exact: true }).click();
+        await until("Its plan is roomy now.");
+        await until("plan roomy");
+        const { plan, source } = (await api.get("/keys/tiny")).body;
+        assert.deepEqual({ plan, source }, { plan: "roomy", source: "override" });
+        assert.equal((await node.limits("tiny"))["requests/60"].capacity, 1000);
+    });
+
+    it("refuses a key that was disabled on its page, and takes it again", async () => {
+        for (const [word, told, status] of [["Disable", "disabled", 403], ["Enable", "enabled", 200]]) {
+            await page.getByRole("button", { name: `${word} key\u2026` }).click();
+            await page.getByRole("button", { name: `${word} key`, exact: true }).click();
+            await until(`It is ${told} now.`);
+            await page.locator("#key-facts").getByText(told).waitFor();
+            assert.equal((await node.chat(SECRETS.tiny)).status, status);
+        }
+    });
+
+    it("lets a key use what was granted on its page", async () => {
+        const before = (await node.limits("tiny"))["requests/60"].capacity;
+        await page.getByLabel("Extra budget, once, for").selectOption("requests / min");
+        await page.getByLabel("Amount").fill("7");
+        await page.getByRole("button", { name: "Grant\u2026" }).click();
+        await page.getByRole("button", { name: "Grant", exact: true }).click();
+        await until("Granted: 7 requests more.");
+        assert.equal((await node.limits("tiny"))["requests/60"].capacity, before + 7);
     });
 });
 
@@ -541,7 +717,7 @@ describe("the pictures of docs/dashboard.md", { skip: process.env.WEIR_SCREENSHO
     const pictures = [
         ["dashboard-light", "light", "", { width: 1240, height: 670 }],
         ["dashboard-dark", "dark", "", { width: 1240, height: 670 }],
-        ["dashboard-key", "light", `#/subject/${encodeURIComponent(KEY)}`, { width: 1280, height: 800 }],
+        ["dashboard-key", "light", `#/subject/${encodeURIComponent(KEY)}`, { width: 1280, height: 950 }],
     ];
     for (const [name, colorScheme, hash, viewport] of pictures) {
         it(name, async () => {
@@ -550,6 +726,7 @@ describe("the pictures of docs/dashboard.md", { skip: process.env.WEIR_SCREENSHO
             scriptKey();
             await open(hash, { colorScheme, viewport });
             await until(hash === "" ? "Live" : "plan starter");
+            await page.locator(hash === "" ? "#overview" : "#key").waitFor();
             await page.screenshot({ path: `docs/images/${name}.png` });
         });
     }

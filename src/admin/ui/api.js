@@ -41,7 +41,7 @@ export async function ask(method, path, body) {
         method,
         headers: {
             ...headers(),
-            ...(method === "POST" ? { "content-type": "application/json" } : {}), // also without a body
+            ...(method === "GET" ? {} : { "content-type": "application/json" }), // also without a body
         },
         body: body === undefined ? undefined : JSON.stringify(body),
         signal: AbortSignal.timeout(10_000),

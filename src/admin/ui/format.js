@@ -40,9 +40,10 @@ function length(seconds) {
     return seconds === size ? unit : `${seconds / size} ${unit}`;
 }
 
+export const meterName = (meter) => meter.replaceAll("_", " ");
+
 /** A limit's name: "input tokens / min". */
-export const limitName = ({ meter, window_s }) =>
-    `${meter.replaceAll("_", " ")} / ${length(window_s)}`;
+export const limitName = ({ meter, window_s }) => `${meterName(meter)} / ${length(window_s)}`;
 
 /** How long, by its two largest units: "2 h 5 min". */
 export function duration(ms) {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of one key, team or org: its limits, its last hour, a reset, and what-if.
+// The page of one key, team or org: its limits, its last hour, a reset, and what-if. A key has key.js too.
 import { Unauthorized, ask, subjectPath } from "./api.js";
 import { Chart } from "./chart.js";
+import { confirmed, withdraw } from "./confirm.js";
 import { Rows, byId, make, setText } from "./dom.js";
 import { count, duration, exact, isNear, limitName } from "./format.js";
+import { Key } from "./key.js";
 import { limitKey, track } from "./limits.js";
 
 const MINUTE_MS = 60_000;
 const LIMITS_EVERY_MS = 2000;
 const HISTORY_EVERY_MS = 15_000;
+const KEY_EVERY_MS = 15_000;
 const KEY = "key:";
 
 function limitRow(limit) {
@@ -80,6 +83,10 @@ export class Subject {
     #timers = [];
     #limitRows;
     #minuteRows;
+    #key = new Key(
+        (...question) => this.#ask(...question),
+        () => this.#loadLimits(),
+    );
 
     /** onUnauthorized(): the token is no longer taken. */
     constructor(onUnauthorized) {
@@ -95,12 +102,7 @@ export class Subject {
                 }),
         );
         byId("history").append(...this.charts.map(({ element }) => element));
-        byId("reset").addEventListener("click", () => byId("confirm").showModal());
-        byId("confirm").addEventListener("close", () => {
-            if (byId("confirm").returnValue === "yes") {
-                this.#reset();
-            }
-        });
+        byId("reset").addEventListener("click", () => this.#reset());
         byId("check").addEventListener("submit", (event) => {
             event.preventDefault();
             this.#check();
@@ -114,12 +116,9 @@ export class Subject {
         for (const id of ["subject-plan", "subject-said", "check-result"]) {
             setText(byId(id), "");
         }
-        setText(
-            byId("confirm-text"),
-            `What ${name} used so far counts no more, on any node. Requests under way and leases go on.`,
-        );
-        byId("confirm").returnValue = "";
-        byId("check-key").value = name.startsWith(KEY) ? name.slice(KEY.length) : "";
+        const id = name.startsWith(KEY) ? name.slice(KEY.length) : "";
+        byId("check-key").value = id;
+        this.#key.open(id);
         this.#setKnown(true);
         byId("limits").tBodies[0].replaceChildren();
         byId("minutes").tBodies[0].replaceChildren();
@@ -128,13 +127,16 @@ export class Subject {
         this.#showMinutes([]);
         this.#every(LIMITS_EVERY_MS, () => this.#loadLimits());
         this.#every(HISTORY_EVERY_MS, () => this.#loadHistory());
+        if (id !== "") {
+            this.#every(KEY_EVERY_MS, () => this.#key.load());
+        }
     }
 
     close() {
         this.#name = null;
         this.#timers.forEach(clearInterval);
         this.#timers = [];
-        byId("confirm").close("no");
+        withdraw();
     }
 
     #every(ms, load) {
@@ -143,7 +145,7 @@ export class Subject {
     }
 
     /** Asks about what is shown; the answer is dropped when another page is open by then. A connection
-     * that is lost is told by the header, so a failed look says nothing unless `say` is given. */
+     * that is lost is told by the header, so a failed look says nothing unless say(why, code) is given. */
     async #ask(method, path, body, show, say = () => {}) {
         const name = this.#name;
         let answer;
@@ -153,8 +155,7 @@ export class Subject {
             if (error instanceof Unauthorized) {
                 this.onUnauthorized();
             } else if (name === this.#name) {
-                this.#setKnown(error.code !== "unknown_subject");
-                say(error.message);
+                say(error.message, error.code);
             }
             return;
         }
@@ -164,21 +165,32 @@ export class Subject {
     }
 
     #setKnown(known) {
+        if (known === byId("subject-body").hidden) {
+            const unknown = "There is no such key, team, org or model here.";
+            setText(byId("subject-said"), known ? "" : unknown);
+        }
         byId("subject-body").hidden = !known;
         byId("reset").hidden = !known;
-        if (!known) {
-            setText(byId("subject-said"), "There is no such key, team, org or model here.");
-        }
     }
 
     #loadLimits() {
-        this.#ask("GET", subjectPath(this.#name), undefined, ({ plan, limits }) => {
-            this.#setKnown(true);
-            setText(byId("subject-plan"), plan === null ? "no plan" : `plan ${plan}`);
-            this.#limitRows.update(limits);
-            byId("limits").hidden = limits.length === 0;
-            byId("limits-none").hidden = limits.length > 0;
-        });
+        const none = (why, code) => {
+            if (code === "unknown_subject") {
+                this.#showLimits({ plan: null, limits: [] }, this.#key.known);
+            }
+        };
+        const show = (answer) => this.#showLimits(answer, true);
+        this.#ask("GET", subjectPath(this.#name), undefined, show, none);
+    }
+
+    /** known: there is such a subject; a key can be without limits of its own. */
+    #showLimits({ plan, limits }, known) {
+        this.#setKnown(known);
+        setText(byId("subject-plan"), plan === null ? "no plan" : `plan ${plan}`);
+        this.#limitRows.update(limits);
+        byId("limits").hidden = limits.length === 0;
+        byId("limits-none").hidden = limits.length > 0;
+        this.#key.showLimits(limits);
     }
 
     #loadHistory() {
@@ -198,8 +210,16 @@ export class Subject {
         byId("history-none").hidden = minutes.length > 0;
     }
 
-    #reset() {
+    async #reset() {
         const say = (text) => setText(byId("subject-said"), text);
+        const question = {
+            title: "Reset limits?",
+            text: `What ${this.#name} used so far counts no more, on any node. Requests under way and leases go on.`,
+            yes: "Reset",
+        };
+        if (!(await confirmed(question))) {
+            return;
+        }
         this.#ask(
             "POST",
             `${subjectPath(this.#name)}/reset`,
