@@ -17,11 +17,18 @@ enum { KEYS = sizeof(keys) / sizeof(keys[0]), WORDS_MAX = 1100 };
 
 /* ---- commands ---- */
 
+/* To who serves the keys; NULL: nobody is known to. */
+static struct weir_redis_conn *conn_of(const struct weir_registry *r)
+{
+    const struct weir_redis_shards *shards = r->redis.shards;
+    struct weir_redis_shard *shard = shards == NULL ? NULL : weir_redis_shards_at(shards, keys[0]);
+    return shard == NULL ? NULL : weir_redis_shard_conn(shard);
+}
+
 static bool put(struct weir_registry *r, enum registry_ask ask, const struct weir_str *word,
                 unsigned words)
 {
-    struct weir_redis_shard *shard = weir_redis_shards_at(r->redis.shards, keys[0]);
-    struct weir_redis_conn *conn = shard == NULL ? NULL : weir_redis_shard_conn(shard);
+    struct weir_redis_conn *conn = conn_of(r);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return false;
@@ -196,12 +203,16 @@ static void on_up(void *ctx)
     }
 }
 
-/* An answer that is under way may still come: another shard is away. */
+/* Some shard is away: the others' matter is not this. */
 static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 {
     struct weir_registry *r = ctx;
+    struct weir_redis_conn *conn = conn_of(r);
     char said[512];
     (void)why;
+    if (conn != NULL && weir_redis_conn_is_up(conn)) {
+        return;
+    }
     snprintf(said, sizeof(said), "Redis %s", text);
     registry_down(r, said);
     registry_read_drop(r);
