@@ -3,7 +3,7 @@
 // release build, whatever build the other tests are on: it is looked at beside that one only.
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Program, run, temporaryFolder } from "./support/process.mjs";
 import { WEIR } from "./support/weir.mjs";
@@ -48,6 +48,18 @@ if (WEIR.includes("/release/")) {
             assert.match(file("usr/lib/systemd/system/weir.socket"), /^ListenStream=/m);
             assert.equal(file("DEBIAN/conffiles"), `${config}\n/etc/logrotate.d/weir\n`);
             assert.match(file("DEBIAN/control"), /^Depends: .*libc6 .*libuv1 /m);
+        });
+
+        it("has the documentation, and what its pages say to use", () => {
+            const doc = (path) => file(join("usr/share/doc/weir", path));
+            for (const page of ["docs/README.md", "docs/admin.md", "docs/operations.md"]) {
+                const folder = dirname(page);
+                const links = [...doc(page).matchAll(/\]\(([^)#:]+)/g)].map(([, path]) => path);
+                assert.ok(links.length > 2, page);
+                const here = links.filter((path) => /^[^.].*\.md$|^\.\.\/deploy\/(prometheus|grafana)/.test(path));
+                here.forEach((path) => assert.ok(doc(join(folder, path)).length > 0, path));
+            }
+            assert.match(file("usr/lib/systemd/system/weir.service"), / file:\/usr\/share\/doc\/weir\//);
         });
 
         it("makes its unit's user, who alone reads the configuration beside root", () => {
