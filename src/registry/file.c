@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "config/config.h"
 
-enum { BYTES_MAX = 1 << 30, CHUNK = 65536 };
+enum { BYTES_MAX = 1 << 30, CHUNK = 65536, LOCK_TRIES = 200 /* of a millisecond */ };
 
 bool weir_file_marks_alike(const struct weir_file_mark *a, const struct weir_file_mark *b)
 {
@@ -51,7 +52,13 @@ static void wipe_free(struct weir_buf *b)
 
 static enum weir_err read_all(int fd, struct weir_buf *b)
 {
+    struct stat st;
     ssize_t got = 1;
+    /* all at once: no part of it is left behind unwiped */
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < BYTES_MAX - CHUNK &&
+        !weir_buf_reserve(b, (size_t)st.st_size + CHUNK)) {
+        return WEIR_ERR_NOMEM;
+    }
     while (got > 0) {
         if (!weir_buf_reserve(b, CHUNK)) {
             return WEIR_ERR_NOMEM;
@@ -182,10 +189,14 @@ enum weir_err weir_registry_file_write(const char *path, const struct weir_entri
 int weir_registry_file_lock(const char *path, char *ret_why, size_t room)
 {
     int fd = open_directory(path);
-    while (fd >= 0 && flock(fd, LOCK_EX) != 0) {
-        if (errno != EINTR) {
+    for (unsigned tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EINTR && (errno != EWOULDBLOCK || tries == LOCK_TRIES)) {
+            int why = errno;
             close(fd);
+            errno = why;
             fd = -1;
+        } else {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
     }
     if (fd < 0) {

@@ -61,6 +61,7 @@ struct weir_registry {
     unsigned copy_after; /* polls */
     struct registry_redis redis;
     void (*on_first)(struct weir_registry *r); /* all was read, or it cannot be; NULL: over */
+    unsigned first_polls;                      /* how long that may take still */
     bool closed;
 };
 
@@ -72,6 +73,8 @@ void registry_go_on(struct weir_registry *r);
 bool registry_make(struct weir_registry *r);
 /* The change whose turn it is is over. */
 void registry_done(struct weir_registry *r, enum weir_registry_result result, const char *why);
+/* Whoever waits for the first reading waits no more: may close it. */
+void registry_first_over(struct weir_registry *r);
 /* It is in reach, or not any more, which is said. */
 void registry_up(struct weir_registry *r);
 void registry_down(struct weir_registry *r, const char *why);

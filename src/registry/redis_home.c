@@ -191,6 +191,9 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
             r, WEIR_REGISTRY_UNAVAILABLE,
             "Redis has gone while it was asked: it is not known whether it was done; look "
             "before you try again");
+    } else {
+        registry_down(r, "Redis has gone while it was asked, or has nobody for it");
+        registry_read_drop(r);
     }
 }
 

@@ -2,6 +2,7 @@
 /* redis_read.c - what has changed in Redis since a version, page by page, in the order of the
  * changes: what changes meanwhile comes last. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "registry/internal.h"
 
@@ -33,9 +34,7 @@ void registry_read_drop(struct weir_registry *r)
     weir_entries_let_go(r->redis.pages);
     r->redis.pages = NULL;
     r->redis.known = false;
-    if (r->on_first != NULL) {
-        r->on_first(r);
-    }
+    registry_first_over(r);
 }
 
 static void say_left_out(struct weir_registry *r)
@@ -44,6 +43,22 @@ static void say_left_out(struct weir_registry *r)
     if (weir_log_gate_pass(&r->gate, LOG_BURST, weir_clock_us(), &held)) {
         weir_log(WEIR_LOG_WARN, "registry: Redis has entries of another form, which are left out");
     }
+}
+
+/* What Redis has under a name as an entry's text: deleted, where it is nothing, or of no use. */
+static struct weir_str text_of(struct weir_registry *r, const redisReply *text)
+{
+    struct weir_json j;
+    struct weir_str of = weir_str(text->str, text->len);
+    weir_json_init(&j);
+    bool object = of.len > 0 && of.len <= WEIR_ENTRY_TEXT_MAX &&
+                  weir_json_parse(&j, of) == WEIR_OK &&
+                  weir_json_root(&j)->kind == WEIR_JSON_OBJECT;
+    weir_json_deinit(&j);
+    if (!object && of.len > 0) {
+        say_left_out(r);
+    }
+    return object ? of : weir_str(NULL, 0);
 }
 
 /* The changes of a page; the names and texts are the reply's. How many. */
@@ -55,12 +70,11 @@ static size_t changes_of(struct weir_registry *r, const redisReply *reply,
         const redisReply *name = reply->element[i], *text = reply->element[i + 1];
         struct weir_str of = weir_str(name->str, name->len);
         if (name->type != REDIS_REPLY_STRING || text->type != REDIS_REPLY_STRING ||
-            !weir_entry_name_valid(of) || text->len > WEIR_ENTRY_TEXT_MAX) {
+            !weir_entry_name_valid(of)) {
             say_left_out(r);
             continue;
         }
-        change[n++] = (struct weir_entry_change){
-            of, text->len == 0 ? weir_str(NULL, 0) : weir_str(text->str, text->len)};
+        change[n++] = (struct weir_entry_change){of, text_of(r, text)};
     }
     return n;
 }
@@ -130,6 +144,7 @@ static void finish(struct weir_registry *r, const char *version)
     struct weir_entries *pages = d->pages;
     snprintf(d->version, sizeof(d->version), "%s", version);
     d->pages = NULL;
+    r->copy_due = r->copy_due || !d->known; /* the file may be another one, or damaged */
     d->known = true;
     registry_up(r);
     if (version[0] == '\0' || weir_entries_alike(pages, r->entries)) {
@@ -137,9 +152,7 @@ static void finish(struct weir_registry *r, const char *version)
     } else {
         registry_tell(r, pages);
     }
-    if (r->on_first != NULL) {
-        r->on_first(r);
-    }
+    registry_first_over(r);
 }
 
 void registry_read_page(struct weir_registry *r, const redisReply *reply)

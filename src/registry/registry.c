@@ -39,6 +39,15 @@ void registry_down(struct weir_registry *r, const char *why)
     reach(r, false);
 }
 
+void registry_first_over(struct weir_registry *r)
+{
+    void (*on_first)(struct weir_registry * r) = r->on_first;
+    r->on_first = NULL;
+    if (on_first != NULL) {
+        on_first(r);
+    }
+}
+
 /* ---- changes ---- */
 
 static void take_turn(struct weir_registry *r)
@@ -114,6 +123,10 @@ static void copy(struct weir_registry *r)
 static void on_poll(uv_timer_t *timer)
 {
     struct weir_registry *r = timer->data;
+    if (r->on_first != NULL && r->first_polls-- == 0) {
+        registry_first_over(r);
+        return;
+    }
     r->copy_after -= r->copy_after > 0;
     if (r->copy_due && r->copy_after == 0) {
         copy(r);
@@ -210,8 +223,9 @@ static void on_first_over(struct weir_registry *r)
     f->registry = NULL;
 }
 
-/* What Redis says, in place of *entries. */
-static enum weir_err ask_redis(const struct weir_config *config, struct weir_entries **entries)
+/* What Redis says, in place of *entries; *ret_read: whether it has said it. */
+static enum weir_err ask_redis(const struct weir_config *config, struct weir_entries **entries,
+                               bool *ret_read)
 {
     struct weir_loop loop;
     struct first f = {.entries = *entries};
@@ -222,31 +236,50 @@ static enum weir_err ask_redis(const struct weir_config *config, struct weir_ent
     enum weir_err err = weir_registry_open(config, &loop, f.entries, &owner, &f.registry);
     if (err == WEIR_OK) {
         f.registry->on_first = on_first_over;
+        f.registry->first_polls = 8 + config->redis.connect_timeout_ms / REGISTRY_POLL_MS;
         weir_loop_run(&loop);
     }
     weir_loop_deinit(&loop);
     *entries = f.entries;
-    if (err == WEIR_OK && !f.read) {
+    *ret_read = f.read;
+    return err;
+}
+
+/* The file is a copy then: where it cannot be used Redis has to be there. */
+static enum weir_err first_of_redis(const struct weir_config *config,
+                                    struct weir_entries **ret_entries, char *ret_why, size_t room)
+{
+    bool read = false;
+    struct weir_entries *entries;
+    enum weir_err copy = weir_registry_file_read(config->registry, &entries, ret_why, room);
+    if (copy != WEIR_OK && (entries = weir_entries_new()) == NULL) {
+        return WEIR_ERR_NOMEM;
+    }
+    enum weir_err err = ask_redis(config, &entries, &read);
+    if (err != WEIR_OK) {
+        snprintf(ret_why, room, "%s", weir_err_name(err));
+    } else if (!read && copy != WEIR_OK) {
+        err = copy; /* ret_why says why */
+    }
+    if (err != WEIR_OK) {
+        weir_entries_let_go(entries);
+        return err;
+    }
+    if (copy != WEIR_OK) {
+        weir_log(WEIR_LOG_WARN, "registry: %s; it is written anew", ret_why);
+    } else if (!read) {
         weir_log(WEIR_LOG_WARN,
                  "registry: Redis is out of reach; starting with the %zu entries of %s",
-                 f.entries->count, config->registry);
+                 entries->count, config->registry);
     }
-    return err;
+    *ret_entries = entries;
+    return WEIR_OK;
 }
 
 enum weir_err weir_registry_first(const struct weir_config *config,
                                   struct weir_entries **ret_entries, char *ret_why, size_t room)
 {
-    struct weir_entries *entries;
-    WEIR_TRY(weir_registry_file_read(config->registry, &entries, ret_why, room));
-    if (config->store == WEIR_STORE_REDIS) {
-        enum weir_err err = ask_redis(config, &entries);
-        if (err != WEIR_OK) {
-            weir_entries_let_go(entries);
-            snprintf(ret_why, room, "%s", weir_err_name(err));
-            return err;
-        }
-    }
-    *ret_entries = entries;
-    return WEIR_OK;
+    return config->store == WEIR_STORE_REDIS
+               ? first_of_redis(config, ret_entries, ret_why, room)
+               : weir_registry_file_read(config->registry, ret_entries, ret_why, room);
 }

@@ -61,8 +61,7 @@ void weir_registry_close(struct weir_registry *r);
 
 /* As they were last told. */
 struct weir_entries *weir_registry_entries(const struct weir_registry *r);
-/* Makes the change if nothing was changed since `weir_registry_entries` was told. They wait for
- * each other. */
+/* Makes the change when its turn has come: they wait for each other. */
 void weir_registry_change(struct weir_registry *r, struct weir_registry_change *change);
 
 #endif

@@ -602,6 +602,22 @@ describe("a registry in Redis", () => {
         await eventually(async () => (await used(later)) === 2499, "the key to go");
     });
 
+    it("leaves out what is no entry, and needs no copy where Redis is there", async () => {
+        const [one] = await starts(1);
+        await create(one, "k", { plan: "five" });
+        await redis.command("HSET", PARTS[0], "key:k", "not json");
+        const path = copy();
+        for (const text of ["not json", undefined]) { // a damaged copy, and then its own
+            if (text !== undefined) {
+                writeFileSync(path, text);
+            }
+            const node = await start(path, { store: redis.url, ...PATIENT });
+            await eventually(async () => !readFileSync(path, "utf8").includes("not json"), "a copy");
+            await refuses(node, [404, "unknown_key"], "GET", "/keys/k");
+            await stop(node);
+        }
+    });
+
     it("is left alone where Redis has something else in its place", async () => {
         const [one] = await starts(1);
         await create(one, "k", { plan: "five" });
@@ -641,5 +657,29 @@ describe("a registry in a Redis Cluster", () => {
         await eventually(async () => (await status(both[1], secret)) === 200, "the key");
         await change(both[1], "/keys/k", { plan: "wide" });
         await eventually(async () => (await capacity(both[0], "k")) === 1000, "the change");
+    });
+
+    it("goes on while another shard is away, and is not waited for when the cluster is down", async () => {
+        const owner = await cluster.ownerOf("registry");
+        const others = cluster.nodes.filter((node) => node !== owner);
+        const store = {
+            ...{ store: `redis+cluster://127.0.0.1:${owner.port}` },
+            ...{ store_timeout_ms: 500, store_connect_timeout_ms: 500 },
+        };
+        const node = await start(join(folder.path, "c"), store);
+        await storeReady(node);
+        try {
+            others[0].program.signal("SIGSTOP");
+            await storeReady(node, false);
+            await change(node, "/keys/k", { plan: "five" });
+            assert.equal(await capacity(node, "k"), 5);
+            others[1].program.signal("SIGSTOP");
+            const fails = async () => (await owner.command("CLUSTER", "INFO")).includes("cluster_state:fail");
+            await eventually(fails, "the rest to notice that it is a minority");
+            const late = await start(join(folder.path, "d"), store);
+            assert.match(late.log, /registry: .*; starting with the 0 entries of /);
+        } finally {
+            others.forEach((other) => other.program.signal("SIGCONT"));
+        }
     });
 });
