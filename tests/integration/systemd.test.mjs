@@ -128,7 +128,7 @@ describe("the unit", () => {
         assert.equal(group, user); // which "u" makes, too
         const [, start] = unit.match(/^ExecStart=\S+ serve --config (\S+)$/m);
         const reload = [...unit.matchAll(/^ExecReload=(.*)$/gm)].map(([, command]) => command);
-        assert.deepEqual(reload, [`/usr/bin/weir check-config ${start}`, "/bin/kill -HUP $MAINPID"]);
+        assert.deepEqual(reload, [`/usr/bin/weir check-config ${start}`, "/bin/sh -c 'kill -HUP $MAINPID'"]);
     });
 
     it("has a socket where the configuration of the package listens", () => {
