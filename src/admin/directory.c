@@ -7,8 +7,9 @@ enum { PAGE = 100, PAGE_MAX = 1000 };
 
 /* ---- one ---- */
 
-static void one(struct admin_request *r, enum admin_kind kind)
+void admin_show(struct admin_request *r)
 {
+    enum admin_kind kind = r->kind;
     struct weir_buf *b = &r->admin->body;
     if (!admin_thing_exists(admin_config(r->admin), kind, r->name)) {
         admin_unknown_thing(r->admin, r->x, kind);
@@ -30,26 +31,6 @@ static void one(struct admin_request *r, enum admin_kind kind)
     }
     weir_buf_char(b, '}');
     admin_answer(r->admin, r->x);
-}
-
-void admin_key(struct admin_request *r)
-{
-    one(r, ADMIN_KEY);
-}
-
-void admin_team(struct admin_request *r)
-{
-    one(r, ADMIN_TEAM);
-}
-
-void admin_org(struct admin_request *r)
-{
-    one(r, ADMIN_ORG);
-}
-
-void admin_plan(struct admin_request *r)
-{
-    one(r, ADMIN_PLAN);
 }
 
 /* ---- a page ---- */
@@ -123,8 +104,9 @@ static size_t place_behind(const struct weir_config *config, enum admin_kind kin
     return (size_t)(g - (team ? config->team : config->org)) + 1;
 }
 
-static void list(struct admin_request *r, enum admin_kind kind)
+void admin_list(struct admin_request *r)
 {
+    enum admin_kind kind = r->kind;
     const struct weir_config *config = admin_config(r->admin);
     struct weir_buf *b = &r->admin->body;
     struct page page;
@@ -148,21 +130,6 @@ static void list(struct admin_request *r, enum admin_kind kind)
     }
     weir_buf_str(b, count < left ? WEIR_STR("],\"more\":true}") : WEIR_STR("],\"more\":false}"));
     admin_answer(r->admin, r->x);
-}
-
-void admin_keys(struct admin_request *r)
-{
-    list(r, ADMIN_KEY);
-}
-
-void admin_teams(struct admin_request *r)
-{
-    list(r, ADMIN_TEAM);
-}
-
-void admin_orgs(struct admin_request *r)
-{
-    list(r, ADMIN_ORG);
 }
 
 /* All: they are few. */

@@ -58,9 +58,10 @@ static void answer(struct admin_edit *e)
 {
     struct weir_admin *a = e->ask->admin;
     struct weir_buf *b = &a->body;
+    bool deletes = e->deed == DELETE;
     bool there = admin_thing_exists(admin_config(a), e->kind, admin_edit_id(e));
     weir_buf_reset(b);
-    if (e->deletes) {
+    if (deletes) {
         WEIR_BUF_LIT(b, "{\"deleted\":true}");
     } else if (there) {
         weir_buf_char(b, '{');
@@ -70,7 +71,7 @@ static void answer(struct admin_edit *e)
         }
         weir_buf_char(b, '}');
     }
-    bool gone = !e->deletes && !there; /* others were quicker */
+    bool gone = !deletes && !there; /* others were quicker */
     struct weir_http_exchange *x = admin_ask_end(e->ask);
     if (x != NULL && !gone) {
         admin_answer(a, x);

@@ -25,7 +25,6 @@ struct admin_edit {
     struct weir_str name;               /* in it */
     char secret[WEIR_ISSUED_BYTES + 1]; /* told once; empty: it stays */
     uint64_t told;                      /* when it is done: what must be in force */
-    bool deletes;
 };
 
 /* The id in its name. */

@@ -47,7 +47,6 @@ static struct admin_edit *edit_new(struct admin_request *r, enum admin_kind kind
     e->ask = k;
     e->kind = kind;
     e->deed = deed;
-    e->deletes = deed == DELETE;
     weir_buf_init(&e->patch, WEIR_ENTRY_TEXT_MAX);
     weir_buf_init(&e->text, WEIR_ENTRY_TEXT_MAX);
     if (!admin_thing_name(kind, id, e->room, sizeof(e->room), &e->name)) {
@@ -97,8 +96,9 @@ static bool allowed_fields(struct admin_request *r, const char *const *allowed)
     return false;
 }
 
-static void change(struct admin_request *r, enum admin_kind kind)
+void admin_change(struct admin_request *r)
 {
+    enum admin_kind kind = r->kind;
     if (!read_body(r) || !allowed_fields(r, fields[kind])) {
         return;
     }
@@ -113,9 +113,9 @@ static void change(struct admin_request *r, enum admin_kind kind)
     }
 }
 
-static void remove_it(struct admin_request *r, enum admin_kind kind)
+void admin_delete(struct admin_request *r)
 {
-    struct admin_edit *e = edit_new(r, kind, DELETE, r->name);
+    struct admin_edit *e = edit_new(r, r->kind, DELETE, r->name);
     if (e != NULL) {
         admin_edit_submit(e);
     }
@@ -166,46 +166,6 @@ void admin_create_key(struct admin_request *r)
     } else {
         admin_edit_refuse(e, 400, "invalid_entry", admin_entry_too_long);
     }
-}
-
-void admin_change_key(struct admin_request *r)
-{
-    change(r, ADMIN_KEY);
-}
-
-void admin_change_team(struct admin_request *r)
-{
-    change(r, ADMIN_TEAM);
-}
-
-void admin_change_org(struct admin_request *r)
-{
-    change(r, ADMIN_ORG);
-}
-
-void admin_change_plan(struct admin_request *r)
-{
-    change(r, ADMIN_PLAN);
-}
-
-void admin_delete_key(struct admin_request *r)
-{
-    remove_it(r, ADMIN_KEY);
-}
-
-void admin_delete_team(struct admin_request *r)
-{
-    remove_it(r, ADMIN_TEAM);
-}
-
-void admin_delete_org(struct admin_request *r)
-{
-    remove_it(r, ADMIN_ORG);
-}
-
-void admin_delete_plan(struct admin_request *r)
-{
-    remove_it(r, ADMIN_PLAN);
 }
 
 /* ---- grants ---- */

@@ -107,12 +107,16 @@ static inline const struct weir_config *admin_config(const struct weir_admin *a)
     return a->_config;
 }
 
+/* What keys, teams, orgs and plans have in common: their kind, and their name in the registry. */
+enum admin_kind { ADMIN_KEY, ADMIN_TEAM, ADMIN_ORG, ADMIN_PLAN, ADMIN_KINDS };
+
 /* One request on its way to its handler. */
 struct admin_request {
     struct weir_admin *admin;
     struct weir_http_exchange *x;
     const struct weir_http_request *http;
     struct weir_str name; /* of the path, decoded; empty: it has none */
+    enum admin_kind kind; /* that the path is about, if it is one of these */
 };
 
 typedef void admin_handler_fn(struct admin_request *r);
@@ -122,16 +126,9 @@ admin_handler_fn admin_events;                            /* events.c */
 admin_handler_fn admin_usage, admin_history, admin_reset; /* subject.c */
 admin_handler_fn admin_check;                             /* check.c */
 admin_handler_fn admin_reload;                            /* reload.c */
-/* directory.c */
-admin_handler_fn admin_keys, admin_key, admin_teams, admin_team, admin_orgs, admin_org;
-admin_handler_fn admin_plans, admin_plan;
+admin_handler_fn admin_list, admin_show, admin_plans;     /* directory.c */
 /* edit_request.c */
-admin_handler_fn admin_create_key, admin_rotate_key, admin_change_key, admin_delete_key;
-admin_handler_fn admin_change_team, admin_delete_team, admin_change_org, admin_delete_org;
-admin_handler_fn admin_change_plan, admin_delete_plan, admin_grant;
-
-/* What keys, teams, orgs and plans have in common: their kind, and their name in the registry. */
-enum admin_kind { ADMIN_KEY, ADMIN_TEAM, ADMIN_ORG, ADMIN_PLAN, ADMIN_KINDS };
+admin_handler_fn admin_create_key, admin_rotate_key, admin_change, admin_delete, admin_grant;
 
 /* ---- thing.c ---- */
 

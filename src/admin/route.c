@@ -6,33 +6,42 @@ static const struct route {
     struct weir_str before, behind; /* of the name in the path; without one: the path, and p NULL */
     enum weir_http_method method;   /* GET serves HEAD too */
     admin_handler_fn *handler;
+    enum admin_kind kind; /* that it is about, if it is one of these */
 } routes[] = {
-    {WEIR_STR_INIT("/admin/v1/overview"), {0}, WEIR_HTTP_GET, admin_overview},
-    {WEIR_STR_INIT("/admin/v1/events"), {0}, WEIR_HTTP_GET, admin_events},
-    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/history"), WEIR_HTTP_GET, admin_history},
-    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/reset"), WEIR_HTTP_POST, admin_reset},
-    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_usage},
-    {WEIR_STR_INIT("/admin/v1/check"), {0}, WEIR_HTTP_POST, admin_check},
-    {WEIR_STR_INIT("/admin/v1/reload"), {0}, WEIR_HTTP_POST, admin_reload},
-    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/grant"), WEIR_HTTP_POST, admin_grant},
-    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_keys},
-    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_POST, admin_create_key},
-    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT("/rotate"), WEIR_HTTP_POST, admin_rotate_key},
-    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_key},
-    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_key},
-    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_key},
-    {WEIR_STR_INIT("/admin/v1/teams"), {0}, WEIR_HTTP_GET, admin_teams},
-    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_team},
-    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_team},
-    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_team},
-    {WEIR_STR_INIT("/admin/v1/orgs"), {0}, WEIR_HTTP_GET, admin_orgs},
-    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_org},
-    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_org},
-    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_org},
-    {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans},
-    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_plan},
-    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change_plan},
-    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete_plan},
+    {WEIR_STR_INIT("/admin/v1/overview"), {0}, WEIR_HTTP_GET, admin_overview, 0},
+    {WEIR_STR_INIT("/admin/v1/events"), {0}, WEIR_HTTP_GET, admin_events, 0},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/history"), WEIR_HTTP_GET, admin_history,
+     0},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/reset"), WEIR_HTTP_POST, admin_reset, 0},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_usage, 0},
+    {WEIR_STR_INIT("/admin/v1/check"), {0}, WEIR_HTTP_POST, admin_check, 0},
+    {WEIR_STR_INIT("/admin/v1/reload"), {0}, WEIR_HTTP_POST, admin_reload, 0},
+    {WEIR_STR_INIT("/admin/v1/subjects/"), WEIR_STR_INIT("/grant"), WEIR_HTTP_POST, admin_grant, 0},
+    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_GET, admin_list, ADMIN_KEY},
+    {WEIR_STR_INIT("/admin/v1/keys"), {0}, WEIR_HTTP_POST, admin_create_key, 0},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT("/rotate"), WEIR_HTTP_POST, admin_rotate_key,
+     0},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_show, ADMIN_KEY},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change, ADMIN_KEY},
+    {WEIR_STR_INIT("/admin/v1/keys/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete,
+     ADMIN_KEY},
+    {WEIR_STR_INIT("/admin/v1/teams"), {0}, WEIR_HTTP_GET, admin_list, ADMIN_TEAM},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_show, ADMIN_TEAM},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change,
+     ADMIN_TEAM},
+    {WEIR_STR_INIT("/admin/v1/teams/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete,
+     ADMIN_TEAM},
+    {WEIR_STR_INIT("/admin/v1/orgs"), {0}, WEIR_HTTP_GET, admin_list, ADMIN_ORG},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_show, ADMIN_ORG},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change, ADMIN_ORG},
+    {WEIR_STR_INIT("/admin/v1/orgs/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete,
+     ADMIN_ORG},
+    {WEIR_STR_INIT("/admin/v1/plans"), {0}, WEIR_HTTP_GET, admin_plans, ADMIN_PLAN},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_GET, admin_show, ADMIN_PLAN},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_PATCH, admin_change,
+     ADMIN_PLAN},
+    {WEIR_STR_INIT("/admin/v1/plans/"), WEIR_STR_INIT(""), WEIR_HTTP_DELETE, admin_delete,
+     ADMIN_PLAN},
 };
 
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -128,6 +137,7 @@ static void handle(struct admin_request *r, const struct route *route)
 {
     for (const struct route *o = route; o < routes + ROUTES && same_path(o, route); o++) {
         if (method_serves(o->method, r->http->method)) {
+            r->kind = o->kind;
             o->handler(r);
             return;
         }

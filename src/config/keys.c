@@ -175,6 +175,12 @@ enum weir_err weir_key_field(struct parse *p, struct weir_str key, const struct 
                               "team, org or disabled");
 }
 
+void weir_key_index_secret(struct weir_config *config, const struct weir_key *key)
+{
+    weir_index_add(&config->_index->secret, searched_by(&key->secret),
+                   (uint32_t)(key - config->key) + 1);
+}
+
 /* Another key with this secret, or NULL. */
 static const struct weir_key *other_with(const struct weir_config *config,
                                          const struct key_draft *d, const struct weir_key *own)
@@ -214,8 +220,7 @@ enum weir_err weir_key_put(struct parse *p, const struct node *n, const struct k
     key->subject.root = weir_str(NULL, 0);
     weir_subject_belongs(&key->subject, d->group);
     if (d->set_secret) {
-        weir_index_add(&config->_index->secret, searched_by(&key->secret),
-                       (uint32_t)(key - config->key) + 1);
+        weir_key_index_secret(config, key);
     }
     return WEIR_OK;
 }

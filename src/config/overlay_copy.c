@@ -21,14 +21,11 @@ static const struct weir_group *group_of(const struct weir_config *base, struct 
     return team ? &config->team[group - base->team] : &config->org[group - base->org];
 }
 
-/* Its name is in `name`, which is a copy of the one that it was in. */
-static void move_subject(struct weir_subject *s, const char *name, const struct weir_plan *plan,
-                         const struct weir_group *group)
+/* Its name is in `name`, which is a copy of the one that it was in. Its root is set in the end. */
+static void move_subject(struct weir_subject *s, const char *name, const struct weir_plan *plan)
 {
     s->name.p = name;
     s->plan = plan;
-    s->root = weir_str(NULL, 0);
-    weir_subject_belongs(s, group);
 }
 
 static struct weir_str id_of(const struct weir_subject *s)
@@ -72,21 +69,11 @@ static enum weir_err copy_groups(const struct weir_config *base, struct weir_con
     for (size_t i = 0; i < count; i++) {
         to[i] = from[i];
         to[i].org = group_of(base, config, from[i].org);
-        move_subject(&to[i].subject, to[i].name, plan_of(base, config, from[i].subject.plan),
-                     to[i].org);
+        move_subject(&to[i].subject, to[i].name, plan_of(base, config, from[i].subject.plan));
         weir_index_add(index, id_of(&to[i].subject), (uint32_t)i + 1);
     }
     *(team ? &config->teams : &config->orgs) = count;
     return WEIR_OK;
-}
-
-/* What a secret is found by, as keys.c has it. */
-static void index_secret(struct weir_config *config, const struct weir_key *key)
-{
-    const struct weir_key_secret *s = &key->secret;
-    struct weir_str by = s->salted ? weir_str(s->lookup, sizeof(s->lookup))
-                                   : weir_str((const char *)s->sha256, sizeof(s->sha256));
-    weir_index_add(&config->_index->secret, by, (uint32_t)(key - config->key) + 1);
 }
 
 static enum weir_err copy_keys(const struct weir_config *base, struct weir_config *config,
@@ -103,9 +90,9 @@ static enum weir_err copy_keys(const struct weir_config *base, struct weir_confi
         struct weir_key *to = &config->key[i];
         *to = *from;
         to->group = group_of(base, config, from->group);
-        move_subject(&to->subject, to->name, plan_of(base, config, from->subject.plan), to->group);
+        move_subject(&to->subject, to->name, plan_of(base, config, from->subject.plan));
         weir_index_add(&config->_index->key, id_of(&to->subject), (uint32_t)i + 1);
-        index_secret(config, to);
+        weir_key_index_secret(config, to);
     }
     config->keys = base->keys;
     return WEIR_OK;

@@ -158,6 +158,8 @@ WEIR_MUSTCHECK enum weir_err weir_plan_of_draft(struct parse *p, const struct no
 weir_field_fn weir_key_field;
 WEIR_MUSTCHECK enum weir_err weir_key_put(struct parse *p, const struct node *n,
                                           const struct key_draft *d);
+/* It is found by its secret from here on. */
+void weir_key_index_secret(struct weir_config *config, const struct weir_key *key);
 weir_field_fn weir_group_field;
 WEIR_MUSTCHECK enum weir_err weir_group_put(struct parse *p, const struct node *n,
                                             const struct group_draft *d);
