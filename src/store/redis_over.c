@@ -145,7 +145,8 @@ void redis_over_entered(struct redis_over *o, const redisReply *reply)
         enter_failed(o);
         return;
     }
-    o->accepted = entered.has_accepted && strcmp(entered.accepted.text, o->primary->id) == 0;
+    bool accepted = entered.has_accepted && strcmp(entered.accepted.text, o->primary->id) == 0;
+    o->accepted_slot = accepted ? o->enter_slot : WEIR_REDIS_SLOTS;
     o->barrier_until_us = weir_clock_us() + WEIR_BARRIER_US;
     redis_walk_begin(o, REDIS_WALK_OVER, covered_until_us(o, entered.beat));
 }
@@ -212,6 +213,7 @@ static void enter(struct redis_over *o)
         out = NULL;
     }
     if (out != NULL) {
+        o->enter_slot = weir_redis_shard_slot(o->shard);
         weir_redis_enter_command(out, tag_of(o, tag), o->store->shared->epoch);
     }
     if (out == NULL || !redis_over_end(o, ENTER)) {

@@ -27,10 +27,11 @@ struct redis_over {
     struct weir_redis_shard *shard;
     struct weir_primary *primary; /* NULL: not up */
     unsigned beat_slot;           /* of the last beat that was sent */
+    unsigned enter_slot;          /* of the last way over */
+    unsigned accepted_slot; /* where its barrier is said to be over; WEIR_REDIS_SLOTS: it is not */
     enum redis_walk walk;
     bool failed;            /* some of the walk's last batch */
     bool walked;            /* the roll is at its end */
-    bool accepted;          /* the barrier there is over */
     uint32_t at, batch_at;  /* how far the roll is walked, and where its last batch began */
     unsigned pending;       /* answers that the walk waits for */
     uint64_t rest_until_us; /* no new try before */

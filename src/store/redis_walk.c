@@ -35,7 +35,7 @@ static void walk_end(struct redis_over *o, bool done)
     if (walk == REDIS_WALK_REPORT) {
         weir_primary_report_end(t, o->primary, back_until_us);
     } else if (done) {
-        weir_primary_gone_over(t, o->primary, o->accepted, o->barrier_until_us, back_until_us);
+        weir_primary_gone_over(t, o->primary, o->accepted_slot, o->barrier_until_us, back_until_us);
         redis_count(&self->base.stats.primaries_entered, 1);
     } else {
         weir_primary_interrupted(t, o->primary);

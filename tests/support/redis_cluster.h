@@ -61,7 +61,7 @@ static inline void node_until(struct cluster_node *n, const char *command, const
     }
 }
 
-static inline void node_start(struct cluster_node *n)
+static inline bool node_run(struct cluster_node *n)
 {
     char port[8], bus[8];
     n->server.port = redis_server_free_port();
@@ -89,7 +89,18 @@ static inline void node_start(struct cluster_node *n)
                                 "--appendonly",
                                 "no",
                                 NULL};
-    assert_true(redis_server_run(&n->server, args, "eady to accept connections"));
+    return redis_server_run(&n->server, args, "eady to accept connections");
+}
+
+/* A port that was free may be another program's by then: it tries others. */
+static inline void node_start(struct cluster_node *n)
+{
+    bool runs = false;
+    for (unsigned i = 0; i < 3 && !runs; i++) {
+        redis_server_end(&n->server, SIGKILL);
+        runs = node_run(n);
+    }
+    assert_true(runs);
     n->redis = redisConnect("127.0.0.1", (int)n->server.port);
     assert_int_equal(n->redis->err, 0);
     redisReply *r = node_ask(n, "CLUSTER MYID");

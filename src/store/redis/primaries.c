@@ -148,10 +148,13 @@ static void back(struct weir_primary *p, uint64_t until_us)
     }
 }
 
-void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
-                            uint64_t barrier_until_us, uint64_t back_until_us)
+void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p,
+                            unsigned accepted_slot, uint64_t barrier_until_us,
+                            uint64_t back_until_us)
 {
+    bool accepted = accepted_slot != WEIR_REDIS_SLOTS;
     pthread_mutex_lock(&t->mutex);
+    p->slot = accepted_slot;
     p->barrier_until_us = barrier_until_us;
     p->beat_due_us = 0;
     back(p, back_until_us);

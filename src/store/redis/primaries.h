@@ -44,7 +44,7 @@ struct weir_primary {
     uint64_t barrier_until_us;
     uint64_t beat_due_us;
     uint64_t used_us; /* when somebody came or went the last time */
-    unsigned slot;    /* under which the last beat was answered; WEIR_REDIS_SLOTS: none was */
+    unsigned slot;    /* under which its identity was seen the last time; WEIR_REDIS_SLOTS: none */
     unsigned users;
 };
 
@@ -91,10 +91,11 @@ void weir_primaries_put(struct weir_primaries *t, struct weir_primary *p, uint64
  * and whoever has recorded one and then finds it left does not use it. */
 bool weir_primary_begin(struct weir_primaries *t, struct weir_primary *p, const char *former_replid,
                         uint64_t now_us);
-/* All is charged again. `accepted`: the store's data says that its barrier is over. back_until_us:
- * as that of a report. */
-void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p, bool accepted,
-                            uint64_t barrier_until_us, uint64_t back_until_us);
+/* All is charged again. accepted_slot: the store's data under it says that its barrier is over;
+ * WEIR_REDIS_SLOTS: it does not. back_until_us: as that of a report. */
+void weir_primary_gone_over(struct weir_primaries *t, struct weir_primary *p,
+                            unsigned accepted_slot, uint64_t barrier_until_us,
+                            uint64_t back_until_us);
 /* It did not work: anybody may try again. */
 void weir_primary_interrupted(struct weir_primaries *t, struct weir_primary *p);
 /* It has lost its data, or is another one by now: from the beginning. */

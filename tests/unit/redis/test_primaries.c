@@ -24,7 +24,7 @@ static struct weir_primary *entered(struct weir_primaries *t, const char *id, co
 {
     struct weir_primary *p = weir_primaries_get(t, id, now_us);
     assert_true(weir_primary_begin(t, p, former, now_us));
-    weir_primary_gone_over(t, p, accepted, now_us + WEIR_BARRIER_US, 0);
+    weir_primary_gone_over(t, p, accepted ? 5 : WEIR_REDIS_SLOTS, now_us + WEIR_BARRIER_US, 0);
     return p;
 }
 
@@ -57,7 +57,7 @@ static void test_barrier(void **state)
     weir_primary_interrupted(t, p);
     assert_true(weir_primary_begin(t, p, "", 30));
     assert_int_equal(weir_primary_beat_due(t, p, 5, 40), WEIR_BEAT_NONE);
-    weir_primary_gone_over(t, p, false, 30 + WEIR_BARRIER_US, 0);
+    weir_primary_gone_over(t, p, WEIR_REDIS_SLOTS, 30 + WEIR_BARRIER_US, 0);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_BARRIER);
     assert_int_equal(weir_primary_beat_due(t, p, 5, 29 + WEIR_BARRIER_US), WEIR_BEAT_NONE);
     assert_int_equal(weir_primary_beat_due(t, p, 5, 30 + WEIR_BARRIER_US), WEIR_BEAT_ACCEPT);
@@ -91,8 +91,24 @@ static void test_beat_of_moved_slot(void **state)
     assert_int_equal(weir_primary_beat_due(t, p, 6, 101 + 2 * WEIR_BEAT_US), WEIR_BEAT_SEND);
     weir_primary_missed(t, p, 6);
     assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_NEW);
-    entered(t, "run:a", "", 100 + 3 * WEIR_BEAT_US, true);
-    assert_int_equal(weir_primary_beat_due(t, p, 7, 100 + 3 * WEIR_BEAT_US), WEIR_BEAT_SEND);
+    entered(t, "run:a", "", 100 + 3 * WEIR_BEAT_US, false);
+    uint64_t over_us = 100 + 3 * WEIR_BEAT_US + WEIR_BARRIER_US;
+    assert_int_equal(weir_primary_beat_due(t, p, 7, over_us), WEIR_BEAT_ACCEPT);
+    weir_primaries_free(t);
+}
+
+/* A slot that moves after a process went over, and before its first beat, is no lost data either.
+ */
+static void test_slot_moves_before_first_beat(void **state)
+{
+    (void)state;
+    struct weir_primaries *t = make(false);
+    struct weir_primary *p = entered(t, "run:a", "", 100, true); /* found under slot 5 */
+    assert_int_equal(weir_primary_beat_due(t, p, 4, 100), WEIR_BEAT_ACCEPT);
+    weir_primary_missed(t, p, 4);
+    assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_OPEN);
+    weir_primary_missed(t, p, 5); /* where it was found */
+    assert_int_equal(weir_primary_state(p), WEIR_PRIMARY_NEW);
     weir_primaries_free(t);
 }
 
@@ -127,7 +143,7 @@ static void test_left(void **state)
     assert_false(weir_primary_grants(a, 120));
     struct weir_primary *c = entered(t, "run:c", "b", 120, false);
     assert_int_equal(weir_primary_state(going), WEIR_PRIMARY_LEFT);
-    weir_primary_gone_over(t, going, true, 0, 0);
+    weir_primary_gone_over(t, going, 5, 0, 0);
     weir_primary_interrupted(t, going);
     weir_primary_beaten(t, going, 0, true);
     weir_primary_again(t, going);
@@ -179,7 +195,7 @@ static void test_report(void **state)
     assert_true(weir_primary_is_back(p, 499));
     weir_primary_again(t, p);
     assert_true(weir_primary_begin(t, p, "", 600));
-    weir_primary_gone_over(t, p, true, 0, 900);
+    weir_primary_gone_over(t, p, 5, 0, 900);
     assert_true(weir_primary_is_back(p, 899));
     weir_primaries_free(t);
 }
@@ -201,7 +217,7 @@ static void test_full(void **state)
     for (unsigned i = 0; i < WEIR_PRIMARIES_MAX; i++) {
         p[i] = numbered(t, i, i);
         assert_true(weir_primary_begin(t, p[i], "", i));
-        weir_primary_gone_over(t, p[i], true, 0, UINT64_MAX);
+        weir_primary_gone_over(t, p[i], 5, 0, UINT64_MAX);
     }
     assert_null(numbered(t, WEIR_PRIMARIES_MAX, 1000));
     assert_ptr_equal(numbered(t, 7, 1001), p[7]); /* another user */
@@ -213,7 +229,7 @@ static void test_full(void **state)
     assert_int_equal(weir_primary_state(p[9]), WEIR_PRIMARY_NEW);
     assert_false(weir_primary_is_back(p[9], 1006));
     assert_true(weir_primary_begin(t, p[9], "", 1007));
-    weir_primary_gone_over(t, p[9], true, 0, 0);
+    weir_primary_gone_over(t, p[9], 5, 0, 0);
     assert_false(weir_primary_grants(p[9], 1006));
     assert_ptr_equal(numbered(t, 8, 1008), p[8]); /* still known */
     assert_int_equal(weir_primary_state(p[8]), WEIR_PRIMARY_OPEN);
@@ -242,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_beat_of_moved_slot),
+        cmocka_unit_test(test_slot_moves_before_first_beat),
         cmocka_unit_test(test_grants_of_before),
         cmocka_unit_test(test_left),
         cmocka_unit_test(test_left_of_cluster),
