@@ -53,6 +53,19 @@ static void store(struct weir_buf *b, struct weir_admin *a)
                     weir_store_ready(a->store) ? "true" : "false", nodes > 0 ? nodes : 1);
 }
 
+static void registry(struct weir_buf *b, const struct weir_admin *a)
+{
+    const struct weir_service_group *g = a->group;
+    int state = atomic_load_explicit(&g->registry_up, memory_order_relaxed);
+    if (state == WEIR_REGISTRY_NONE) {
+        WEIR_BUF_LIT(b, "null");
+        return;
+    }
+    weir_buf_printf(b, "{\"up\":%s,\"entries\":%" PRIu64 ",\"unusable\":%" PRIu64 "}",
+                    state == WEIR_REGISTRY_IN_REACH ? "true" : "false", load(&g->registry_used),
+                    load(&g->registry_unusable));
+}
+
 static void node(struct weir_buf *b, struct weir_admin *a)
 {
     weir_buf_printf(b,
@@ -60,6 +73,8 @@ static void node(struct weir_buf *b, struct weir_admin *a)
                     ",\"workers\":%u,\"store\":",
                     (weir_clock_us() - a->started_us) / 1000000, a->group->services);
     store(b, a);
+    WEIR_BUF_LIT(b, ",\"registry\":");
+    registry(b, a);
     weir_buf_char(b, '}');
 }
 

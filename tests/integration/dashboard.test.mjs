@@ -137,12 +137,14 @@ describe("the overview", () => {
     it("says who is denied and why, and how the store is", async () => {
         const overview = overviewAt(9);
         overview.node.store = { ...overview.node.store, up: false, ready: false };
+        overview.node.registry = { up: false, entries: 17, unusable: 2 };
         overview.denials = [{ subject: KEY, meter: "input_tokens", window_s: 3600, count: 1234 }];
         admin.push(overview);
         await open();
         await page.locator("#denials tbody tr").waitFor();
         assert.match(await text("#denials tbody"), /key:batch-nightly\s+input tokens \/ h\s+1,234/);
         assert.match(await text("#health"), /redis, lease\s+At\s+10\.0\.4\.17:6379\s+State\s+out of reach/);
+        assert.match(await text("#health"), /Registry\s+out of reach, 17 in force, 2 unusable/);
         assert.equal(await text("#alarm"), "Store out of reach");
     });
 
@@ -368,17 +370,52 @@ describe("what is changed of a key", () => {
         );
     });
 
-    it("is told in the node's words when it is refused, and off without a registry", async () => {
-        const refuse = (status, message, code) => admin.reply(CHANGE, () => [status, { error: { message, code } }]);
-        const disable = async () => {
-            await page.getByRole("button", { name: "Disable key\u2026" }).click();
-            await page.getByRole("button", { name: "Disable key", exact: true }).click();
-        };
-        refuse(503, "The registry is out of reach.", "registry_unavailable");
-        await disable();
-        await until("The registry is out of reach.");
-        refuse(409, "There is no registry.", "registry_off");
-        await disable();
+    it("can be taken back, and what is granted is told until it ends", async () => {
+        const grant = (amount, in_ms) => ({ meter: "requests", window_s: 60, amount, until_ms: Date.now() + in_ms });
+        assert.ok(await page.locator("#take-back").isHidden());
+        assert.match(await text("#key-facts"), /Granted\s+nothing/);
+        Object.assign(key, { plan: "scale", source: "override", grants: [grant(5, -1), grant(7, 3_600_000)] });
+        await page.reload();
+        await page.getByText(/^7 requests \/ min until /).waitFor();
+        admin.reply("DELETE keys/batch-nightly", () => {
+            Object.assign(key, { plan: "starter", source: "file", grants: undefined });
+            return [200, { deleted: true }];
+        });
+        await page.getByRole("button", { name: "Take changes back\u2026" }).click();
+        assert.match(await page.getByRole("dialog").innerText(), /all holds again that the configuration says/);
+        await page.getByRole("button", { name: "Take back", exact: true }).click();
+        await until("The configuration holds again.");
+        await page.locator("#take-back").waitFor({ state: "hidden" });
+        assert.match(await text("#key-facts"), /Plan\s+starter[^]*Granted\s+nothing/);
+    });
+
+    it("is that it is deleted, if only the registry has it", async () => {
+        key.source = "registry";
+        await page.reload();
+        admin.reply("DELETE keys/batch-nightly", () => {
+            for (const path of ["keys/batch-nightly", KEY_PATH]) {
+                const code = path === KEY_PATH ? "unknown_subject" : "unknown_key";
+                admin.reply(`GET ${path}`, () => [404, { error: { message: "Gone.", code } }]);
+            }
+            return [200, { deleted: true }];
+        });
+        await page.getByRole("button", { name: "Delete key\u2026" }).click();
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await until("There is no such key, team, org or model here.");
+        assert.ok(await page.locator("#key").isHidden());
+    });
+
+    it("is told in the node's words when it is refused", async () => {
+        const error = { message: "The registry is out of reach.", code: "registry_unavailable" };
+        admin.reply(CHANGE, () => [503, { error }]);
+        await page.getByRole("button", { name: "Disable key\u2026" }).click();
+        await page.getByRole("button", { name: "Disable key", exact: true }).click();
+        await until(error.message);
+    });
+
+    it("is nothing without a registry", async () => {
+        const { node } = overviewAt(301);
+        admin.push(overviewAt(301, { node: { ...node, registry: null } }));
         await page.getByText(/^The configuration of this node names no registry/).waitFor();
         assert.ok(await page.getByRole("button", { name: "Disable key\u2026" }).isDisabled());
         assert.ok(await page.getByLabel("Plan", { exact: true }).isDisabled());
@@ -624,9 +661,9 @@ describe("a node", () => {
         await until("Reset: all its windows are empty.");
         await check.click();
         await until("It would pass now.");
-        await page.getByRole("button", { name: "Disable key\u2026" }).click();
-        await page.getByRole("button", { name: "Disable key", exact: true }).click();
         await page.getByText(/^The configuration of this node names no registry/).waitFor();
+        await page.getByRole("link", { name: "Overview" }).click();
+        assert.match(await text("#health"), /Registry\s+none/);
     });
 });
 
@@ -679,6 +716,13 @@ describe("a node with a registry", () => {
         await page.getByRole("button", { name: "Grant", exact: true }).click();
         await until("Granted: 7 requests more.");
         assert.equal((await node.limits("tiny"))["requests/60"].capacity, before + 7);
+        await page.getByText(/^7 requests \/ min until /).waitFor();
+        await page.getByRole("button", { name: "Take changes back\u2026" }).click();
+        await page.getByRole("button", { name: "Take back", exact: true }).click();
+        await until("The configuration holds again.");
+        assert.equal((await node.limits("tiny"))["requests/60"].capacity, 2);
+        await page.getByRole("link", { name: "Overview" }).click();
+        await page.locator("#health").getByText("0 in force", { exact: true }).waitFor();
     });
 });
 

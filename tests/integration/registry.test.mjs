@@ -82,6 +82,7 @@ async function metric(node, name) {
     return Number(text.split("\n").find((line) => line.startsWith(`${name} `)).split(" ").at(-1));
 }
 
+const inOverview = async (node) => (await node.admin.get("/overview")).body.node.registry;
 const used = (node) => metric(node, 'weir_registry_entries{state="used"}');
 
 async function ids(node) {
@@ -428,11 +429,13 @@ withFolder("a registry in a file", (file) => {
         await refuses(node, [503, "registry_unavailable"], "PATCH", "/keys/k", { plan: "wide" });
         assert.equal(readFileSync(file("breaks"), "utf8"), "{");
         assert.equal(await metric(node, "weir_registry_up"), 0);
+        assert.deepEqual(await inOverview(node), { up: false, entries: 1, unusable: 0 });
         assert.equal(await status(node, secret), 200);
         writeFileSync(file("breaks"), document([]));
         await change(node, "/plans/p", {});
         assert.equal(await status(node, secret), 404);
         assert.equal(await metric(node, "weir_registry_up"), 1);
+        assert.deepEqual(await inOverview(node), { up: true, entries: 1, unusable: 0 });
     });
 
     it("refuses a file that takes away what its entries need", async () => {
@@ -459,6 +462,7 @@ withFolder("a registry in a file", (file) => {
         }
         const { text } = await node.ask("GET", "/metrics");
         assert.doesNotMatch(text, /weir_registry/);
+        assert.equal(await inOverview(node), null);
     });
 });
 

@@ -102,6 +102,7 @@ function received(overview) {
     retryAt = null;
     rates.add(overview);
     overviewPage.show(overview, rates);
+    subjectPage.showNode(overview.node);
     showNode(overview);
     setPhase("ready");
     showLink("live", "Live");

@@ -12,6 +12,20 @@ const SOURCES = {
     override: "configuration, changed in the registry",
 };
 
+const DELETE = "Delete key\u2026";
+const TAKE_BACK = "Take changes back\u2026";
+
+/** The grants that have not ended, in words. */
+function granted(grants, now_ms) {
+    const words = grants
+        .filter(({ until_ms }) => until_ms > now_ms)
+        .map(({ until_ms, amount, ...of }) => {
+            const until = new Date(until_ms).toLocaleString();
+            return `${exact(amount)} ${limitName(of)} until ${until}`;
+        });
+    return words.length > 0 ? words.join("; ") : "nothing";
+}
+
 /** Options of a <select> that follow a list of [value, text]. */
 function options(select) {
     const create = ([value, text]) => ({ element: make("option", { value }, text), fill() {} });
@@ -49,6 +63,7 @@ export class Key {
         on("plan-form", "submit", () => this.#changePlan());
         on("able", "click", () => this.#changeDisabled());
         on("grant", "submit", () => this.#grant());
+        on("take-back", "click", () => this.#takeBack());
     }
 
     get known() {
@@ -90,6 +105,12 @@ export class Key {
         this.ask("GET", this.#path, undefined, (key) => this.#show(key), gone);
     }
 
+    /** there: the configuration names one. */
+    showRegistry(there) {
+        byId("key-changes").disabled = !there;
+        byId("key-off").hidden = there;
+    }
+
     #forget() {
         this.#key = null;
         byId("key").hidden = true;
@@ -106,8 +127,11 @@ export class Key {
         this.#facts.set("Team", none(key.team));
         this.#facts.set("Org", none(key.org));
         this.#facts.set("State", key.disabled ? "disabled" : "enabled", Boolean(key.disabled));
-        this.#facts.set("From", SOURCES[key.source] ?? SOURCES.file);
+        this.#facts.set("From", SOURCES[key.source]);
+        this.#facts.set("Granted", granted(key.grants ?? [], Date.now()));
         setText(byId("able"), key.disabled ? "Enable key\u2026" : "Disable key\u2026");
+        setText(byId("take-back"), key.source === "registry" ? DELETE : TAKE_BACK);
+        byId("take-back").hidden = key.source === "file";
         byId("key").hidden = false;
         if (before === null) {
             this.changed();
@@ -133,11 +157,8 @@ export class Key {
                 this.#say(done, "yes");
                 this.#look();
             },
-            (why, code) => {
+            (why) => {
                 this.#say(why, "no");
-                if (code === "registry_off") {
-                    this.#setOff();
-                }
                 this.#look(); // a change without an answer may have been made
             },
         );
@@ -148,9 +169,22 @@ export class Key {
         this.changed();
     }
 
-    #setOff() {
-        byId("key-changes").disabled = true;
-        byId("key-off").hidden = false;
+    /** What only the registry has is gone then; of what it changes, the configuration's holds again. */
+    #takeBack() {
+        const deletes = this.#key.source === "registry";
+        const question = deletes
+            ? {
+                  title: "Delete key?",
+                  text: `key:${this.#id} is refused from then on, on every node.`,
+                  yes: "Delete",
+              }
+            : {
+                  title: "Take changes back?",
+                  text: `Of key:${this.#id} all holds again that the configuration says. What was granted to it ends.`,
+                  yes: "Take back",
+              };
+        const done = deletes ? "It is deleted." : "The configuration holds again.";
+        this.#change(question, "DELETE", this.#path, undefined, done);
     }
 
     #changePlan() {

@@ -119,6 +119,17 @@ function storeState({ up, ready }) {
     return ready ? ["up", false] : ["up, not ready", true];
 }
 
+/** The registry in words, and whether something is wrong with it; null: there is none. */
+function registryState(registry) {
+    if (registry === null) {
+        return ["none", false];
+    }
+    const { up, entries, unusable } = registry;
+    const left = unusable > 0 ? [`${exact(unusable)} unusable`] : [];
+    const parts = [...(up ? [] : ["out of reach"]), `${exact(entries)} in force`, ...left];
+    return [parts.join(", "), !up || unusable > 0];
+}
+
 export class Overview {
     #sort = null; // {column, down}; null: as the node lists them, busiest first
     #rows = [];
@@ -184,11 +195,12 @@ export class Overview {
         this.tiles.decision(micros(p99), `p50 ${micros(p50)}`);
     }
 
-    #showHealth({ version, uptime_s, workers, store }) {
+    #showHealth({ version, uptime_s, workers, store, registry }) {
         const kind = store.mode === null ? store.kind : `${store.kind}, ${store.mode}`;
         this.health.set("Store", kind);
         this.health.set("At", store.url_host ?? "in this process");
         this.health.set("State", ...storeState(store));
+        this.health.set("Registry", ...registryState(registry));
         this.health.set("Nodes", exact(store.nodes));
         this.health.set("Workers", exact(workers));
         this.health.set("Up for", duration(uptime_s * 1000));

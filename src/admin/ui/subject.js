@@ -132,6 +132,11 @@ export class Subject {
         }
     }
 
+    /** What the node says of itself, before anything is opened and then each second. */
+    showNode({ registry }) {
+        this.#key.showRegistry(registry !== null);
+    }
+
     close() {
         this.#name = null;
         this.#timers.forEach(clearInterval);
