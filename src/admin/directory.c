@@ -87,8 +87,7 @@ static struct weir_str id_at(const struct weir_config *config, enum admin_kind k
     struct weir_str name = kind == ADMIN_KEY    ? config->key[i].subject.name
                            : kind == ADMIN_TEAM ? config->team[i].subject.name
                                                 : config->org[i].subject.name;
-    size_t scope = strlen(admin_kind_word(kind)) + 1;
-    return weir_str(name.p + scope, name.len - scope);
+    return weir_name_behind_scope(name);
 }
 
 /* How many are up to this one; it exists. */

@@ -12,8 +12,7 @@ enum { TRIES_MAX = 32 };
 
 struct weir_str admin_edit_id(const struct admin_edit *e)
 {
-    size_t scope = strlen(admin_kind_word(e->kind)) + 1;
-    return weir_str(e->name.p + scope, e->name.len - scope);
+    return weir_name_behind_scope(e->name);
 }
 
 void admin_edit_free(struct admin_edit *e)

@@ -57,9 +57,7 @@ static void id_of(struct weir_buf *b, const struct weir_subject *subject)
         WEIR_BUF_LIT(b, "null");
         return;
     }
-    const char *colon = memchr(subject->name.p, ':', subject->name.len);
-    size_t scope = (size_t)(colon - subject->name.p) + 1;
-    weir_buf_json(b, weir_str(colon + 1, subject->name.len - scope));
+    weir_buf_json(b, weir_name_behind_scope(subject->name));
 }
 
 static void plan_of(struct weir_buf *b, const struct weir_subject *subject)

@@ -9,11 +9,10 @@ const struct weir_group *weir_group_by_id(const struct weir_config *config, enum
     bool team = scope == WEIR_SCOPE_TEAM;
     const struct weir_index *index = team ? &config->_index->team : &config->_index->org;
     const struct weir_group *groups = team ? config->team : config->org;
-    size_t colon = team ? 4 : 3;
     uint32_t at = weir_index_first(index, id), number;
     while ((number = weir_index_next(index, &at)) != 0) {
         struct weir_str name = groups[number - 1].subject.name;
-        if (weir_str_eq(weir_str(name.p + colon + 1, name.len - colon - 1), id)) {
+        if (weir_str_eq(weir_name_behind_scope(name), id)) {
             return &groups[number - 1];
         }
     }

@@ -28,12 +28,6 @@ static void move_subject(struct weir_subject *s, const char *name, const struct 
     s->plan = plan;
 }
 
-static struct weir_str id_of(const struct weir_subject *s)
-{
-    const char *colon = memchr(s->name.p, ':', s->name.len);
-    return weir_str(colon + 1, s->name.len - (size_t)(colon + 1 - s->name.p));
-}
-
 static enum weir_err copy_plans(const struct weir_config *base, size_t more, size_t own,
                                 struct weir_config *config)
 {
@@ -70,7 +64,7 @@ static enum weir_err copy_groups(const struct weir_config *base, struct weir_con
         to[i] = from[i];
         to[i].org = group_of(base, config, from[i].org);
         move_subject(&to[i].subject, to[i].name, plan_of(base, config, from[i].subject.plan));
-        weir_index_add(index, id_of(&to[i].subject), (uint32_t)i + 1);
+        weir_index_add(index, weir_name_behind_scope(to[i].subject.name), (uint32_t)i + 1);
     }
     *(team ? &config->teams : &config->orgs) = count;
     return WEIR_OK;
@@ -91,7 +85,8 @@ static enum weir_err copy_keys(const struct weir_config *base, struct weir_confi
         *to = *from;
         to->group = group_of(base, config, from->group);
         move_subject(&to->subject, to->name, plan_of(base, config, from->subject.plan));
-        weir_index_add(&config->_index->key, id_of(&to->subject), (uint32_t)i + 1);
+        weir_index_add(&config->_index->key, weir_name_behind_scope(to->subject.name),
+                       (uint32_t)i + 1);
         weir_key_index_secret(config, to);
     }
     config->keys = base->keys;

@@ -24,5 +24,7 @@ enum { WEIR_SUBJECT_NAME_MAX = 128 };
 /* A 128-bit hash of the name under this process's random secret: identity inside this process
  * only. Thread-safe. */
 void weir_subject_id(struct weir_str name, uint64_t ret_id[static 2]);
+/* What stands behind the scope in a name, which has one: the id that the configuration gives it. */
+struct weir_str weir_name_behind_scope(struct weir_str name);
 
 #endif
