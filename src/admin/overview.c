@@ -48,9 +48,12 @@ static void store(struct weir_buf *b, struct weir_admin *a)
         WEIR_BUF_LIT(b, ",\"url_host\":");
         weir_buf_json(b, weir_buf_view(&a->text));
     }
-    weir_buf_printf(b, ",\"up\":%s,\"ready\":%s,\"nodes\":%" PRIu64 "}",
+    weir_buf_printf(b,
+                    ",\"up\":%s,\"ready\":%s,\"shards\":{\"up\":%" PRIu64 ",\"away\":%" PRIu64
+                    "},\"nodes\":%" PRIu64 "}",
                     load(&a->store->stats.up) != 0 ? "true" : "false",
-                    weir_store_ready(a->store) ? "true" : "false", nodes > 0 ? nodes : 1);
+                    weir_store_ready(a->store) ? "true" : "false", load(&a->store->stats.shards_up),
+                    load(&a->store->stats.shards_away), nodes > 0 ? nodes : 1);
 }
 
 static void registry(struct weir_buf *b, const struct weir_admin *a)

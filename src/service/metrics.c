@@ -221,6 +221,25 @@ static uint64_t nodes_alive(const struct weir_service_group *g)
     return most;
 }
 
+/* As the worker sees it that reaches the fewest. */
+static void shards(struct weir_buf *b, const struct weir_service_group *g)
+{
+    uint64_t up = 0, away = 0;
+    for (uint32_t i = 0; i < g->services; i++) {
+        const struct weir_store_stats *stats = g->service[i]->store_stats;
+        uint64_t lost = LOAD(stats->shards_away);
+        if (i == 0 || lost > away) {
+            up = LOAD(stats->shards_up);
+            away = lost;
+        }
+    }
+    family(b, "weir_store_shards", "gauge", "Redis servers that keep windows: in reach, and not.");
+    weir_buf_printf(b,
+                    "weir_store_shards{state=\"up\"} %llu\n"
+                    "weir_store_shards{state=\"away\"} %llu\n",
+                    (unsigned long long)up, (unsigned long long)away);
+}
+
 /* What this node may admit beyond a limit, as a share of it: guarantee 1 of docs/design. */
 static void over_admission(struct weir_buf *b, const struct weir_config *config, bool decides)
 {
@@ -256,6 +275,7 @@ static void store(struct weir_buf *b, const struct weir_service *s)
     bool ready = weir_store_ready(s->store);
     bool up = STORE_SUM(g, up) == g->services;
     one(b, "weir_store_up", "gauge", "1 while every worker reaches the store.", up ? 1 : 0);
+    shards(b, g);
     over_admission(b, s->config, up && ready);
     one(b, "weir_store_round_trips_total", "counter", "Answers received from the store.",
         STORE_SUM(g, round_trips));

@@ -306,6 +306,22 @@ static bool step(struct redis_over *o, uint64_t now_us)
     return o->walk != REDIS_WALK_NONE || weir_primary_state(o->primary) != WEIR_PRIMARY_OPEN;
 }
 
+/* Servers that keep windows: how many are in reach, and how many are not. */
+static void count_shards(struct redis_store *self)
+{
+    struct weir_store_stats *stats = &self->base.stats;
+    struct weir_redis_shard *shard;
+    uint64_t up = 0, serving = 0;
+    for (unsigned at = 0; (shard = weir_redis_shards_next(self->shards, &at)) != NULL;) {
+        if (weir_redis_shard_slots(shard) > 0) {
+            serving++;
+            up += weir_redis_conn_is_up(weir_redis_shard_conn(shard));
+        }
+    }
+    atomic_store_explicit(&stats->shards_up, up, memory_order_relaxed);
+    atomic_store_explicit(&stats->shards_away, serving - up, memory_order_relaxed);
+}
+
 /* A connection that is given up tells those who wait, and they may close the store. */
 static void on_timer(uv_timer_t *uv)
 {
@@ -321,6 +337,7 @@ static void on_timer(uv_timer_t *uv)
         return;
     }
     self->alive = outer;
+    count_shards(self);
     if (uv_timer_get_repeat(uv) != pause_ms) {
         uv_timer_start(uv, uv->timer_cb, pause_ms, pause_ms);
     }

@@ -119,6 +119,8 @@ struct weir_store_stats {
     _Atomic uint64_t charged_again; /* records of subjects sent to a new primary, or on return */
     _Atomic uint64_t nodes;         /* alive, as the store last counted them */
     _Atomic uint64_t up;            /* 1 while the store is reachable */
+    _Atomic uint64_t shards_up;     /* servers that keep windows, in reach */
+    _Atomic uint64_t shards_away;   /* and not in reach */
     struct weir_hist round_trip;
 };
 

@@ -197,10 +197,13 @@ onEveryStore("the admin API", (start) => {
         assert.equal(`weir ${version}\n`, (await run(WEIR, ["version"])).output);
         assert.deepEqual([workers, store.up, store.ready, store.nodes], [2, true, true, 1]);
         if (store.kind === "redis") {
+            assert.ok(store.shards.up > 0);
+            assert.equal(store.shards.away, 0);
             assert.equal(store.mode, "exact");
             assert.match(store.url_host, /redis\.sock$|^127\.0\.0\.1:\d+(,127\.0\.0\.1:\d+)*$/);
         } else {
             assert.deepEqual([store.kind, store.mode, store.url_host], ["embedded", null, null]);
+            assert.deepEqual(store.shards, { up: 0, away: 0 });
         }
         const sums = ({ totals }) => [
             ...[totals.allowed, totals.denied.requests, totals.responses["4xx"]],

@@ -136,14 +136,14 @@ describe("the overview", () => {
 
     it("says who is denied and why, and how the store is", async () => {
         const overview = overviewAt(9);
-        overview.node.store = { ...overview.node.store, up: false, ready: false };
+        overview.node.store = { ...overview.node.store, up: false, ready: false, shards: { up: 2, away: 1 } };
         overview.node.registry = { up: false, entries: 17, unusable: 2 };
         overview.denials = [{ subject: KEY, meter: "input_tokens", window_s: 3600, count: 1234 }];
         admin.push(overview);
         await open();
         await page.locator("#denials tbody tr").waitFor();
         assert.match(await text("#denials tbody"), /key:batch-nightly\s+input tokens \/ h\s+1,234/);
-        assert.match(await text("#health"), /redis, lease\s+At\s+10\.0\.4\.17:6379\s+State\s+out of reach/);
+        assert.match(await text("#health"), /redis, lease\s+At\s+10\.0\.4\.17:6379\s+State\s+out of reach: 1 of 3 shards/);
         assert.match(await text("#health"), /Registry\s+out of reach, 17 in force, 2 unusable/);
         assert.equal(await text("#alarm"), "Store out of reach");
     });

@@ -516,6 +516,11 @@ describe("several subjects on a cluster that loses a shard", () => {
         const before = await look(local, id);
         await away.kill();
         await Promise.all(nodes.map((node) => storeReady(node, false)));
+        for (const [state, shards] of [["away", 1], ["up", 2]]) {
+            const row = `weir_store_shards{state="${state}"} ${shards}`;
+            const told = async () => (await closed.ask("GET", "/metrics")).text.split("\n").includes(row);
+            await eventually(told, `that ${shards} are ${state}`);
+        }
         assert.equal((await acquire(closed, id, 10, { model: "gpt-4o" })).status, 503);
         assert.deepEqual(await look(closed, id), before, "nothing remains charged");
         // half of 4, less the one that was granted before

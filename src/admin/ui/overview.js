@@ -112,9 +112,11 @@ function denialRow(denial) {
 }
 
 /** The store in words: what it is, and whether something is wrong with it. */
-function storeState({ up, ready }) {
+function storeState({ up, ready, shards: { up: reached, away } }) {
     if (!up) {
-        return ["out of reach", true];
+        const part = reached > 0 && away > 0;
+        const of = part ? `: ${exact(away)} of ${exact(reached + away)} shards` : "";
+        return [`out of reach${of}`, true];
     }
     return ready ? ["up", false] : ["up, not ready", true];
 }

@@ -65,7 +65,10 @@ export function overviewAt(i, changes = {}) {
             version: "0.5.0",
             uptime_s: 7200 + i,
             workers: 4,
-            store: { kind: "redis", mode: "lease", url_host: "10.0.4.17:6379", up: true, ready: true, nodes: 4 },
+            store: {
+                ...{ kind: "redis", mode: "lease", url_host: "10.0.4.17:6379", up: true, ready: true },
+                ...{ shards: { up: 1, away: 0 }, nodes: 4 },
+            },
             registry: { up: true, entries: 17, unusable: 0 },
         },
         totals: {
