@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 
 #include "base/mem.h"
@@ -24,79 +23,47 @@ static const struct weir_str bearer = WEIR_STR_INIT("authorization: Bearer ");
 
 /* ---- arguments ---- */
 
-enum {
-    OPTION_URL = WEIR_OPTION_FIRST,
-    OPTION_TOKEN,
-    OPTION_JSON,
-    OPTION_HELP,
-    OPTION_FLAG,
-    OPTION_MANY,
-    OPTION_MORE,
-};
-enum { COMMON = OPTION_FLAG - OPTION_URL };
-
-static bool add_many(struct weir_admin_client *c, const char *value)
+static bool add_many(const struct weir_flag_value *v)
 {
+    struct weir_admin_client *c = v->into;
     if (c->manys == WEIR_ADMIN_MANY_MAX) {
-        fprintf(stderr, "%s: --%s: expected at most %d\n", c->of->name, c->of->many,
-                WEIR_ADMIN_MANY_MAX);
+        snprintf(v->error, WEIR_FLAG_ERROR_BYTES, "--%s: expected at most %d", v->flag->name,
+                 WEIR_ADMIN_MANY_MAX);
         return false;
     }
-    c->many[c->manys++] = value;
+    c->many[c->manys++] = v->value;
     return true;
 }
 
-/* False: said what is wrong. */
-static bool parse_arguments(struct weir_admin_client *c, int argc, char **argv,
-                            const char **ret_token_file, bool *ret_help)
+#define AT(field) .at = offsetof(struct weir_admin_client, field)
+static enum weir_flags_end read_arguments(struct weir_admin_client *c, int argc, char **argv)
 {
-    struct option options[COMMON + WEIR_ADMIN_MORE_MAX + 3] = {
-        {"admin", required_argument, NULL, OPTION_URL},
-        {"token-file", required_argument, NULL, OPTION_TOKEN},
-        {"json", no_argument, NULL, OPTION_JSON},
-        {"help", no_argument, NULL, OPTION_HELP},
+    enum { COMMON = 3 };
+    struct weir_flag table[COMMON + WEIR_ADMIN_MORE_MAX + 2] = {
+        {"admin", weir_flag_text, AT(url)},
+        {"token-file", weir_flag_text, AT(token_file)},
+        {"json", weir_flag_set, AT(as_json), .bare = true},
     };
-    int own = COMMON;
-    for (int i = 0; i < WEIR_ADMIN_MORE_MAX && c->of->more[i] != NULL; i++) {
-        options[own++] = (struct option){c->of->more[i], required_argument, NULL, OPTION_MORE + i};
+    const struct weir_admin_command *of = c->of;
+    size_t count = COMMON;
+    for (size_t i = 0; i < WEIR_ADMIN_MORE_MAX && of->more[i] != NULL; i++) {
+        table[count++] =
+            (struct weir_flag){of->more[i], weir_flag_text, AT(more) + i * sizeof(c->more[0])};
     }
-    if (c->of->flag != NULL) {
-        options[own++] = (struct option){c->of->flag, no_argument, NULL, OPTION_FLAG};
+    if (of->flag != NULL) {
+        table[count++] = (struct weir_flag){of->flag, weir_flag_set, AT(flag), .bare = true};
     }
-    if (c->of->many != NULL) {
-        options[own] = (struct option){c->of->many, required_argument, NULL, OPTION_MANY};
+    if (of->many != NULL) {
+        table[count++] = (struct weir_flag){of->many, .read = add_many};
     }
-    opterr = 0;
-    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (o == ':' || o == '?') {
-            return weir_start_wrong_option(c->of->name, o, argv);
-        }
-        if (o == OPTION_URL) {
-            c->url = optarg;
-        } else if (o == OPTION_TOKEN) {
-            *ret_token_file = optarg;
-        } else if (o == OPTION_JSON) {
-            c->as_json = true;
-        } else if (o == OPTION_HELP) {
-            *ret_help = true;
-        } else if (o == OPTION_FLAG) {
-            c->flag = true;
-        } else if (o == OPTION_MANY) {
-            if (!add_many(c, optarg)) {
-                return false;
-            }
-        } else {
-            c->more[o - OPTION_MORE] = optarg;
-        }
-    }
-    c->operand = argv + optind;
-    c->operands = argc - optind;
-    if (!*ret_help && (c->operands < c->of->operands_min || c->operands > c->of->operands_max)) {
-        fprintf(stderr, "%s: expected %s; see %s --help\n", c->of->name, c->of->operand,
-                c->of->name);
-        return false;
-    }
-    return true;
+    const struct weir_flags flags = {.flag = table,
+                                     .count = count,
+                                     .command = of->name,
+                                     .operand = of->operand,
+                                     .operands_min = of->operands_min,
+                                     .operands_max = of->operands_max};
+    c->operand = argv + 1;
+    return weir_start_flags(&flags, argc, argv, c, &c->operands);
 }
 
 /* The token of the file, without a newline at its end. False: said what is wrong. */
@@ -120,9 +87,9 @@ static bool read_token_file(struct weir_admin_client *c, const char *path)
 }
 
 /* False: said what is wrong. */
-static bool read_token(struct weir_admin_client *c, const char *file)
+static bool read_token(struct weir_admin_client *c)
 {
-    const char *env = getenv("WEIR_ADMIN_TOKEN");
+    const char *file = c->token_file, *env = getenv("WEIR_ADMIN_TOKEN");
     if (file == NULL && (env == NULL || env[0] == '\0')) {
         return true;
     }
@@ -148,23 +115,19 @@ static bool read_token(struct weir_admin_client *c, const char *file)
 bool weir_admin_begin(struct weir_admin_client *c, const struct weir_admin_command *of, int argc,
                       char **argv, int *ret_code)
 {
-    const char *token_file = NULL, *env = getenv("WEIR_ADMIN");
-    bool help = false;
+    const char *env = getenv("WEIR_ADMIN");
     *c = (struct weir_admin_client){
         .of = of, .url = env != NULL && env[0] != '\0' ? env : "http://127.0.0.1:9090"};
     weir_buf_init(&c->token, bearer.len + WEIR_SECRET_MAX + 2);
     weir_buf_init(&c->answer, ANSWER_MAX);
     weir_json_init(&c->json);
     *ret_code = WEIR_EXIT_USAGE;
-    if (!parse_arguments(c, argc, argv, &token_file, &help)) {
+    enum weir_flags_end end = read_arguments(c, argc, argv);
+    if (end != WEIR_FLAGS_READ) {
+        *ret_code = weir_start_help(end, of->help);
         return false;
     }
-    if (help) {
-        fputs(of->help, stdout);
-        *ret_code = WEIR_EXIT_OK;
-        return false;
-    }
-    return read_token(c, token_file);
+    return read_token(c);
 }
 
 void weir_admin_end(struct weir_admin_client *c)

@@ -28,6 +28,7 @@ struct weir_admin_command {
 struct weir_admin_client {
     const struct weir_admin_command *of;
     const char *url;
+    const char *token_file; /* NULL: the environment has the token, or there is none */
     bool as_json, flag;
     const char *more[WEIR_ADMIN_MORE_MAX]; /* their values; NULL: not given */
     const char *many[WEIR_ADMIN_MANY_MAX];

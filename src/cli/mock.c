@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mock.c - the mock model server: its options, and one server for each worker. */
-#include <getopt.h>
-
 #include "cli/cli.h"
 #include "cli/start.h"
 #include "cli/token_data.h"
@@ -39,28 +37,17 @@ static const char help[] =
 struct arguments {
     struct weir_config_flags flags;
     struct weir_mock_options *o;
-    bool help;
 };
 
 /* ---- options ---- */
 
-enum {
-    OPTION_LISTEN = WEIR_OPTION_FIRST,
-    OPTION_WORKERS,
-    OPTION_HELP,
-    OPTION_SEED, /* from here on: in `values` */
-    OPTION_OUTPUT,
-    OPTION_FIRST,
-    OPTION_PACE,
-    OPTION_FAIL,
-    OPTION_ABORT,
-    OPTION_RETRY,
-    OPTION_CACHED,
-    OPTION_KEY,
-    OPTION_MODELS,
+/* How a value is taken, and what it may be. */
+struct more {
+    bool (*set)(const char *text, struct weir_mock_options *o);
+    const char *expected;
 };
 
-static bool set_number(const char *text, uint64_t max, uint32_t *ret)
+static bool number(const char *text, uint64_t max, uint32_t *ret)
 {
     uint64_t value;
     if (!weir_mock_number(text, 0, max, &value)) {
@@ -70,104 +57,89 @@ static bool set_number(const char *text, uint64_t max, uint32_t *ret)
     return true;
 }
 
-static bool set_key(const char *text, struct weir_str *ret_key)
+static bool set_seed(const char *text, struct weir_mock_options *o)
 {
-    *ret_key = weir_str_z(text);
-    return ret_key->len > 0;
+    return weir_mock_number(text, 0, UINT64_MAX, &o->model.seed);
 }
 
-static bool set_value(struct weir_mock_options *o, int option, const char *text)
+static bool set_output(const char *text, struct weir_mock_options *o)
 {
-    switch (option) {
-    case OPTION_SEED:
-        return weir_mock_number(text, 0, UINT64_MAX, &o->model.seed);
-    case OPTION_OUTPUT:
-        return weir_mock_output_tokens(&o->model, text);
-    case OPTION_FIRST:
-        return set_number(text, 600000, &o->model.first_token_ms);
-    case OPTION_PACE:
-        return set_number(text, 1000000, &o->model.tokens_per_s);
-    case OPTION_FAIL:
-        return weir_mock_fail_add(&o->faults, text);
-    case OPTION_ABORT:
-        return weir_mock_share(text, &o->faults.abort_share);
-    case OPTION_RETRY:
-        return set_number(text, 86400000, &o->retry_after_ms);
-    case OPTION_CACHED:
-        return weir_mock_share(text, &o->cached_share);
-    case OPTION_KEY:
-        return set_key(text, &o->api_key);
-    default:
-        return weir_mock_names(text, &o->models);
+    return weir_mock_output_tokens(&o->model, text);
+}
+
+static bool set_first(const char *text, struct weir_mock_options *o)
+{
+    return number(text, 600000, &o->model.first_token_ms);
+}
+
+static bool set_pace(const char *text, struct weir_mock_options *o)
+{
+    return number(text, 1000000, &o->model.tokens_per_s);
+}
+
+static bool add_fail(const char *text, struct weir_mock_options *o)
+{
+    return weir_mock_fail_add(&o->faults, text);
+}
+
+static bool set_abort(const char *text, struct weir_mock_options *o)
+{
+    return weir_mock_share(text, &o->faults.abort_share);
+}
+
+static bool set_retry(const char *text, struct weir_mock_options *o)
+{
+    return number(text, 86400000, &o->retry_after_ms);
+}
+
+static bool set_cached(const char *text, struct weir_mock_options *o)
+{
+    return weir_mock_share(text, &o->cached_share);
+}
+
+static bool set_models(const char *text, struct weir_mock_options *o)
+{
+    return weir_mock_names(text, &o->models);
+}
+
+static bool read_value(const struct weir_flag_value *v)
+{
+    const struct arguments *a = v->into;
+    const struct more *more = v->flag->more;
+    return more->set(v->value, a->o) || weir_flag_refuse(v, more->expected);
+}
+
+/* A secret, which no message repeats. */
+static bool read_key(const struct weir_flag_value *v)
+{
+    const struct arguments *a = v->into;
+    a->o->api_key = weir_str_z(v->value);
+    if (a->o->api_key.len == 0) {
+        snprintf(v->error, WEIR_FLAG_ERROR_BYTES, "--%s: expected a key", v->flag->name);
     }
+    return a->o->api_key.len > 0;
 }
 
-static const char *const expected[] = {
-    "a whole number",
-    "MEAN or MEAN:MAX with 1 <= MEAN <= MAX <= 1000000",
-    "milliseconds from 0 to 600000",
-    "tokens per second from 0 to 1000000",
-    "STATUS:PERCENT%, as 429:5%, of a status in docs/mock.md, together at most 100%",
-    "a share from 0% to 100%",
-    "milliseconds from 0 to 86400000",
-    "a share from 0% to 100%",
-    "a key",
-    "names of 1 to 128 bytes with commas between",
+#define TEXT(field)           .read = weir_flag_text, .at = offsetof(struct arguments, field)
+#define VALUE(function, what) .read = read_value, .more = (&(const struct more){(function), (what)})
+static const struct weir_flag table[] = {
+    {"listen", TEXT(flags.listen)},
+    {"workers", TEXT(flags.workers)},
+    {"seed", VALUE(set_seed, "a whole number")},
+    {"output-tokens", VALUE(set_output, "MEAN or MEAN:MAX with 1 <= MEAN <= MAX <= 1000000")},
+    {"first-token-ms", VALUE(set_first, "milliseconds from 0 to 600000")},
+    {"tokens-per-s", VALUE(set_pace, "tokens per second from 0 to 1000000")},
+    {"fail", VALUE(add_fail, "STATUS:PERCENT%, as 429:5%, of a status in docs/mock.md, together "
+                             "at most 100%")},
+    {"abort", VALUE(set_abort, "a share from 0% to 100%")},
+    {"retry-after-ms", VALUE(set_retry, "milliseconds from 0 to 86400000")},
+    {"cached", VALUE(set_cached, "a share from 0% to 100%")},
+    {"api-key", .read = read_key},
+    {"models", VALUE(set_models, "names of 1 to 128 bytes with commas between")},
 };
 
-static const struct option options[] = {
-    {"listen", required_argument, NULL, OPTION_LISTEN},
-    {"workers", required_argument, NULL, OPTION_WORKERS},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"seed", required_argument, NULL, OPTION_SEED},
-    {"output-tokens", required_argument, NULL, OPTION_OUTPUT},
-    {"first-token-ms", required_argument, NULL, OPTION_FIRST},
-    {"tokens-per-s", required_argument, NULL, OPTION_PACE},
-    {"fail", required_argument, NULL, OPTION_FAIL},
-    {"abort", required_argument, NULL, OPTION_ABORT},
-    {"retry-after-ms", required_argument, NULL, OPTION_RETRY},
-    {"cached", required_argument, NULL, OPTION_CACHED},
-    {"api-key", required_argument, NULL, OPTION_KEY},
-    {"models", required_argument, NULL, OPTION_MODELS},
-    {0},
-};
-
-/* False: said what is wrong. */
-static bool set_option(struct arguments *a, int option)
-{
-    if (option == OPTION_LISTEN) {
-        a->flags.listen = optarg;
-    } else if (option == OPTION_WORKERS) {
-        a->flags.workers = optarg;
-    } else if (option == OPTION_HELP) {
-        a->help = true;
-    } else if (!set_value(a->o, option, optarg)) {
-        bool secret = option == OPTION_KEY;
-        fprintf(stderr, "weir mock: --%s: expected %s%s%.80s%s\n",
-                options[option - OPTION_LISTEN].name, expected[option - OPTION_SEED],
-                secret ? "" : ", got \"", secret ? "" : optarg, secret ? "" : "\"");
-        return false;
-    }
-    return true;
-}
-
-static bool parse_arguments(int argc, char **argv, struct arguments *a)
-{
-    opterr = 0;
-    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (o == ':' || o == '?') {
-            return weir_start_wrong_option("weir mock", o, argv);
-        }
-        if (!set_option(a, o)) {
-            return false;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "weir mock: unexpected \"%s\"; see weir mock --help\n", argv[optind]);
-        return false;
-    }
-    return true;
-}
+static const struct weir_flags flags = {
+    .flag = table, .count = sizeof(table) / sizeof(table[0]), .command = "weir mock"};
 
 /* ---- the servers ---- */
 
@@ -232,12 +204,10 @@ int weir_cmd_mock(int argc, char **argv)
                                  .models = WEIR_STR("weir-mock"),
                                  .retry_after_ms = 1000}};
     struct arguments arguments = {.o = &m.options};
-    if (!parse_arguments(argc, argv, &arguments)) {
-        return WEIR_EXIT_USAGE;
-    }
-    if (arguments.help) {
-        fputs(help, stdout);
-        return WEIR_EXIT_OK;
+    int operands;
+    enum weir_flags_end end = weir_start_flags(&flags, argc, argv, &arguments, &operands);
+    if (end != WEIR_FLAGS_READ) {
+        return weir_start_help(end, help);
     }
     return mock(&m, &arguments);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve.c - the options of a node. */
-#include <getopt.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -27,86 +26,30 @@ static const char help[] =
 struct arguments {
     const char *config;
     struct weir_config_flags flags;
-    bool help;
 };
 
-enum {
-    OPTION_CONFIG = WEIR_OPTION_FIRST,
-    OPTION_LISTEN,
-    OPTION_WORKERS,
-    OPTION_STORE,
-    OPTION_NODES,
-    OPTION_FAILURE,
-    OPTION_ACCESS_LOG,
-    OPTION_ADMIN,
-    OPTION_HELP,
+#define TEXT(field) .read = weir_flag_text, .at = offsetof(struct arguments, field)
+static const struct weir_flag table[] = {
+    {"config", TEXT(config)},
+    {"listen", TEXT(flags.listen)},
+    {"workers", TEXT(flags.workers)},
+    {"store", TEXT(flags.store)},
+    {"nodes", TEXT(flags.nodes)},
+    {"on-store-failure", TEXT(flags.on_store_failure)},
+    {"access-log", TEXT(flags.access_log)},
+    {"admin-listen", TEXT(flags.admin_listen)},
 };
 
-/* False: said what is wrong. */
-static bool parse_arguments(int argc, char **argv, struct arguments *ret)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, OPTION_CONFIG},
-        {"listen", required_argument, NULL, OPTION_LISTEN},
-        {"workers", required_argument, NULL, OPTION_WORKERS},
-        {"store", required_argument, NULL, OPTION_STORE},
-        {"nodes", required_argument, NULL, OPTION_NODES},
-        {"on-store-failure", required_argument, NULL, OPTION_FAILURE},
-        {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
-        {"admin-listen", required_argument, NULL, OPTION_ADMIN},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {0},
-    };
-    opterr = 0;
-    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        switch (o) {
-        case OPTION_CONFIG:
-            ret->config = optarg;
-            break;
-        case OPTION_LISTEN:
-            ret->flags.listen = optarg;
-            break;
-        case OPTION_WORKERS:
-            ret->flags.workers = optarg;
-            break;
-        case OPTION_STORE:
-            ret->flags.store = optarg;
-            break;
-        case OPTION_NODES:
-            ret->flags.nodes = optarg;
-            break;
-        case OPTION_FAILURE:
-            ret->flags.on_store_failure = optarg;
-            break;
-        case OPTION_ACCESS_LOG:
-            ret->flags.access_log = optarg;
-            break;
-        case OPTION_ADMIN:
-            ret->flags.admin_listen = optarg;
-            break;
-        case OPTION_HELP:
-            ret->help = true;
-            break;
-        default:
-            return weir_start_wrong_option("weir serve", o, argv);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "weir serve: unexpected \"%s\"; see weir serve --help\n", argv[optind]);
-        return false;
-    }
-    return true;
-}
+static const struct weir_flags flags = {
+    .flag = table, .count = sizeof(table) / sizeof(table[0]), .command = "weir serve"};
 
 int weir_cmd_serve(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    if (!parse_arguments(argc, argv, &arguments)) {
-        return WEIR_EXIT_USAGE;
-    }
-    if (arguments.help) {
-        fputs(help, stdout);
-        return WEIR_EXIT_OK;
+    int operands;
+    enum weir_flags_end end = weir_start_flags(&flags, argc, argv, &arguments, &operands);
+    if (end != WEIR_FLAGS_READ) {
+        return weir_start_help(end, help);
     }
     prctl(PR_SET_DUMPABLE, 0); /* no core file with what clients sent */
     weir_start_sockets();

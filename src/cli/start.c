@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/start.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -9,17 +8,24 @@
 
 #include "cli/cli.h"
 
-bool weir_start_wrong_option(const char *command, int got, char **argv)
+enum weir_flags_end weir_start_flags(const struct weir_flags *flags, int argc, char **argv,
+                                     void *into, int *ret_operands)
 {
-    if (got == ':') {
-        fprintf(stderr, "%s: %s expects a value\n", command, argv[optind - 1]);
-        return false;
+    char error[WEIR_FLAG_ERROR_BYTES];
+    enum weir_flags_end end = weir_flags_read(flags, argc, argv, into, ret_operands, error);
+    if (end == WEIR_FLAGS_WRONG) {
+        fprintf(stderr, "%s: %s\n", flags->command, error);
     }
-    const char letter[] = {'-', (char)optopt, '\0'};
-    bool one_letter = optopt > 0 && optopt < WEIR_OPTION_FIRST; /* perhaps of several, as in -xy */
-    fprintf(stderr, "%s: unknown option %s; see %s --help\n", command,
-            one_letter ? letter : argv[optind - 1], command);
-    return false;
+    return end;
+}
+
+int weir_start_help(enum weir_flags_end end, const char *help)
+{
+    if (end == WEIR_FLAGS_WRONG) {
+        return WEIR_EXIT_USAGE;
+    }
+    fputs(help, stdout);
+    return WEIR_EXIT_OK;
 }
 
 void weir_start_sockets(void)

@@ -3,15 +3,15 @@
 #ifndef WEIR_CLI_START_H
 #define WEIR_CLI_START_H
 
+#include "base/flags.h"
 #include "config/config.h"
 
-/* The value of a command's first long option for getopt_long: above every character, so that a
- * short option is told from a long one. */
-enum { WEIR_OPTION_FIRST = 256 };
-
-/* Says which argument was refused when getopt_long, with ":" as its short options, returned `got`:
- * ':' or '?'. Returns false. */
-bool weir_start_wrong_option(const char *command, int got, char **argv);
+/* weir_flags_read of a command, which says what is wrong. */
+WEIR_MUSTCHECK enum weir_flags_end weir_start_flags(const struct weir_flags *flags, int argc,
+                                                    char **argv, void *into, int *ret_operands);
+/* What a command returns that has read no arguments to go on with: it prints its help if that was
+ * asked for. */
+int weir_start_help(enum weir_flags_end end, const char *help);
 /* A peer that goes away raises no signal, and as many connections are open as the system allows. */
 void weir_start_sockets(void);
 /* The number that a variable of the environment is. False: it is not there, or no number. */

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,21 +29,12 @@ static const char help[] =
     "  --help           this text\n\n"
     "Exit codes: 0 counted, 1 something could not be read or written, 2 a wrong argument.\n";
 
-enum {
-    OPTION_ENCODING = WEIR_OPTION_FIRST,
-    OPTION_MODEL,
-    OPTION_DATA,
-    OPTION_LINES,
-    OPTION_PACK,
-    OPTION_HELP
-};
-
 enum { FILE_BYTES_MAX = 1 << 30, READ_BYTES = 1 << 16 };
 
 struct arguments {
     const char *encoding, *model; /* not both */
     const char *data, *pack;
-    bool lines, help;
+    bool lines;
     char **file;
     int files;
 };
@@ -54,49 +45,29 @@ static bool refuse(const char *text)
     return false;
 }
 
-/* False: said what is wrong. */
-static bool parse_arguments(int argc, char **argv, struct arguments *ret)
+#define AT(field) .at = offsetof(struct arguments, field)
+static const struct weir_flag table[] = {
+    {"encoding", weir_flag_text, AT(encoding)}, {"model", weir_flag_text, AT(model)},
+    {"data", weir_flag_text, AT(data)},         {"lines", weir_flag_set, AT(lines), .bare = true},
+    {"pack", weir_flag_text, AT(pack)},
+};
+
+static const struct weir_flags flags = {.flag = table,
+                                        .count = sizeof(table) / sizeof(table[0]),
+                                        .command = "weir tokens",
+                                        .operand = "at least one FILE",
+                                        .operands_min = 1,
+                                        .operands_max = INT_MAX};
+
+static enum weir_flags_end read_arguments(int argc, char **argv, struct arguments *ret)
 {
-    static const struct option options[] = {
-        {"encoding", required_argument, NULL, OPTION_ENCODING},
-        {"model", required_argument, NULL, OPTION_MODEL},
-        {"data", required_argument, NULL, OPTION_DATA},
-        {"lines", no_argument, NULL, OPTION_LINES},
-        {"pack", required_argument, NULL, OPTION_PACK},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {0},
-    };
-    opterr = 0;
-    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        switch (o) {
-        case OPTION_ENCODING:
-            ret->encoding = optarg;
-            break;
-        case OPTION_MODEL:
-            ret->model = optarg;
-            break;
-        case OPTION_DATA:
-            ret->data = optarg;
-            break;
-        case OPTION_LINES:
-            ret->lines = true;
-            break;
-        case OPTION_PACK:
-            ret->pack = optarg;
-            break;
-        case OPTION_HELP:
-            ret->help = true;
-            return true;
-        default:
-            return weir_start_wrong_option("weir tokens", o, argv);
-        }
+    enum weir_flags_end end = weir_start_flags(&flags, argc, argv, ret, &ret->files);
+    ret->file = argv + 1;
+    if (end == WEIR_FLAGS_READ && ret->encoding != NULL && ret->model != NULL) {
+        refuse("expected --encoding or --model, not both");
+        return WEIR_FLAGS_WRONG;
     }
-    ret->file = argv + optind;
-    ret->files = argc - optind;
-    if (ret->encoding != NULL && ret->model != NULL) {
-        return refuse("expected --encoding or --model, not both");
-    }
-    return ret->files > 0 || refuse("expected at least one FILE");
+    return end;
 }
 
 /* ---- reading ---- */
@@ -348,12 +319,9 @@ static int pack(const struct arguments *a)
 int weir_cmd_tokens(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    if (!parse_arguments(argc, argv, &arguments)) {
-        return WEIR_EXIT_USAGE;
-    }
-    if (arguments.help) {
-        fputs(help, stdout);
-        return WEIR_EXIT_OK;
+    enum weir_flags_end end = read_arguments(argc, argv, &arguments);
+    if (end != WEIR_FLAGS_READ) {
+        return weir_start_help(end, help);
     }
     return arguments.pack != NULL ? pack(&arguments) : count(&arguments);
 }

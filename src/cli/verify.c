@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verify.c - reads records of admitted charges and says where a window held more than a limit. */
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -25,56 +25,37 @@ static const char help[] =
 
 enum { EXIT_UNREADABLE = 3 };
 
-enum { OPTION_LIMITS = WEIR_OPTION_FIRST, OPTION_WINDOW, OPTION_JSON, OPTION_HELP };
-
 struct arguments {
     const char *limits, *window; /* one of them */
-    bool json, help;
+    bool json;
     char **file;
     int files;
 };
 
-static bool refuse(const char *text)
-{
-    fprintf(stderr, "weir verify: %s; see weir verify --help\n", text);
-    return false;
-}
+#define AT(field) .at = offsetof(struct arguments, field)
+static const struct weir_flag table[] = {
+    {"limits", weir_flag_text, AT(limits)},
+    {"window", weir_flag_text, AT(window)},
+    {"json", weir_flag_set, AT(json), .bare = true},
+};
 
-/* False: said what is wrong. */
-static bool parse_arguments(int argc, char **argv, struct arguments *ret)
+static const struct weir_flags flags = {.flag = table,
+                                        .count = sizeof(table) / sizeof(table[0]),
+                                        .command = "weir verify",
+                                        .operand = "at least one FILE",
+                                        .operands_min = 1,
+                                        .operands_max = INT_MAX};
+
+static enum weir_flags_end read_arguments(int argc, char **argv, struct arguments *ret)
 {
-    static const struct option options[] = {
-        {"limits", required_argument, NULL, OPTION_LIMITS},
-        {"window", required_argument, NULL, OPTION_WINDOW},
-        {"json", no_argument, NULL, OPTION_JSON},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {0},
-    };
-    opterr = 0;
-    for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        switch (o) {
-        case OPTION_LIMITS:
-            ret->limits = optarg;
-            break;
-        case OPTION_WINDOW:
-            ret->window = optarg;
-            break;
-        case OPTION_JSON:
-            ret->json = true;
-            break;
-        case OPTION_HELP:
-            ret->help = true;
-            return true;
-        default:
-            return weir_start_wrong_option("weir verify", o, argv);
-        }
+    enum weir_flags_end end = weir_start_flags(&flags, argc, argv, ret, &ret->files);
+    ret->file = argv + 1;
+    if (end == WEIR_FLAGS_READ && (ret->limits == NULL) == (ret->window == NULL)) {
+        fprintf(stderr, "weir verify: expected either --limits or --window; see weir verify "
+                        "--help\n");
+        return WEIR_FLAGS_WRONG;
     }
-    ret->file = argv + optind;
-    ret->files = argc - optind;
-    if ((ret->limits == NULL) == (ret->window == NULL)) {
-        return refuse("expected either --limits or --window");
-    }
-    return ret->files > 0 || refuse("expected at least one FILE");
+    return end;
 }
 
 /* The windows to look at. False: said what is wrong. */
@@ -210,12 +191,9 @@ int weir_cmd_verify(int argc, char **argv)
 {
     struct arguments arguments = {0};
     struct weir_plan plan;
-    if (!parse_arguments(argc, argv, &arguments)) {
-        return WEIR_EXIT_USAGE;
-    }
-    if (arguments.help) {
-        fputs(help, stdout);
-        return WEIR_EXIT_OK;
+    enum weir_flags_end end = read_arguments(argc, argv, &arguments);
+    if (end != WEIR_FLAGS_READ) {
+        return weir_start_help(end, help);
     }
     return make_plan(&arguments, &plan) ? verify(&arguments, &plan) : WEIR_EXIT_USAGE;
 }

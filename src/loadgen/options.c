@@ -279,37 +279,30 @@ static bool set_stream(const struct weir_flag_value *v)
     return true;
 }
 
-static bool set_help(const struct weir_flag_value *v)
-{
-    options(v)->help = true;
-    return true;
-}
-
 static const struct weir_flag table[] = {
-    {"--target", set_target, NULL, false},
-    {"--clients", set_clients, NULL, false},
-    {"--rate", set_rate, NULL, false},
-    {"--duration", set_duration, NULL, false},
-    {"--trace", set_trace, NULL, false},
-    {"--speed", set_speed, NULL, false},
-    {"--keys", set_keys, NULL, false},
-    {"--key-ids", set_key_ids, NULL, false},
-    {"--key-count", set_key_count, NULL, false},
-    {"--key-prefix", set_key_prefix, NULL, false},
-    {"--zipf", set_zipf, NULL, false},
-    {"--prompt-tokens", set_prompt_tokens, NULL, false},
-    {"--max-tokens", set_max_tokens, NULL, false},
-    {"--stream", set_stream, NULL, true},
-    {"--seed", set_seed, NULL, false},
-    {"--model", set_model, NULL, false},
-    {"--json", set_json, NULL, false},
-    {"--html", set_html, NULL, false},
-    {"--record", set_record, NULL, false},
-    {"--help", set_help, NULL, true},
-    {"-h", set_help, NULL, true},
+    {"target", .read = set_target},
+    {"clients", .read = set_clients},
+    {"rate", .read = set_rate},
+    {"duration", .read = set_duration},
+    {"trace", .read = set_trace},
+    {"speed", .read = set_speed},
+    {"keys", .read = set_keys},
+    {"key-ids", .read = set_key_ids},
+    {"key-count", .read = set_key_count},
+    {"key-prefix", .read = set_key_prefix},
+    {"zipf", .read = set_zipf},
+    {"prompt-tokens", .read = set_prompt_tokens},
+    {"max-tokens", .read = set_max_tokens},
+    {"stream", set_stream, .bare = true},
+    {"seed", .read = set_seed},
+    {"model", .read = set_model},
+    {"json", .read = set_json},
+    {"html", .read = set_html},
+    {"record", .read = set_record},
 };
 
-static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir load"};
+static const struct weir_flags flags = {
+    .flag = table, .count = sizeof(table) / sizeof(table[0]), .command = "weir load"};
 
 static bool check_together(const struct parse *p, char *error)
 {
@@ -349,15 +342,12 @@ bool weir_load_options_parse(int argc, char **argv, struct weir_load_options *o,
         .seed = 1,
         .model = WEIR_STR("weir-mock"),
     };
-    error[0] = '\0';
     struct parse p = {.o = o};
-    for (int at = 1; at < argc;) {
-        if (!weir_flags_next(&flags, argc, argv, &at, &p, error)) {
-            return false;
-        }
-        if (o->help) {
-            return true;
-        }
+    int operands;
+    enum weir_flags_end end = weir_flags_read(&flags, argc, argv, &p, &operands, error);
+    o->help = end == WEIR_FLAGS_HELP;
+    if (end != WEIR_FLAGS_READ) {
+        return o->help;
     }
     if (o->trace != NULL && !p.has_maximum) {
         o->max_tokens = (struct weir_load_range){1024, 4096};

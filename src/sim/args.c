@@ -156,18 +156,6 @@ static bool read_choice(const struct weir_flag_value *v)
     return *to || strcmp(v->value, more_of(v)->choice[0]) == 0 || refuse(v);
 }
 
-static bool read_limits(const struct weir_flag_value *v)
-{
-    ((struct parse *)v->into)->limits = v->value;
-    return true;
-}
-
-static bool read_window(const struct weir_flag_value *v)
-{
-    ((struct parse *)v->into)->window = v->value;
-    return true;
-}
-
 static bool read_bare(const struct weir_flag_value *v)
 {
     bool *to = place(v);
@@ -177,44 +165,43 @@ static bool read_bare(const struct weir_flag_value *v)
 
 #define AT(field) .offset = offsetof(struct weir_sim_args, field)
 #define NUMBER(field, low, high, what)                                                             \
-    (&(const struct more){AT(options.field), .min = (low), .max = (high), .expected = (what)})
+    .more =                                                                                        \
+        (&(const struct more){AT(options.field), .min = (low), .max = (high), .expected = (what)})
 #define CHOICE(field, what, a, b)                                                                  \
-    (&(const struct more){AT(options.field), .expected = (what), .choice = {(a), (b)}})
-#define BARE(field) (&(const struct more){AT(field)})
+    .more = (&(const struct more){AT(options.field), .expected = (what), .choice = {(a), (b)}})
+#define TEXT(field) .read = weir_flag_text, .at = offsetof(struct parse, field)
+#define BARE(field) .more = (&(const struct more){AT(field)})
 #define TOKENS      "tokens, A-B with 0 <= A <= B <= 100M"
 static const struct weir_flag table[] = {
-    {"--nodes", read_u32, NUMBER(nodes, 1, WEIR_SIM_NODES_MAX, "nodes from 1 to 1M"), false},
-    {"--keys", read_u64, NUMBER(keys, 1, WEIR_SIM_KEYS_MAX, "keys from 1 to 4G"), false},
-    {"--zipf", read_decimal, NUMBER(zipf, 0, WEIR_SIM_ZIPF_MAX, "an exponent from 0 to 10"), false},
-    {"--rate", read_whole, NUMBER(rate, 1, WEIR_SIM_RATE_MAX, "requests/s from 1 to 100M"), false},
-    {"--duration", read_whole,
-     NUMBER(duration_s, 1, WEIR_SIM_DURATION_MAX_S, "seconds from 1 to 3600"), false},
-    {"--burst", read_u64_ms, NUMBER(burst_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k"),
-     false},
-    {"--pause", read_u64_ms, NUMBER(pause_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k"),
-     false},
-    {"--limits", read_limits, NULL, false},
-    {"--window", read_window, NULL, false},
-    {"--input", read_range, NUMBER(input, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
-    {"--output", read_range, NUMBER(output, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
-    {"--used", read_used, NUMBER(used, 0, WEIR_SIM_TOKENS_MAX, TOKENS), false},
-    {"--hold", read_ms,
-     NUMBER(hold_us, 0, WEIR_SIM_HOLD_MAX_US / 1000, "ms, A-B with 0 <= A <= B <= 600k"), false},
-    {"--settle", read_choice, CHOICE(settle_anywhere, "same or random", "same", "random"), false},
-    {"--balance", read_choice, CHOICE(by_key, "random or key", "random", "key"), false},
-    {"--mode", read_choice, CHOICE(exact, "lease or exact", "lease", "exact"), false},
-    {"--rtt", read_range,
-     NUMBER(rtt_us, 0, WEIR_SIM_RTT_MAX_US, "microseconds, A-B with 0 <= A <= B <= 10M"), false},
-    {"--shards", read_u32, NUMBER(shards, 1, WEIR_SIM_SHARDS_MAX, "shards from 1 to 4096"), false},
-    {"--store-us-per-call", read_decimal,
-     NUMBER(store_us_per_call, 0, WEIR_SIM_STORE_US_MAX, "microseconds from 0 to 1000000"), false},
-    {"--seed", read_u64, NUMBER(seed, 0, UINT64_MAX, "a whole number"), false},
-    {"--json", read_bare, BARE(json), true},
-    {"--help", read_bare, BARE(help), true},
-    {"-h", read_bare, BARE(help), true},
+    {"nodes", read_u32, NUMBER(nodes, 1, WEIR_SIM_NODES_MAX, "nodes from 1 to 1M")},
+    {"keys", read_u64, NUMBER(keys, 1, WEIR_SIM_KEYS_MAX, "keys from 1 to 4G")},
+    {"zipf", read_decimal, NUMBER(zipf, 0, WEIR_SIM_ZIPF_MAX, "an exponent from 0 to 10")},
+    {"rate", read_whole, NUMBER(rate, 1, WEIR_SIM_RATE_MAX, "requests/s from 1 to 100M")},
+    {"duration", read_whole,
+     NUMBER(duration_s, 1, WEIR_SIM_DURATION_MAX_S, "seconds from 1 to 3600")},
+    {"burst", read_u64_ms, NUMBER(burst_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k")},
+    {"pause", read_u64_ms, NUMBER(pause_us, 1, WEIR_SIM_BURST_MAX_US / 1000, "ms from 1 to 600k")},
+    {"limits", TEXT(limits)},
+    {"window", TEXT(window)},
+    {"input", read_range, NUMBER(input, 0, WEIR_SIM_TOKENS_MAX, TOKENS)},
+    {"output", read_range, NUMBER(output, 0, WEIR_SIM_TOKENS_MAX, TOKENS)},
+    {"used", read_used, NUMBER(used, 0, WEIR_SIM_TOKENS_MAX, TOKENS)},
+    {"hold", read_ms,
+     NUMBER(hold_us, 0, WEIR_SIM_HOLD_MAX_US / 1000, "ms, A-B with 0 <= A <= B <= 600k")},
+    {"settle", read_choice, CHOICE(settle_anywhere, "same or random", "same", "random")},
+    {"balance", read_choice, CHOICE(by_key, "random or key", "random", "key")},
+    {"mode", read_choice, CHOICE(exact, "lease or exact", "lease", "exact")},
+    {"rtt", read_range,
+     NUMBER(rtt_us, 0, WEIR_SIM_RTT_MAX_US, "microseconds, A-B with 0 <= A <= B <= 10M")},
+    {"shards", read_u32, NUMBER(shards, 1, WEIR_SIM_SHARDS_MAX, "shards from 1 to 4096")},
+    {"store-us-per-call", read_decimal,
+     NUMBER(store_us_per_call, 0, WEIR_SIM_STORE_US_MAX, "microseconds from 0 to 1000000")},
+    {"seed", read_u64, NUMBER(seed, 0, UINT64_MAX, "a whole number")},
+    {"json", read_bare, BARE(json), .bare = true},
 };
 
-static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir sim"};
+static const struct weir_flags flags = {
+    .flag = table, .count = sizeof(table) / sizeof(table[0]), .command = "weir sim"};
 
 /* The same limits over another window. */
 static bool set_window(const char *window, struct weir_plan *plan, char *error)
@@ -269,13 +256,11 @@ bool weir_sim_args_parse(int argc, char **argv, struct weir_sim_args *ret_args,
                                            .seed = 1,
                                        }};
     struct parse p = {.args = ret_args, .limits = "requests: 100/min"};
-    for (int at = 1; at < argc;) {
-        if (!weir_flags_next(&flags, argc, argv, &at, &p, error)) {
-            return false;
-        }
-        if (ret_args->help) {
-            return true;
-        }
+    int operands;
+    enum weir_flags_end end = weir_flags_read(&flags, argc, argv, &p, &operands, error);
+    ret_args->help = end == WEIR_FLAGS_HELP;
+    if (end != WEIR_FLAGS_READ) {
+        return ret_args->help;
     }
     if ((ret_args->options.burst_us == 0) != (ret_args->options.pause_us == 0)) {
         snprintf(error, WEIR_SIM_ERROR_BYTES, "--burst: expected --pause with it");

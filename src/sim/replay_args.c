@@ -103,56 +103,37 @@ static bool read_quantile(const struct weir_flag_value *v)
     return true;
 }
 
-static bool read_limits(const struct weir_flag_value *v)
-{
-    ((struct parse *)v->into)->limits = v->value;
-    return true;
-}
-
 static bool read_json(const struct weir_flag_value *v)
 {
     ((struct parse *)v->into)->args->json = true;
     return true;
 }
 
-static bool read_help(const struct weir_flag_value *v)
-{
-    ((struct parse *)v->into)->args->help = true;
-    return true;
-}
-
 #define NUMBER(field, low, high, unit)                                                             \
-    (&(const struct more){offsetof(struct weir_replay_options, field), (low), (high), (unit)})
+    .more =                                                                                        \
+        (&(const struct more){offsetof(struct weir_replay_options, field), (low), (high), (unit)})
 static const struct weir_flag table[] = {
-    {"--keys", read_number, NUMBER(keys, 1, WEIR_REPLAY_KEYS_MAX, 1), false},
-    {"--zipf", read_zipf, NULL, false},
-    {"--limits", read_limits, NULL, false},
-    {"--max-output", read_number, NUMBER(output_max, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
-    {"--fixed", read_number, NUMBER(plan.reserve_fixed, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
-    {"--quantile", read_quantile, NULL, false},
-    {"--default-output", read_number,
-     NUMBER(plan.default_output_tokens, 1, WEIR_TRACE_TOKENS_MAX, 1), false},
-    {"--first-token", read_number, NUMBER(first_token_us, 0, WEIR_REPLAY_FIRST_MAX_MS, 1000),
-     false},
-    {"--tokens-per-s", read_number, NUMBER(tokens_per_s, 1, WEIR_REPLAY_RATE_MAX, 1), false},
-    {"--seed", read_number, NUMBER(seed, 0, UINT32_MAX, 1), false},
-    {"--seeds", read_seeds, NULL, false},
-    {"--json", read_json, NULL, true},
-    {"--help", read_help, NULL, true},
-    {"-h", read_help, NULL, true},
+    {"keys", read_number, NUMBER(keys, 1, WEIR_REPLAY_KEYS_MAX, 1)},
+    {"zipf", .read = read_zipf},
+    {"limits", weir_flag_text, .at = offsetof(struct parse, limits)},
+    {"max-output", read_number, NUMBER(output_max, 1, WEIR_TRACE_TOKENS_MAX, 1)},
+    {"fixed", read_number, NUMBER(plan.reserve_fixed, 1, WEIR_TRACE_TOKENS_MAX, 1)},
+    {"quantile", .read = read_quantile},
+    {"default-output", read_number,
+     NUMBER(plan.default_output_tokens, 1, WEIR_TRACE_TOKENS_MAX, 1)},
+    {"first-token", read_number, NUMBER(first_token_us, 0, WEIR_REPLAY_FIRST_MAX_MS, 1000)},
+    {"tokens-per-s", read_number, NUMBER(tokens_per_s, 1, WEIR_REPLAY_RATE_MAX, 1)},
+    {"seed", read_number, NUMBER(seed, 0, UINT32_MAX, 1)},
+    {"seeds", .read = read_seeds},
+    {"json", read_json, .bare = true},
 };
 
-static const struct weir_flags flags = {table, sizeof(table) / sizeof(table[0]), "weir replay"};
-
-static bool take_file(struct weir_replay_args *args, const char *path, char *error)
-{
-    if (args->path != NULL) {
-        snprintf(error, WEIR_REPLAY_ERROR_BYTES, "FILE: expected one trace, got \"%.80s\"", path);
-        return false;
-    }
-    args->path = path;
-    return true;
-}
+static const struct weir_flags flags = {.flag = table,
+                                        .count = sizeof(table) / sizeof(table[0]),
+                                        .command = "weir replay",
+                                        .operand = "FILE, the path of a trace",
+                                        .operands_min = 1,
+                                        .operands_max = 1};
 
 /* The limits, with the numbers that were read for the plan. */
 static bool make_plan(const struct parse *p, char *error)
@@ -185,19 +166,12 @@ bool weir_replay_args_parse(int argc, char **argv, struct weir_replay_args *ret_
     ret_args->options.plan.default_output_tokens = 256;
     ret_args->options.plan.forecast_permille = 950;
     struct parse p = {.args = ret_args, .limits = "input_tokens: 50k/min, output_tokens: 10k/min"};
-    for (int at = 1; at < argc;) {
-        bool good = argv[at][0] == '-' ? weir_flags_next(&flags, argc, argv, &at, &p, error)
-                                       : take_file(ret_args, argv[at++], error);
-        if (!good) {
-            return false;
-        }
-        if (ret_args->help) {
-            return true;
-        }
+    int operands;
+    enum weir_flags_end end = weir_flags_read(&flags, argc, argv, &p, &operands, error);
+    ret_args->help = end == WEIR_FLAGS_HELP;
+    if (end != WEIR_FLAGS_READ) {
+        return ret_args->help;
     }
-    if (ret_args->path == NULL) {
-        snprintf(error, WEIR_REPLAY_ERROR_BYTES, "FILE: expected the path of a trace");
-        return false;
-    }
+    ret_args->path = argv[1];
     return make_plan(&p, error);
 }

@@ -117,8 +117,11 @@ static void test_forms(void **state)
     refuses("--target", "http://::1:80", "http://HOST:PORT");
     refuses("--target", "http://[]:80", "http://HOST:PORT");
     refuses("--target", "http://127.0.0.1:80,", "http://HOST:PORT");
-    refuses("--nonsense", "1", "there is no option");
-    refuses("--stream=yes", "1", "there is no option");
+    refuses("--nonsense", "1", "unknown option");
+    struct weir_load_options o;
+    char error[WEIR_LOAD_ERROR_BYTES];
+    assert_false(PARSE(&o, error, TARGET, "--key-count", "1", "--stream=yes"));
+    assert_non_null(strstr(error, "--stream expects no value"));
 }
 
 static void test_targets(void **state)
@@ -173,7 +176,7 @@ static void test_keys(void **state)
     assert_non_null(strstr(error, "--target"));
     weir_load_options_deinit(&o);
     assert_false(PARSE(&o, error, TARGET, "--keys"));
-    assert_non_null(strstr(error, "expected a value"));
+    assert_non_null(strstr(error, "expects a value"));
     weir_load_options_deinit(&o);
 }
 

@@ -138,10 +138,10 @@ static void test_forms(void **state)
     struct weir_sim_args args;
     char error[WEIR_SIM_ERROR_BYTES];
     assert_false(PARSE(&args, error, "--nodes"));
-    assert_non_null(strstr(error, "expected a value"));
-    refuses("--node", "1", "there is no option");
-    refuses("--json=x", "", "there is no option");
-    refuses("7", "", "there is no option");
+    assert_non_null(strstr(error, "expects a value"));
+    refuses("--node", "1", "unknown option");
+    refuses("--json=x", "", "--json expects no value");
+    refuses("7", "", "unexpected \"7\"");
 }
 
 int main(void)
