@@ -18,7 +18,7 @@ struct overlay {
     struct weir_entry_tree tree;
     struct weir_overlay_report *report;
     uint64_t now_ms;
-    size_t own, own_room; /* plans of single subjects, behind the named ones */
+    struct weir_own_plans own;
 };
 
 /* False: it is of another kind. */
@@ -120,7 +120,7 @@ static enum weir_err subject_field(struct parse *p, struct weir_str key, const s
     return f->field(p, key, value, f->draft);
 }
 
-/* The plan that the subject has then; it takes a place when the entry is put. */
+/* The plan that the subject has then; it takes a place in `put_own`. */
 static enum weir_err own_plan(struct overlay *o, const struct weir_own *own,
                               const struct weir_plan **plan)
 {
@@ -128,20 +128,27 @@ static enum weir_err own_plan(struct overlay *o, const struct weir_own *own,
     if (own->limits == NULL && own->grants == NULL) {
         return WEIR_OK;
     }
-    struct weir_plan *room = &config->plan[config->plans + o->own]; /* there is one more */
+    o->own.plan = config->plan + config->plans; /* all named ones are there */
+    struct weir_plan *room = &o->own.plan[o->own.count];
     WEIR_TRY(weir_own_plan(&o->p, own, *plan, o->now_ms, &o->report->next_ms, room));
     lease(config, room);
     if (own->limits == NULL && (*plan == NULL || weir_plan_limits_alike(*plan, room))) {
         return WEIR_OK; /* grants raise what is there, until they end */
     }
-    if (o->own == o->own_room) {
-        return weir_parse_fail(&o->p, NULL,
-                               "limits: at most %d keys, teams and orgs have their own",
-                               WEIR_OVERLAY_OWN_MAX);
+    *plan = weir_own_plans_like(&o->own);
+    return *plan != NULL ? WEIR_OK
+                         : weir_parse_fail(&o->p, NULL,
+                                           "limits: at most %d that are not alike, of keys, teams "
+                                           "and orgs",
+                                           WEIR_OVERLAY_OWN_MAX);
+}
+
+/* A subject with this plan was put. */
+static void put_own(struct overlay *o, const struct weir_plan *plan)
+{
+    if (o->own.plan != NULL && plan == &o->own.plan[o->own.count]) {
+        weir_own_plans_add(&o->own);
     }
-    *plan = room;
-    o->own++;
-    return WEIR_OK;
 }
 
 static enum weir_err lay_group(struct overlay *o, const struct node *n, enum weir_scope scope,
@@ -158,7 +165,9 @@ static enum weir_err lay_group(struct overlay *o, const struct node *n, enum wei
     WEIR_TRY(weir_parse_mapping(&o->p, n, subject_field, &f));
     d.id = id;
     WEIR_TRY(own_plan(o, &f.own, &d.plan));
-    return weir_group_put(&o->p, n, &d);
+    WEIR_TRY(weir_group_put(&o->p, n, &d));
+    put_own(o, d.plan);
+    return WEIR_OK;
 }
 
 static enum weir_err lay_key(struct overlay *o, const struct node *n, struct weir_str id)
@@ -176,13 +185,14 @@ static enum weir_err lay_key(struct overlay *o, const struct node *n, struct wei
     WEIR_TRY(weir_parse_mapping(&o->p, n, subject_field, &f));
     d.id = id;
     WEIR_TRY(own_plan(o, &f.own, &d.plan));
-    return weir_key_put(&o->p, n, &d);
+    WEIR_TRY(weir_key_put(&o->p, n, &d));
+    put_own(o, d.plan);
+    return WEIR_OK;
 }
 
 static enum weir_err lay(struct overlay *o, enum kind kind, const struct weir_entry *e,
                          struct weir_str id)
 {
-    size_t own = o->own;
     uint64_t next_ms = o->report->next_ms;
     enum weir_err err = weir_entry_tree_read(&o->tree, e->text);
     if (err == WEIR_ERR_INVALID) {
@@ -202,7 +212,6 @@ static enum weir_err lay(struct overlay *o, enum kind kind, const struct weir_en
           : kind == ORG ? lay_group(o, &n, WEIR_SCOPE_ORG, id)
                         : lay_group(o, &n, WEIR_SCOPE_TEAM, id);
     if (err != WEIR_OK) { /* nothing of it stays */
-        o->own = own;
         o->report->next_ms = next_ms;
     }
     return err;
@@ -275,17 +284,19 @@ enum weir_err weir_config_overlay(const struct weir_config *base,
 {
     struct weir_overlay_room room = room_for(entries);
     room.own = room.own < WEIR_OVERLAY_OWN_MAX ? room.own : WEIR_OVERLAY_OWN_MAX;
-    struct overlay o = {.report = ret_report, .now_ms = now_ms, .own_room = room.own};
+    struct overlay o = {.report = ret_report, .now_ms = now_ms};
     struct weir_config *config = NULL;
     *ret_report = (struct weir_overlay_report){.of = ret_report->of, .next_ms = UINT64_MAX};
-    enum weir_err err = weir_overlay_copy(base, &room, &config);
+    enum weir_err err = weir_own_plans_init(&o.own, room.own);
+    err = err == WEIR_OK ? weir_overlay_copy(base, &room, &config) : err;
     o.p = (struct parse){.config = config, .error = &o.error};
     weir_entry_tree_init(&o.tree);
     err = err == WEIR_OK ? lay_all(&o, entries) : err;
     weir_entry_tree_deinit(&o.tree);
+    weir_own_plans_deinit(&o.own);
     if (err == WEIR_OK) {
         set_roots(config);
-        weir_plan_set_finish(config->_plans, config->plans + o.own, config->nodes);
+        weir_plan_set_finish(config->_plans, config->plans + o.own.count, config->nodes);
         err = too_many(&o);
         if (err == WEIR_ERR_INVALID) {
             snprintf(ret_report->why, sizeof(ret_report->why), "%s", o.error.text);

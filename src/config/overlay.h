@@ -5,7 +5,7 @@
 
 #include "config/parse.h"
 
-enum { WEIR_OVERLAY_OWN_MAX = 10000 }; /* keys, teams and orgs with limits of their own */
+enum { WEIR_OVERLAY_OWN_MAX = 10000 }; /* plans of single subjects that are not alike */
 
 /* Room for what entries may add. */
 struct weir_overlay_room {
@@ -18,6 +18,20 @@ struct weir_overlay_room {
 WEIR_MUSTCHECK enum weir_err weir_overlay_copy(const struct weir_config *base,
                                                const struct weir_overlay_room *room,
                                                struct weir_config **ret_config);
+
+/* The plans of single subjects: those that are alike are one. */
+struct weir_own_plans {
+    struct weir_plan *plan; /* behind the named ones; there is room for one more */
+    size_t count, room;
+    struct weir_index index;
+};
+
+WEIR_MUSTCHECK enum weir_err weir_own_plans_init(struct weir_own_plans *o, size_t room);
+void weir_own_plans_deinit(struct weir_own_plans *o);
+/* One like plan[count], which it may be itself until weir_own_plans_add. NULL: there are too many.
+ */
+const struct weir_plan *weir_own_plans_like(const struct weir_own_plans *o);
+void weir_own_plans_add(struct weir_own_plans *o);
 
 /* An entry's fields for one subject alone; NULL: it has none. */
 struct weir_own {

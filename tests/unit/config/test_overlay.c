@@ -377,6 +377,77 @@ static void test_own_limits_bounded(void **state)
     weir_config_free(c);
 }
 
+/* Whatever is alike is one plan; whatever differs is not. */
+static void test_own_limits_shared(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"p", "p", "p", "q", ""};
+    static const char *const limits[] = {
+        "{\"requests\":\"5/min\"}",        "{\"requests\":\"6/min\"}",
+        "{\"requests\":\"5/h\"}",          "{\"total_tokens\":\"5/min\"}",
+        "{\"requests\":\"5/min shadow\"}", "{\"requests\":[\"5/min\",\"5/h\"]}",
+    };
+    enum { FILES = 5, LIMITS = 6, KEYS = FILES * LIMITS };
+    static char name[KEYS][16], text[KEYS][128];
+    static struct weir_entry_change change[KEYS];
+    for (size_t i = 0; i < KEYS; i++) {
+        const char *plan = files[i % FILES];
+        snprintf(name[i], sizeof(name[i]), "team:%02zu", i);
+        snprintf(text[i], sizeof(text[i]), "{%s%s%s\"limits\":%s}",
+                 *plan == '\0' ? "" : "\"plan\":\"", plan, *plan == '\0' ? "" : "\",",
+                 limits[i / FILES]);
+        change[i] = (struct weir_entry_change){weir_str_z(name[i]), weir_str_z(text[i])};
+    }
+    struct weir_overlay_report report = {0};
+    struct weir_config *base = taken(BASE), *c = NULL;
+    struct weir_entries *entries = entries_of(change, KEYS);
+    assert_int_equal(weir_config_overlay(base, entries, NOW_MS, &c, &report), WEIR_OK);
+    assert_int_equal(report.used, KEYS);
+    for (size_t i = 0; i < KEYS; i++) {
+        for (size_t k = 0; k < KEYS; k++) {
+            bool alike = i / FILES == k / FILES && strcmp(files[i % FILES], files[k % FILES]) == 0;
+            bool one = plan_of(c, name[i]) == plan_of(c, name[k]);
+            if (alike != one) {
+                fail_msg("%s and %s", text[i], text[k]);
+            }
+        }
+    }
+    weir_config_free(c);
+    weir_entries_let_go(entries);
+    weir_config_free(base);
+}
+
+/* 10 000 plans of single subjects, and any number of subjects that have one of these. */
+static void test_own_plans_bounded(void **state)
+{
+    (void)state;
+    enum { PLANS = 10000, KEYS = PLANS + 3 };
+    static char name[KEYS][16], text[KEYS][64];
+    static struct weir_entry_change change[KEYS];
+    for (size_t i = 0; i < KEYS; i++) {
+        snprintf(name[i], sizeof(name[i]), "team:%05zu", i);
+        snprintf(text[i], sizeof(text[i]), "{\"limits\":{\"requests\":\"%zu/min\"}}",
+                 i == 1           ? 0
+                 : i <= PLANS + 1 ? i
+                                  : PLANS);
+        change[i] = (struct weir_entry_change){weir_str_z(name[i]), weir_str_z(text[i])};
+    }
+    struct weir_overlay_report report = {0};
+    struct weir_config *base = taken(BASE), *c = NULL;
+    struct weir_entries *entries = entries_of(change, KEYS);
+    assert_int_equal(weir_config_overlay(base, entries, NOW_MS, &c, &report), WEIR_OK);
+    assert_int_equal(report.used, KEYS - 1);
+    assert_int_equal(report.unusable, 1);
+    assert_string_equal(report.name, name[PLANS + 1]);
+    assert_string_equal(report.why,
+                        "limits: at most 10000 that are not alike, of keys, teams and orgs");
+    assert_ptr_equal(plan_of(c, name[0]), plan_of(c, name[1]));
+    assert_ptr_equal(plan_of(c, name[PLANS]), plan_of(c, name[PLANS + 2]));
+    weir_config_free(c);
+    weir_entries_let_go(entries);
+    weir_config_free(base);
+}
+
 /* ---- grants ---- */
 
 #define GRANT(meter, window, amount, until)                                                        \
@@ -709,6 +780,8 @@ int main(void)
         cmocka_unit_test(test_own_limits),
         cmocka_unit_test(test_name_with_escapes),
         cmocka_unit_test(test_own_limits_bounded),
+        cmocka_unit_test(test_own_limits_shared),
+        cmocka_unit_test(test_own_plans_bounded),
         cmocka_unit_test(test_grants),
         cmocka_unit_test(test_grants_and_limits),
         cmocka_unit_test(test_unusable),
