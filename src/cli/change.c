@@ -2,8 +2,10 @@
 /* change.c - a configuration that takes the place of another while a node serves: the file was
  * changed and is read again, or the registry has changed what it lays over it. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/node_internal.h"
+#include "gateway/upstream.h"
 #include "service/reserve.h"
 
 bool node_open_history(struct node *node, const struct weir_config *config)
@@ -83,14 +85,23 @@ bool node_lay_first(struct node *node, char *ret_why, size_t room)
 
 /* ---- all that can fail, before anything changes ---- */
 
+static bool prepare_worker(struct node_worker *w, struct weir_config *next, bool other_upstreams)
+{
+    uint64_t seed;
+    weir_random_bytes(&seed, sizeof(seed));
+    w->next = weir_snapshot_new(next);
+    w->next_upstreams = other_upstreams ? weir_upstream_set_new(next, seed) : NULL;
+    return w->next != NULL && (!other_upstreams || w->next_upstreams != NULL);
+}
+
 /* False: ret_why says why. */
 static bool prepare(struct node *node, struct weir_config *next, char *ret_why, size_t room)
 {
     bool made =
         weir_store_shared_prepare(node->shared, next) == WEIR_OK && node_open_history(node, next);
+    bool other_upstreams = !weir_upstream_configs_alike(node->config, next);
     for (uint32_t i = 0; made && i < node->workers; i++) {
-        node->worker[i]->next = weir_snapshot_new(next);
-        made = node->worker[i]->next != NULL;
+        made = prepare_worker(node->worker[i], next, other_upstreams);
     }
     if (!made) {
         snprintf(ret_why, room, "out of memory");
@@ -102,7 +113,9 @@ static void drop_next(struct node *node)
 {
     for (uint32_t i = 0; i < node->workers; i++) {
         weir_snapshot_let_go(node->worker[i]->next);
+        weir_upstream_set_let_go(node->worker[i]->next_upstreams);
         node->worker[i]->next = NULL;
+        node->worker[i]->next_upstreams = NULL;
     }
 }
 

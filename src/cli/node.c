@@ -71,8 +71,9 @@ static void adopt_worker(void *server, void *changed)
 {
     struct node_worker *w = server;
     if (((struct node_changed *)changed)->next != NULL) {
-        weir_service_adopt(w->service, w->next);
+        weir_service_adopt(w->service, w->next, w->next_upstreams);
         w->next = NULL;
+        w->next_upstreams = NULL;
     }
 }
 

@@ -17,7 +17,9 @@
 struct node_worker {
     struct weir_store *store; /* NULL: closed */
     struct weir_service *service;
-    struct weir_snapshot *next; /* of a configuration that is about to be in force */
+    /* of a configuration that is about to be in force */
+    struct weir_snapshot *next;
+    struct weir_upstream_set *next_upstreams; /* NULL: the same as before */
 };
 
 /* What the registry has said last. */

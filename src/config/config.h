@@ -308,6 +308,8 @@ struct weir_upstream_config *weir_upstream_configs_copy(const struct weir_upstre
                                                         size_t count);
 /* Wipes what is secret. NULL is allowed. */
 void weir_upstream_configs_free(struct weir_upstream_config *u, size_t count);
+/* Whether both have the same upstreams. */
+bool weir_upstream_configs_alike(const struct weir_config *a, const struct weir_config *b);
 /* Whether only this machine reaches it. */
 bool weir_listen_is_loopback(const struct weir_listen *listen);
 

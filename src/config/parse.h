@@ -195,8 +195,6 @@ enum weir_err weir_parse_keys(struct parse *p, const struct node *n);
 enum weir_err weir_parse_models(struct parse *p, const struct node *n);
 /* upstreams.c */
 enum weir_err weir_parse_upstreams(struct parse *p, const struct node *n);
-/* Whether both lists are the same. */
-bool weir_upstream_configs_alike(const struct weir_config *a, const struct weir_config *b);
 /* Without that section: the one model "weir-mock". */
 enum weir_err weir_models_default(struct weir_config *config);
 /* The entry of exactly this text. */

@@ -25,7 +25,10 @@ void weir_fetch_deinit(struct weir_fetch *f)
 static void fetch_release(struct weir_fetch *f)
 {
     struct weir_upstreams *u = f->upstreams;
-    if (u->closing || u->spares == SPARES_MAX) {
+    bool present = f->set == u->set;
+    weir_upstream_set_let_go(f->set);
+    f->set = NULL;
+    if (u->closing || u->spares == SPARES_MAX || !present) {
         weir_fetch_deinit(f);
         return;
     }
@@ -106,7 +109,7 @@ static enum weir_fetch_end failure_of(CURLcode result)
 
 static void count_failure(struct weir_fetch *f, enum weir_fetch_end how)
 {
-    struct weir_upstream_stats *stats = &weir_fetch_of(f)->stats;
+    struct weir_upstream_stats *stats = &weir_fetch_of(f)->state->stats;
     weir_fetch_count(&stats->failures[how == WEIR_FETCH_CONNECT  ? WEIR_UPSTREAM_CONNECT
                                       : how == WEIR_FETCH_SILENT ? WEIR_UPSTREAM_SILENT
                                                                  : WEIR_UPSTREAM_BROKEN]);
@@ -246,6 +249,7 @@ struct weir_fetch *weir_fetch_new(struct weir_upstreams *u, const struct weir_ht
     if (f == NULL) {
         return NULL;
     }
+    f->set = weir_upstream_set_keep(u->set);
     f->handler = handler;
     f->ctx = ctx;
     f->credential = credential;

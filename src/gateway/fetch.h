@@ -25,7 +25,11 @@ WEIR_MUSTCHECK enum weir_err weir_upstreams_new(const struct weir_config *config
 void weir_upstreams_close(struct weir_upstreams *u);
 /* After that. The memory may go later, on the loop. NULL is allowed. */
 void weir_upstreams_free(struct weir_upstreams *u);
+/* The present ones. */
 struct weir_upstream_set *weir_upstreams_set(struct weir_upstreams *u);
+/* They follow the present ones, and are taken over. What is under way stays with those that it
+ * began with. */
+void weir_upstreams_adopt(struct weir_upstreams *u, struct weir_upstream_set *next);
 
 /* How an answer ended. */
 enum weir_fetch_end {

@@ -7,10 +7,9 @@
 /* Whether there is another upstream to ask. */
 bool weir_fetch_find_another(struct weir_fetch *f)
 {
-    struct weir_upstream_set *set = &f->upstreams->set;
-    uint64_t without = f->tried | weir_upstream_mocks(set);
-    return weir_upstream_instead(set, weir_fetch_model(f), without, weir_fetch_now_ms(f->upstreams),
-                                 &f->next_upstream) == WEIR_OK;
+    uint64_t without = f->tried | weir_upstream_mocks(f->set);
+    return weir_upstream_instead(f->set, weir_fetch_model(f), without,
+                                 weir_fetch_now_ms(f->upstreams), &f->next_upstream) == WEIR_OK;
 }
 
 static void say_refused(struct weir_fetch *f)
@@ -28,8 +27,8 @@ static bool judge(struct weir_fetch *f, const struct weir_answer_head *head)
 {
     struct weir_upstream *u = weir_fetch_of(f);
     uint64_t now = weir_fetch_now_ms(f->upstreams);
-    weir_fetch_count(&u->stats.responses[head->status / 100]);
-    weir_hist_add(&u->stats.first_byte, weir_clock_ns() - f->sent_ns);
+    weir_fetch_count(&u->state->stats.responses[head->status / 100]);
+    weir_hist_add(&u->state->stats.first_byte, weir_clock_ns() - f->sent_ns);
     if (head->status == 429) {
         weir_upstream_limited(u, weir_fetch_model(f), head->retry_ms, now);
         return true;

@@ -33,6 +33,7 @@ struct weir_fetch_pool {
 
 struct weir_fetch {
     struct weir_upstreams *upstreams;
+    struct weir_upstream_set *set; /* kept; NULL: it waits to be used again */
     const struct weir_fetch_handler *handler;
     void *ctx;
     struct weir_fetch *prev, *next; /* under way; or a free list */
@@ -60,7 +61,7 @@ struct weir_fetch {
 };
 
 struct weir_upstreams {
-    struct weir_upstream_set set;
+    struct weir_upstream_set *set;
     struct weir_curl_sockets sockets;
     struct weir_fetch_pool *pool[FETCH_POOLS_MAX]; /* one at least */
     unsigned pools;
@@ -88,7 +89,7 @@ static inline void weir_fetch_count(_Atomic uint64_t *counter)
 
 static inline struct weir_upstream *weir_fetch_of(const struct weir_fetch *f)
 {
-    return &f->upstreams->set.upstream[f->upstream];
+    return &f->set->upstream[f->upstream];
 }
 
 static inline struct weir_str weir_fetch_model(const struct weir_fetch *f)

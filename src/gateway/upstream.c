@@ -10,29 +10,87 @@ const char *weir_upstream_failure_name(enum weir_upstream_failure failure)
     return names[failure];
 }
 
-enum weir_err weir_upstream_set_init(struct weir_upstream_set *set,
-                                     const struct weir_config *config, uint64_t seed)
+/* ---- sets ---- */
+
+static void let_go(struct weir_upstream_state *state)
 {
-    *set = (struct weir_upstream_set){.upstreams = config->upstreams};
-    set->upstream = weir_zalloc_array(config->upstreams + 1, sizeof(*set->upstream));
-    set->config = weir_upstream_configs_copy(config->upstream, config->upstreams);
-    if (set->upstream == NULL || set->config == NULL) {
-        weir_upstream_set_deinit(set);
-        return WEIR_ERR_NOMEM;
+    if (state != NULL && --state->users == 0) {
+        weir_free(state);
     }
-    for (size_t i = 0; i < config->upstreams; i++) {
-        set->upstream[i].config = &set->config[i];
-    }
-    weir_rand_init(&set->rand, seed);
-    return WEIR_OK;
 }
 
-void weir_upstream_set_deinit(struct weir_upstream_set *set)
+static bool add_states(struct weir_upstream_set *set)
 {
+    for (size_t i = 0; i < set->upstreams; i++) {
+        struct weir_upstream *u = &set->upstream[i];
+        u->config = &set->config[i];
+        u->state = weir_zalloc(sizeof(*u->state));
+        if (u->state == NULL) {
+            return false;
+        }
+        u->state->users = 1;
+    }
+    return true;
+}
+
+struct weir_upstream_set *weir_upstream_set_new(const struct weir_config *config, uint64_t seed)
+{
+    struct weir_upstream_set *set = weir_zalloc(sizeof(*set));
+    if (set == NULL) {
+        return NULL;
+    }
+    set->users = 1;
+    set->upstreams = config->upstreams;
+    set->upstream = weir_zalloc_array(config->upstreams + 1, sizeof(*set->upstream));
+    set->config = weir_upstream_configs_copy(config->upstream, config->upstreams);
+    weir_rand_init(&set->rand, seed);
+    if (set->upstream == NULL || set->config == NULL || !add_states(set)) {
+        weir_upstream_set_let_go(set);
+        return NULL;
+    }
+    return set;
+}
+
+struct weir_upstream_set *weir_upstream_set_keep(struct weir_upstream_set *set)
+{
+    set->users++;
+    return set;
+}
+
+void weir_upstream_set_let_go(struct weir_upstream_set *set)
+{
+    if (set == NULL || --set->users > 0) {
+        return;
+    }
+    for (size_t i = 0; set->upstream != NULL && i < set->upstreams; i++) {
+        let_go(set->upstream[i].state);
+    }
     weir_free(set->upstream);
     weir_upstream_configs_free(set->config, set->upstreams);
-    set->upstream = NULL;
-    set->config = NULL;
+    weir_free(set);
+}
+
+static void follow(struct weir_upstream *u, const struct weir_upstream *before)
+{
+    let_go(u->state);
+    u->state = before->state;
+    u->state->users++;
+    if (strcmp(u->config->base_url, before->config->base_url) != 0 ||
+        strcmp(u->config->api_key, before->config->api_key) != 0) {
+        weir_upstream_answered(u); /* what failed was another */
+        memset(u->state->wait, 0, sizeof(u->state->wait));
+    }
+}
+
+void weir_upstream_set_follow(struct weir_upstream_set *set, const struct weir_upstream_set *before)
+{
+    for (size_t i = 0; i < set->upstreams; i++) {
+        for (size_t k = 0; k < before->upstreams; k++) {
+            if (strcmp(set->config[i].name, before->config[k].name) == 0) {
+                follow(&set->upstream[i], &before->upstream[k]);
+            }
+        }
+    }
 }
 
 uint64_t weir_upstream_mocks(const struct weir_upstream_set *set)
@@ -55,7 +113,7 @@ static uint64_t hash_of(struct weir_str model)
 
 static struct weir_upstream_wait *wait_of(struct weir_upstream *u, uint64_t model_hash)
 {
-    return &u->wait[model_hash & (WEIR_UPSTREAM_WAITS - 1)];
+    return &u->state->wait[model_hash & (WEIR_UPSTREAM_WAITS - 1)];
 }
 
 /* Until when this model waits; 0: it does not. */
@@ -67,8 +125,8 @@ static uint64_t waits_until_ms(struct weir_upstream *u, uint64_t model_hash)
 
 void weir_upstream_answered(struct weir_upstream *u)
 {
-    u->failures = 0;
-    u->cool_until_ms = 0;
+    u->state->failures = 0;
+    u->state->cool_until_ms = 0;
 }
 
 static uint64_t at_most(uint64_t a, uint64_t b)
@@ -78,17 +136,17 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 
 static void cool(struct weir_upstream *u, uint64_t for_ms, uint64_t now_ms)
 {
-    if (now_ms + for_ms > u->cool_until_ms) {
-        u->cool_until_ms = now_ms + for_ms;
+    if (now_ms + for_ms > u->state->cool_until_ms) {
+        u->state->cool_until_ms = now_ms + for_ms;
     }
 }
 
 void weir_upstream_failed(struct weir_upstream *u, uint64_t retry_ms, uint64_t now_ms)
 {
-    uint32_t doubled = u->failures < 16 ? u->failures : 16;
+    uint32_t doubled = u->state->failures < 16 ? u->state->failures : 16;
     uint64_t for_ms =
         at_most((uint64_t)WEIR_UPSTREAM_COOL_MS << doubled, WEIR_UPSTREAM_COOL_MAX_MS);
-    u->failures++;
+    u->state->failures++;
     cool(u, retry_ms > 0 ? at_most(retry_ms, WEIR_UPSTREAM_RETRY_MAX_MS) : for_ms, now_ms);
 }
 
@@ -121,13 +179,13 @@ static void look_at(struct choice *c, struct weir_upstream *u, unsigned i, uint6
     c->any = true;
     if (wait_until_ms > now_ms) {
         c->wait_until_ms = at_most(c->wait_until_ms, wait_until_ms);
-    } else if (u->cool_until_ms <= now_ms) {
+    } else if (u->state->cool_until_ms <= now_ms) {
         c->fresh |= UINT64_C(1) << i;
         c->fresh_weight += u->config->weight;
-    } else if (!c->any_cooling || u->cool_until_ms < c->cool_until_ms) {
+    } else if (!c->any_cooling || u->state->cool_until_ms < c->cool_until_ms) {
         c->any_cooling = true;
         c->cooling = i;
-        c->cool_until_ms = u->cool_until_ms;
+        c->cool_until_ms = u->state->cool_until_ms;
     }
 }
 

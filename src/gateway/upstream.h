@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* upstream.h - which upstream gets a request: by model, weight and cool-down. Each worker has a set
- * of its own. Pure: time and randomness are arguments; no allocation after init. Not thread-safe,
- * but for the stats. */
+ * of its own, and another one when the configuration changes: a request keeps the one that it began
+ * with. Pure: time and randomness are arguments. Not thread-safe, but for the stats. */
 #ifndef WEIR_GATEWAY_UPSTREAM_H
 #define WEIR_GATEWAY_UPSTREAM_H
 
@@ -43,28 +43,40 @@ struct weir_upstream_wait {
     uint64_t until_ms;
 };
 
-struct weir_upstream {
-    const struct weir_upstream_config *config;
+/* How it does. Sets that follow each other share those of the same name. */
+struct weir_upstream_state {
     uint64_t cool_until_ms; /* passed over until then, when there is another */
     uint32_t failures;      /* in a row */
+    uint32_t users;         /* sets */
     struct weir_upstream_wait wait[WEIR_UPSTREAM_WAITS]; /* by the hash's low bits */
     struct weir_upstream_stats stats;
+};
+
+struct weir_upstream {
+    const struct weir_upstream_config *config;
+    struct weir_upstream_state *state;
 };
 
 /* Sets of upstreams are bits: at most WEIR_CONFIG_UPSTREAMS_MAX. */
 _Static_assert(WEIR_CONFIG_UPSTREAMS_MAX == 64, "a set of upstreams is 64 bits");
 
 struct weir_upstream_set {
+    uint32_t users;
     size_t upstreams;
     struct weir_upstream_config *config; /* copies: it outlives the snapshot */
     struct weir_upstream *upstream;
     struct weir_rand rand;
 };
 
-WEIR_MUSTCHECK enum weir_err weir_upstream_set_init(struct weir_upstream_set *set,
-                                                    const struct weir_config *config,
-                                                    uint64_t seed);
-void weir_upstream_set_deinit(struct weir_upstream_set *set);
+/* Used once, by its maker. Any thread. NULL: no memory. */
+struct weir_upstream_set *weir_upstream_set_new(const struct weir_config *config, uint64_t seed);
+struct weir_upstream_set *weir_upstream_set_keep(struct weir_upstream_set *set);
+/* NULL is allowed. */
+void weir_upstream_set_let_go(struct weir_upstream_set *set);
+/* `set` takes the place of `before`, both of one worker: who has the same name is counted on, and
+ * who is the same server with the same key cools on. Once, before `set` is used. */
+void weir_upstream_set_follow(struct weir_upstream_set *set,
+                              const struct weir_upstream_set *before);
 
 /* Those that are the built-in model, as a set. */
 uint64_t weir_upstream_mocks(const struct weir_upstream_set *set);

@@ -6,13 +6,13 @@
 
 struct weir_upstream_set *weir_upstreams_set(struct weir_upstreams *u)
 {
-    return &u->set;
+    return u->set;
 }
 
 static void maybe_gone(struct weir_upstreams *u)
 {
     if (u->open == 0 && u->released) {
-        weir_upstream_set_deinit(&u->set);
+        weir_upstream_set_let_go(u->set);
         weir_buf_deinit(&u->fields);
         weir_free(u);
         curl_global_cleanup();
@@ -97,14 +97,12 @@ enum weir_err weir_upstreams_new(const struct weir_config *config, struct weir_l
     struct weir_upstreams *u = weir_zalloc(sizeof(*u));
     uint64_t seed;
     weir_random_bytes(&seed, sizeof(seed));
-    if (u == NULL || weir_upstream_set_init(&u->set, config, seed) != WEIR_OK) {
-        weir_free(u);
-        curl_global_cleanup();
-        return WEIR_ERR_NOMEM;
+    if (u != NULL) {
+        u->loop = loop;
+        u->set = weir_upstream_set_new(config, seed);
     }
-    u->loop = loop;
-    if (pool_new(u) == NULL) {
-        weir_upstream_set_deinit(&u->set);
+    if (u == NULL || u->set == NULL || pool_new(u) == NULL) {
+        weir_upstream_set_let_go(u == NULL ? NULL : u->set);
         weir_free(u);
         curl_global_cleanup();
         return WEIR_ERR_NOMEM;
@@ -117,6 +115,26 @@ enum weir_err weir_upstreams_new(const struct weir_config *config, struct weir_l
     return WEIR_OK;
 }
 
+/* What they were set up for may go. */
+static void drop_spares(struct weir_upstreams *u)
+{
+    while (u->spare != NULL) {
+        struct weir_fetch *f = u->spare;
+        u->spare = f->next;
+        weir_fetch_deinit(f);
+    }
+    u->spares = 0;
+}
+
+void weir_upstreams_adopt(struct weir_upstreams *u, struct weir_upstream_set *next)
+{
+    struct weir_upstream_set *before = u->set;
+    weir_upstream_set_follow(next, before);
+    drop_spares(u);
+    u->set = next;
+    weir_upstream_set_let_go(before);
+}
+
 void weir_upstreams_close(struct weir_upstreams *u)
 {
     if (u == NULL || u->closing) {
@@ -127,11 +145,7 @@ void weir_upstreams_close(struct weir_upstreams *u)
         weir_fetch_free(u->active);
     }
     weir_fetch_on_turn(u);
-    while (u->spare != NULL) {
-        struct weir_fetch *f = u->spare;
-        u->spare = f->next;
-        weir_fetch_deinit(f);
-    }
+    drop_spares(u);
     uv_close((uv_handle_t *)&u->sweep, on_sweep_closed);
     while (u->pools > 0) {
         weir_curl_loop_close(&u->pool[--u->pools]->curl);

@@ -105,6 +105,13 @@ void weir_access_settled(struct weir_access *a, uint64_t input_tokens, uint64_t 
     }
 }
 
+void weir_access_upstream(struct weir_access *a, const char *name)
+{
+    if (a != NULL && name != NULL) {
+        snprintf(a->upstream, sizeof(a->upstream), "%s", name);
+    }
+}
+
 void weir_access_sent(struct weir_access *a, uint64_t now_ns)
 {
     if (a != NULL) {
@@ -250,7 +257,7 @@ void weir_access_line(struct weir_buf *b, const struct weir_access *a, struct we
     put_denial(b, a->call);
     put_tokens(b, WEIR_STR(",\"tokens\":{\"reserved\":"), &a->reserved);
     put_tokens(b, WEIR_STR(",\"settled\":"), &a->settled);
-    put_text(b, WEIR_STR("},\"upstream\":"), weir_str_z(a->upstream == NULL ? "" : a->upstream));
+    put_text(b, WEIR_STR("},\"upstream\":"), weir_str_z(a->upstream));
     put_duration(b, WEIR_STR(",\"decision_us\":"), a->call != NULL, a->decision_ns, 1000);
     put_duration(b, WEIR_STR(",\"upstream_first_byte_ms\":"), a->head_ns > 0,
                  a->head_ns - a->sent_ns, 1000000);

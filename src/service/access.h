@@ -57,9 +57,9 @@ struct weir_access {
     const struct weir_call *call; /* decided; NULL: not yet */
     uint64_t decision_ns;
     struct weir_access_tokens reserved, settled;
-    const char *upstream; /* NULL: none was asked */
-    uint64_t sent_ns;     /* to the upstream; 0: never */
-    uint64_t head_ns;     /* when the head of its answer came; 0: never */
+    char upstream[WEIR_NAME_MAX + 1]; /* empty: none was asked */
+    uint64_t sent_ns;                 /* to the upstream; 0: never */
+    uint64_t head_ns;                 /* when the head of its answer came; 0: never */
 };
 
 /* Appends the line. time: the RFC 3339 text; now_ns: the clock of started_ns. */
@@ -79,6 +79,8 @@ void weir_access_asks(struct weir_access *a, struct weir_str model, bool stream)
 void weir_access_decided(struct weir_access *a, const struct weir_call *call, uint64_t took_ns);
 void weir_access_reserved(struct weir_access *a, const struct weir_amounts *reserved);
 void weir_access_settled(struct weir_access *a, uint64_t input_tokens, uint64_t output_tokens);
+/* Which upstream it was sent to last, or NULL; it is copied. */
+void weir_access_upstream(struct weir_access *a, const char *name);
 /* It is sent to an upstream; the head of an answer has come. */
 void weir_access_sent(struct weir_access *a, uint64_t now_ns);
 void weir_access_first_byte(struct weir_access *a, uint64_t now_ns);

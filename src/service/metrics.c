@@ -353,10 +353,18 @@ static void http(struct weir_buf *b, const struct weir_service_group *g)
 
 /* ---- upstreams ---- */
 
-static struct weir_upstream_stats *upstream_stats(const struct weir_service_group *g, uint32_t s,
-                                                  size_t upstream)
+/* Of the service that has the same one; NULL: it has not adopted it yet. */
+static const struct weir_upstream_stats *upstream_stats(const struct weir_service_group *g,
+                                                        uint32_t s, size_t upstream)
 {
-    return &weir_upstreams_set(g->service[s]->upstreams)->upstream[upstream].stats;
+    const char *name = weir_upstreams_set(g->service[0]->upstreams)->config[upstream].name;
+    const struct weir_upstream_set *set = weir_upstreams_set(g->service[s]->upstreams);
+    for (size_t i = 0; i < set->upstreams; i++) {
+        if (strcmp(set->config[i].name, name) == 0) {
+            return &set->upstream[i].state->stats;
+        }
+    }
+    return NULL;
 }
 
 /* Sums one counter of an upstream, given by its offset in its stats, over all workers. */
@@ -365,7 +373,8 @@ static unsigned long long upstream_sum(const struct weir_service_group *g, size_
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < g->services; i++) {
-        sum += LOAD(*(_Atomic uint64_t *)((char *)upstream_stats(g, i, upstream) + offset));
+        const char *stats = (const char *)upstream_stats(g, i, upstream);
+        sum += stats == NULL ? 0 : LOAD(*(const _Atomic uint64_t *)(stats + offset));
     }
     return sum;
 }
@@ -381,8 +390,10 @@ static void upstream_seconds(struct weir_buf *b, const struct weir_service_group
     for (size_t k = 0; k < sizeof(bounds_ms) / sizeof(bounds_ms[0]); k++) {
         uint64_t below = 0;
         for (uint32_t i = 0; i < g->services; i++) {
-            below += weir_hist_count_upto(&upstream_stats(g, i, upstream)->first_byte,
-                                          bounds_ms[k] * 1000000);
+            const struct weir_upstream_stats *stats = upstream_stats(g, i, upstream);
+            below += stats == NULL
+                         ? 0
+                         : weir_hist_count_upto(&stats->first_byte, bounds_ms[k] * 1000000);
         }
         weir_buf_printf(b,
                         "weir_upstream_first_byte_seconds_bucket{upstream=\"%s\",le=\"%g\"} %llu\n",

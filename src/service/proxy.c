@@ -28,8 +28,8 @@ void weir_proxied_end(struct weir_proxied *p)
         weir_answer_reader_deinit(&p->reader);
         p->reading = false;
     }
-    if (p->access != NULL && p->fetch != NULL) {
-        p->access->upstream = weir_fetch_upstream(p->fetch);
+    if (p->fetch != NULL) {
+        weir_access_upstream(p->access, weir_fetch_upstream(p->fetch));
     }
     weir_access_end(&p->access);
     weir_fetch_free(p->fetch);
@@ -290,8 +290,8 @@ static bool choose(struct weir_proxied *p, struct weir_request *r)
         return false;
     }
     if (set->upstream[p->upstream].config->mock) {
+        weir_access_upstream(p->access, set->upstream[p->upstream].config->name);
         if (p->access != NULL) {
-            p->access->upstream = set->upstream[p->upstream].config->name;
             weir_access_let_go(&p->access);
         }
         weir_proxied_end(p);

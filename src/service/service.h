@@ -60,6 +60,7 @@ struct weir_service_metrics {
 struct weir_chat;    /* openai.c */
 struct weir_proxied; /* proxy.c */
 struct weir_upstreams;
+struct weir_upstream_set;
 struct weir_acquire; /* limits.c */
 struct weir_service_group;
 struct weir_history;
@@ -118,9 +119,10 @@ WEIR_MUSTCHECK enum weir_err weir_service_new(struct weir_config *config, struct
                                               struct weir_store *store,
                                               struct weir_service_group *group, int fd,
                                               struct weir_service **ret_service);
-/* On the loop's thread: the next request is answered by this configuration, which is the service's
- * from here on. */
-void weir_service_adopt(struct weir_service *s, struct weir_snapshot *next);
+/* On the loop's thread: the next request is answered by this configuration, and these upstreams of
+ * it (NULL: the same as before), which are the service's from here on. */
+void weir_service_adopt(struct weir_service *s, struct weir_snapshot *next,
+                        struct weir_upstream_set *upstreams);
 /* When its HTTP server was drained, right before the store is closed: ends what the loop would wait
  * for, and requests whose decision will not come any more. */
 void weir_service_close(struct weir_service *s);

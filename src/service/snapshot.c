@@ -2,6 +2,7 @@
 #include "service/snapshot.h"
 
 #include "base/mem.h"
+#include "gateway/fetch.h"
 #include "service/service.h"
 
 struct weir_snapshot *weir_snapshot_new(struct weir_config *config)
@@ -39,9 +40,15 @@ void weir_snapshot_let_go(struct weir_snapshot *snapshot)
     }
 }
 
-void weir_service_adopt(struct weir_service *s, struct weir_snapshot *next)
+void weir_service_adopt(struct weir_service *s, struct weir_snapshot *next,
+                        struct weir_upstream_set *upstreams)
 {
     struct weir_snapshot *before = s->snapshot;
+    if (upstreams != NULL) {
+        pthread_mutex_lock(&s->group->mutex); /* metrics look at them */
+        weir_upstreams_adopt(s->upstreams, upstreams);
+        pthread_mutex_unlock(&s->group->mutex);
+    }
     s->snapshot = next;
     s->config = next->config;
     weir_snapshot_let_go(before);

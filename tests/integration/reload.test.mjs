@@ -198,9 +198,9 @@ describe("a reload that is refused", () => {
             configuration({ ...CONFIG, store: "redis://127.0.0.1:1" }),
             /^store has changed, which needs a restart; /,
         ],
-        "other upstreams": [
+        "the first upstream": [
             configuration({ ...CONFIG, upstreams: [{ name: "u", base_url: "http://127.0.0.1:1/v1" }] }),
-            /^upstreams has changed, which needs a restart; /,
+            /^the presence of upstreams has changed, which needs a restart; /,
         ],
     };
     let refused = 0;

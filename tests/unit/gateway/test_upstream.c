@@ -7,18 +7,19 @@
 
 enum { NOW = 1000000 };
 
-static struct weir_upstream_set set;
+static struct weir_upstream_set *set;
 static struct weir_config *config;
 
 static void begin(const char *yaml)
 {
     config = taken(yaml);
-    assert_int_equal(weir_upstream_set_init(&set, config, 7), WEIR_OK);
+    set = weir_upstream_set_new(config, 7);
+    assert_non_null(set);
 }
 
 static void finish(void)
 {
-    weir_upstream_set_deinit(&set);
+    weir_upstream_set_let_go(set);
     weir_config_free(config);
 }
 
@@ -27,16 +28,15 @@ static const char *chosen(const char *model, uint64_t without, uint64_t now_ms)
 {
     unsigned i;
     uint64_t wait_ms;
-    enum weir_err err =
-        weir_upstream_choose(&set, weir_str_z(model), without, now_ms, &i, &wait_ms);
-    return err == WEIR_OK ? set.upstream[i].config->name : weir_err_name(err);
+    enum weir_err err = weir_upstream_choose(set, weir_str_z(model), without, now_ms, &i, &wait_ms);
+    return err == WEIR_OK ? set->upstream[i].config->name : weir_err_name(err);
 }
 
 static const char *instead(const char *model, uint64_t without, uint64_t now_ms)
 {
     unsigned i;
-    enum weir_err err = weir_upstream_instead(&set, weir_str_z(model), without, now_ms, &i);
-    return err == WEIR_OK ? set.upstream[i].config->name : weir_err_name(err);
+    enum weir_err err = weir_upstream_instead(set, weir_str_z(model), without, now_ms, &i);
+    return err == WEIR_OK ? set->upstream[i].config->name : weir_err_name(err);
 }
 
 static void test_by_model(void **state)
@@ -59,7 +59,7 @@ static void test_mocks(void **state)
     begin("upstreams:\n"
           "- {name: a, base_url: http://a}\n"
           "- {name: m, base_url: \"mock:\"}\n");
-    assert_int_equal(weir_upstream_mocks(&set), 2);
+    assert_int_equal(weir_upstream_mocks(set), 2);
     finish();
 }
 
@@ -106,7 +106,7 @@ static void test_failure_cools(void **state)
 {
     (void)state;
     begin(TWO);
-    struct weir_upstream *a = &set.upstream[0], *b = &set.upstream[1];
+    struct weir_upstream *a = &set->upstream[0], *b = &set->upstream[1];
     weir_upstream_failed(a, 0, NOW);
     always("b", "m", NOW);
     always("b", "m", NOW + WEIR_UPSTREAM_COOL_MS - 1);
@@ -137,13 +137,13 @@ static void test_retry_after_of_a_failure(void **state)
 {
     (void)state;
     begin(TWO);
-    weir_upstream_failed(&set.upstream[0], 20000, NOW);
+    weir_upstream_failed(&set->upstream[0], 20000, NOW);
     always("b", "m", NOW + 19999);
     assert_true(sometimes("a", NOW + 20000));
     /* a shorter one takes nothing back; an endless one is bounded */
-    weir_upstream_failed(&set.upstream[0], 10, NOW);
+    weir_upstream_failed(&set->upstream[0], 10, NOW);
     always("b", "m", NOW + 19999);
-    weir_upstream_failed(&set.upstream[0], UINT64_MAX, NOW);
+    weir_upstream_failed(&set->upstream[0], UINT64_MAX, NOW);
     always("b", "m", NOW + WEIR_UPSTREAM_RETRY_MAX_MS - 1);
     assert_true(sometimes("a", NOW + WEIR_UPSTREAM_RETRY_MAX_MS));
     finish();
@@ -156,7 +156,7 @@ static void test_limited_with_a_time(void **state)
     unsigned i;
     uint64_t wait_ms = 0;
     begin(TWO);
-    weir_upstream_limited(&set.upstream[0], WEIR_STR("m"), 5000, NOW);
+    weir_upstream_limited(&set->upstream[0], WEIR_STR("m"), 5000, NOW);
     always("b", "m", NOW + 4999);
     assert_true(sometimes("a", NOW + 5000));
     bool other = false;
@@ -165,8 +165,8 @@ static void test_limited_with_a_time(void **state)
     }
     assert_true(other);
     /* all said so: nobody is asked, and the wait is the shortest */
-    weir_upstream_limited(&set.upstream[1], WEIR_STR("m"), 3000, NOW);
-    assert_int_equal(weir_upstream_choose(&set, WEIR_STR("m"), 0, NOW + 1000, &i, &wait_ms),
+    weir_upstream_limited(&set->upstream[1], WEIR_STR("m"), 3000, NOW);
+    assert_int_equal(weir_upstream_choose(set, WEIR_STR("m"), 0, NOW + 1000, &i, &wait_ms),
                      WEIR_ERR_UNAVAILABLE);
     assert_int_equal(wait_ms, 2000);
     always("b", "m", NOW + 3000);
@@ -178,9 +178,9 @@ static void test_limited_without_a_time(void **state)
 {
     (void)state;
     begin(TWO);
-    weir_upstream_limited(&set.upstream[0], WEIR_STR("m"), 0, NOW);
+    weir_upstream_limited(&set->upstream[0], WEIR_STR("m"), 0, NOW);
     always("b", "m", NOW);
-    weir_upstream_limited(&set.upstream[1], WEIR_STR("m"), 0, NOW + 10);
+    weir_upstream_limited(&set->upstream[1], WEIR_STR("m"), 0, NOW + 10);
     always("a", "m", NOW + 20);
     assert_true(sometimes("a", NOW + WEIR_UPSTREAM_COOL_MS));
     finish();
@@ -194,7 +194,7 @@ static void test_many_models_limited(void **state)
     char model[32];
     for (unsigned i = 0; i < 100000; i++) {
         snprintf(model, sizeof(model), "model-%u", i);
-        weir_upstream_limited(&set.upstream[0], weir_str_z(model), 5000, NOW);
+        weir_upstream_limited(&set->upstream[0], weir_str_z(model), 5000, NOW);
     }
     assert_string_equal(chosen(model, 0, NOW), weir_err_name(WEIR_ERR_UNAVAILABLE));
     assert_string_equal(chosen("another", 0, NOW), "a");
@@ -212,11 +212,78 @@ static void test_sixty_four(void **state)
     }
     weir_buf_char(&b, '\0');
     begin(b.data);
-    assert_int_equal(weir_upstream_mocks(&set), UINT64_C(1) << 63);
+    assert_int_equal(weir_upstream_mocks(set), UINT64_C(1) << 63);
     assert_string_equal(chosen("m", ~(UINT64_C(1) << 62), NOW), "u62");
     assert_string_equal(chosen("m", UINT64_MAX, NOW), weir_err_name(WEIR_ERR_NOT_FOUND));
     finish();
     weir_buf_deinit(&b);
+}
+
+/* ---- another set ---- */
+
+/* The present set by this file, which follows the one before; that one, still kept. */
+static struct weir_upstream_set *change_to(const char *yaml)
+{
+    struct weir_upstream_set *before = set;
+    struct weir_config *next = taken(yaml);
+    set = weir_upstream_set_new(next, 7);
+    assert_non_null(set);
+    weir_config_free(next); /* the set has nothing of it */
+    weir_upstream_set_follow(set, before);
+    return before;
+}
+
+static void test_followed(void **state)
+{
+    (void)state;
+    begin("upstreams:\n"
+          "- {name: a, base_url: http://a}\n"
+          "- {name: b, base_url: http://b, api_key: old}\n"
+          "- {name: c, base_url: http://c}\n"
+          "- {name: d, base_url: http://d}\n");
+    for (unsigned i = 0; i < 4; i++) {
+        struct weir_upstream *u = &set->upstream[i];
+        weir_upstream_failed(u, 0, NOW);
+        weir_upstream_limited(u, WEIR_STR("m"), 5000, NOW);
+        atomic_store(&u->state->stats.responses[2], i + 1);
+    }
+    struct weir_upstream_set *before = change_to("upstreams:\n"
+                                                 "- {name: e, base_url: http://e}\n"
+                                                 "- {name: c, base_url: http://other}\n"
+                                                 "- {name: b, base_url: http://b, api_key: new}\n"
+                                                 "- {name: a, base_url: http://a, weight: 9}\n");
+    static const uint64_t counted[] = {0, 3, 2, 1};
+    static const char *const asked[] = {"e", "c", "b"}; /* another server, or with another key */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(set->upstream[i].state->stats.responses[2], counted[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t others = UINT64_C(15) & ~(UINT64_C(1) << i);
+        assert_string_equal(chosen("m", others, NOW), asked[i]);
+        assert_int_equal(set->upstream[i].state->failures, 0);
+    }
+    assert_string_equal(chosen("m", 7, NOW), weir_err_name(WEIR_ERR_UNAVAILABLE));
+    assert_string_equal(instead("x", 7, NOW), weir_err_name(WEIR_ERR_NOT_FOUND)); /* cools */
+    /* what is under way still counts for both */
+    assert_string_equal(before->upstream[1].config->api_key, "old");
+    atomic_store(&before->upstream[1].state->stats.responses[2], 7);
+    weir_upstream_set_let_go(before);
+    assert_int_equal(set->upstream[2].state->stats.responses[2], 7);
+    finish();
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    begin(TWO);
+    struct weir_upstream_set *under_way = weir_upstream_set_keep(set);
+    weir_upstream_set_let_go(change_to("upstreams: [{name: c, base_url: http://c}]\n"));
+    assert_string_equal(under_way->upstream[1].config->base_url, "http://b/v1");
+    weir_upstream_failed(&under_way->upstream[1], 0, NOW);
+    weir_upstream_set_let_go(under_way);
+    assert_string_equal(chosen("m", 0, NOW), "c");
+    finish();
+    weir_upstream_set_let_go(NULL);
 }
 
 int main(void)
@@ -231,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_limited_without_a_time),
         cmocka_unit_test(test_many_models_limited),
         cmocka_unit_test(test_sixty_four),
+        cmocka_unit_test(test_followed),
+        cmocka_unit_test(test_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,7 +62,7 @@ static void test_all_known(void **state)
                                    .outcome = WEIR_OUTCOME_DECIDED,
                                    .decision = {.allowed = true}};
     a.started_ns = 1000000;
-    a.upstream = "east";
+    weir_access_upstream(&a, "east");
     weir_access_caller(&a, &caller);
     weir_access_asks(&a, WEIR_STR("gpt-4o"), true);
     weir_access_decided(&a, &call, 12345);
@@ -195,7 +195,7 @@ static void test_longest(void **state)
     }
     char upstream[WEIR_NAME_MAX + 1] = {0};
     memset(upstream, 'u', WEIR_NAME_MAX);
-    a.upstream = upstream;
+    weir_access_upstream(&a, upstream);
     a.traced = a.has_id = true;
     memset(a.id, 'r', sizeof(a.id));
     a.reserved = a.settled = (struct weir_access_tokens){true, UINT64_MAX, UINT64_MAX};
