@@ -154,6 +154,15 @@ static void on_write(struct weir_registry *r, const redisReply *reply)
     }
 }
 
+static void on_refused(struct weir_registry *r, const redisReply *error)
+{
+    char why[256];
+    struct weir_str words = weir_redis_error_words(error);
+    snprintf(why, sizeof(why), "Redis refuses to be asked for it: %.*s", (int)words.len, words.p);
+    registry_down(r, why);
+    registry_read_drop(r);
+}
+
 static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply *reply,
                             uint64_t sent_us)
 {
@@ -163,8 +172,7 @@ static const char *on_reply(void *ctx, uint8_t what, void *ptr, const redisReply
     (void)sent_us;
     r->redis.asks = false;
     if (reply->type == REDIS_REPLY_ERROR && what != ASK_WRITE) {
-        registry_down(r, "Redis refuses to be asked for it");
-        registry_read_drop(r);
+        on_refused(r, reply);
     } else if (what == ASK_VERSION) {
         on_version(r, reply);
     } else if (what == ASK_PAGE) {

@@ -1,19 +1,39 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- registry.lua - the registry in Redis: what changed since a version, one change, and all of it
 -- written back where Redis has lost it.
--- KEYS: entries (hash: name, text), state (hash: version, floor, restorer),
+-- KEYS: entries (hash: name, text),
+--       state (hash: version, count of entries, floor; while it is written back: restorer, since),
 --       changed (sorted set: names by the version of their last change, deleted ones too),
 --       gone (sorted set: the deleted ones)
 local entries, state, changed, gone = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local GONE_MAX = 10000
+local SILENT_US = 5000000 -- who writes back and is not heard of for so long has gone
 local version = redis.call('HGET', state, 'version')
 local op = ARGV[1]
 
+-- What is lost of it must not look as if it had been deleted.
+if version then
+    local has = redis.call('HLEN', entries)
+    if has ~= tonumber(redis.call('HGET', state, 'count')) or
+        redis.call('ZCARD', changed) ~= has + redis.call('ZCARD', gone) then
+        return redis.error_reply('ERR parts of the registry are lost; without weir:{registry}:state' ..
+                                 ' nodes write back what they have')
+    end
+end
+
+local function now_us()
+    local now = redis.call('TIME')
+    return tonumber(now[1]) * 1000000 + tonumber(now[2])
+end
+
 -- Later than all before, those of a registry that was lost too: microseconds, or one more.
 local function next_version()
-    local now = redis.call('TIME')
-    local us = tonumber(now[1]) * 1000000 + tonumber(now[2])
-    return string.format('%.0f', math.max(us, tonumber(version or '0') + 1))
+    return string.format('%.0f', math.max(now_us(), tonumber(version or '0') + 1))
+end
+
+local function is_written_back()
+    local since = redis.call('HGET', state, 'since')
+    return since and math.abs(now_us() - tonumber(since)) < SILENT_US
 end
 
 -- read SINCE LIMIT: {version, floor, {name, text, version}...}; '' is nothing
@@ -29,14 +49,17 @@ if op == 'read' then
     return out
 end
 
--- write EXPECTED NAME TEXT ('' deletes): {'1', version}, or {'0'} where the version is another
+-- write EXPECTED NAME TEXT ('' deletes): {'1', version}, or {'0'} where the version is another, or
+-- it is written back
 if op == 'write' then
-    if (version or '') ~= ARGV[2] then
+    if (version or '') ~= ARGV[2] or (not version and is_written_back()) then
         return {'0'}
     end
     local name, text = ARGV[3], ARGV[4]
     local now = next_version()
-    redis.call('HSET', state, 'version', now)
+    if not version then -- what somebody left who has gone
+        redis.call('DEL', entries, state, changed, gone)
+    end
     redis.call('ZADD', changed, now, name)
     if text ~= '' then
         redis.call('HSET', entries, name, text)
@@ -50,27 +73,30 @@ if op == 'write' then
             redis.call('HSET', state, 'floor', oldest[2])
         end
     end
+    redis.call('HSET', state, 'version', now, 'count', redis.call('HLEN', entries))
     return {'1', now}
 end
 
 -- restore WHO NUMBER LAST {NAME TEXT}...: the batch that begins with this number, from 1; {'0'}
 -- where there is a registry, or somebody else writes one back
-if version or (ARGV[3] ~= '1' and redis.call('HGET', state, 'restorer') ~= ARGV[2]) then
+local number = tonumber(ARGV[3])
+local begun = redis.call('HGET', state, 'restorer') == ARGV[2]
+if version or (not begun and (number > 1 or is_written_back())) then
     return {'0'}
 end
-local number = tonumber(ARGV[3])
 if number == 1 then
     redis.call('DEL', entries, changed, gone)
-    redis.call('HSET', state, 'restorer', ARGV[2])
 end
+redis.call('HSET', state, 'restorer', ARGV[2], 'since', string.format('%.0f', now_us()))
 for i = 5, #ARGV, 2 do
     redis.call('HSET', entries, ARGV[i], ARGV[i + 1])
     redis.call('ZADD', changed, number, ARGV[i])
     number = number + 1
 end
 if ARGV[4] == '1' then
-    redis.call('HDEL', state, 'restorer')
     local now = next_version()
-    redis.call('HSET', state, 'version', now, 'floor', now) -- who knows less reads all
+    redis.call('HDEL', state, 'restorer', 'since')
+    redis.call('HSET', state, 'version', now, 'floor', now, -- who knows less reads all
+               'count', redis.call('HLEN', entries))
 end
 return {'1'}

@@ -588,6 +588,25 @@ describe("a registry in Redis", () => {
         await comesToHave(two, "filed k x");
     });
 
+    it("takes nothing as deleted where parts of it are lost, until a node may write it back", async () => {
+        const [one, two] = await starts(2);
+        const secret = await create(one, "k", { plan: "five" });
+        await comesToHave(two, "filed k");
+        const lost = [503, "registry_unavailable", /^Redis refuses it: ERR parts of the registry are lost; /];
+        await redis.command("DEL", PARTS[0], PARTS[2]);
+        await refuses(one, lost, "POST", "/keys", { id: "x", plan: "five" });
+        const late = await start(copy(), { store: redis.url, ...PATIENT });
+        const up = () => metric(late, "weir_registry_up");
+        await eventually(async () => (await up()) === 0, "the loss");
+        assert.match(late.log, /registry: Redis refuses to be asked for it: ERR parts of the registry/);
+        assert.equal(await status(one, secret), 200);
+        await redis.command("DEL", PARTS[1]);
+        await eventually(async () => (await status(late, secret)) === 200, "the key");
+        await eventually(async () => (await up()) === 1, "Redis");
+        const made = await eventually(() => tries(two, "/keys", { id: "x", plan: "five" }), "a change");
+        await eventually(async () => (await status(late, made.secret)) === 200, "the new key");
+    });
+
     it("is read page by page by a node that comes later", async () => {
         const kept = (i) => `${`${i}`.padStart(12, "0")}:${"0".repeat(32)}:${"0".repeat(64)}`;
         const many = Array.from({ length: 2500 }, (_, i) => [
