@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -28,8 +29,8 @@ void weir_file_mark_of(const char *path, struct weir_file_mark *ret_mark)
         *ret_mark = (struct weir_file_mark){.device = st.st_dev,
                                             .inode = st.st_ino,
                                             .bytes = (uint64_t)st.st_size,
-                                            .seconds = st.st_mtim.tv_sec,
-                                            .nanoseconds = st.st_mtim.tv_nsec};
+                                            .seconds = st.st_ctim.tv_sec,
+                                            .nanoseconds = st.st_ctim.tv_nsec};
     }
 }
 
@@ -50,13 +51,19 @@ static void wipe_free(struct weir_buf *b)
 
 /* ---- reading ---- */
 
+/* WEIR_ERR_INVALID: it is no regular file. */
 static enum weir_err read_all(int fd, struct weir_buf *b)
 {
     struct stat st;
     ssize_t got = 1;
+    if (fstat(fd, &st) != 0) {
+        return WEIR_ERR_IO;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return WEIR_ERR_INVALID;
+    }
     /* all at once: no part of it is left behind unwiped */
-    if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < BYTES_MAX - CHUNK &&
-        !weir_buf_reserve(b, (size_t)st.st_size + CHUNK)) {
+    if (st.st_size < BYTES_MAX - CHUNK && !weir_buf_reserve(b, (size_t)st.st_size + CHUNK)) {
         return WEIR_ERR_NOMEM;
     }
     while (got > 0) {
@@ -76,7 +83,7 @@ static enum weir_err read_all(int fd, struct weir_buf *b)
 enum weir_err weir_registry_file_read(const char *path, struct weir_entries **ret_entries,
                                       char *ret_why, size_t room)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is not waited for */
     if (fd < 0 && errno == ENOENT) {
         *ret_entries = weir_entries_new();
         snprintf(ret_why, room, "out of memory");
@@ -93,6 +100,8 @@ enum weir_err weir_registry_file_read(const char *path, struct weir_entries **re
         (void)say_errno(path, "read", ret_why, room);
     } else if (err == WEIR_ERR_NOMEM) {
         snprintf(ret_why, room, "%s: out of memory, or too long", path);
+    } else if (err == WEIR_ERR_INVALID) {
+        snprintf(ret_why, room, "%s: expected a regular file", path);
     } else {
         err = weir_entries_read(weir_buf_view(&b), ret_entries, why, sizeof(why));
         if (err != WEIR_OK) {
@@ -120,35 +129,54 @@ static bool write_all(int fd, struct weir_str bytes)
     return fsync(fd) == 0;
 }
 
-/* The directory of a path, opened. */
-static int open_directory(const char *path)
+/* Where the file is or is to be: a symbolic link stays, and what is no regular file is left alone.
+ * False: errno says why. */
+static bool place_of(const char *path, char ret_place[static PATH_MAX])
 {
-    char directory[WEIR_REGISTRY_MAX + 1];
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    if (slash == NULL) {
-        return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    if (realpath(path, ret_place) == NULL) {
+        bool none = errno == ENOENT && lstat(path, &st) != 0;
+        return none && snprintf(ret_place, PATH_MAX, "%s", path) < PATH_MAX;
     }
-    snprintf(directory, sizeof(directory), "%.*s", len == 0 ? 1 : (int)len, path);
+    if (stat(ret_place, &st) == 0 && !S_ISREG(st.st_mode)) {
+        errno = EEXIST;
+        return false;
+    }
+    return true;
+}
+
+/* The directory of a place, opened. */
+static int open_directory(const char *place)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(place, '/');
+    snprintf(directory, sizeof(directory), "%.*s", (int)(slash - place) + 1, place);
     return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* The rename is on disk when this returns, as far as the system can tell. */
-static bool put_in_place(const char *from, const char *path)
+static bool put_in_place(const char *from, const char *place)
 {
-    int fd = rename(from, path) == 0 ? open_directory(path) : -1;
+    int fd = open_directory(place); /* before: what cannot be done whole is not begun */
     if (fd < 0) {
         return false;
     }
+    bool renamed = rename(from, place) == 0;
+    int why = errno;
     (void)fsync(fd); /* some file systems have none for directories */
     close(fd);
-    return true;
+    errno = why;
+    return renamed;
 }
 
+/* False: errno says why. */
 static bool write_beside(const char *path, struct weir_str bytes)
 {
-    char beside[WEIR_REGISTRY_MAX + 32];
-    snprintf(beside, sizeof(beside), "%s.%ld.tmp", path, (long)getpid());
+    char place[PATH_MAX], beside[PATH_MAX + 32];
+    if (!place_of(path, place)) {
+        return false;
+    }
+    snprintf(beside, sizeof(beside), "%s.%ld.tmp", place, (long)getpid());
     (void)unlink(beside); /* of a process that had this id and died */
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
@@ -160,7 +188,7 @@ static bool write_beside(const char *path, struct weir_str bytes)
         written = false;
         why = errno;
     }
-    if (written && put_in_place(beside, path)) {
+    if (written && put_in_place(beside, place)) {
         return true;
     }
     why = written ? errno : why;
@@ -188,7 +216,8 @@ enum weir_err weir_registry_file_write(const char *path, const struct weir_entri
 
 int weir_registry_file_lock(const char *path, char *ret_why, size_t room)
 {
-    int fd = open_directory(path);
+    char place[PATH_MAX];
+    int fd = place_of(path, place) ? open_directory(place) : -1;
     for (unsigned tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
         if (errno != EINTR && (errno != EWOULDBLOCK || tries == LOCK_TRIES)) {
             int why = errno;

@@ -4,12 +4,36 @@
 #include "base/mem.h"
 #include "registry/internal.h"
 
-/* Reads the file and tells what is new there. False: it cannot be read, ret_why says why. */
-static bool look(struct weir_registry *r, char *ret_why, size_t room)
+static bool is_none(const struct weir_file_mark *mark)
+{
+    return weir_file_marks_alike(mark, &(struct weir_file_mark){0});
+}
+
+/* What the file says. A file that has gone says nothing: it is not taken for an empty one. NULL:
+ * ret_why says why. */
+static struct weir_entries *read_file(struct weir_registry *r, char *ret_why, size_t room)
 {
     struct weir_entries *entries;
     weir_file_mark_of(r->config->registry, &r->mark);
-    if (weir_registry_file_read(r->config->registry, &entries, ret_why, room) != WEIR_OK) {
+    enum weir_err err = weir_registry_file_read(r->config->registry, &entries, ret_why, room);
+    if (err != WEIR_OK) {
+        r->mark.bytes =
+            err == WEIR_ERR_INVALID ? r->mark.bytes : UINT64_MAX; /* may pass by itself */
+        return NULL;
+    }
+    if (entries->count == 0 && r->entries->count > 0 && is_none(&r->mark)) {
+        weir_entries_let_go(entries);
+        snprintf(ret_why, room, "%.400s has gone", r->config->registry);
+        return NULL;
+    }
+    return entries;
+}
+
+/* Reads the file and tells what is new there. False: it cannot be read, ret_why says why. */
+static bool look(struct weir_registry *r, char *ret_why, size_t room)
+{
+    struct weir_entries *entries = read_file(r, ret_why, room);
+    if (entries == NULL) {
         registry_down(r, ret_why);
         return false;
     }

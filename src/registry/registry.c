@@ -105,18 +105,26 @@ void weir_registry_change(struct weir_registry *r, struct weir_registry_change *
 
 /* ---- this node's copy ---- */
 
+/* Nodes may share it by mistake. */
+static bool write_copy(const struct weir_registry *r, char *ret_why, size_t room)
+{
+    int fd = weir_registry_file_lock(r->config->registry, ret_why, room);
+    bool written = fd >= 0 && weir_registry_file_write(r->config->registry, r->entries, ret_why,
+                                                       room) == WEIR_OK;
+    if (fd >= 0) {
+        weir_registry_file_unlock(fd);
+    }
+    return written;
+}
+
 static void copy(struct weir_registry *r)
 {
     char why[512];
     uint32_t held;
-    r->copy_due = false;
     r->copy_after = REGISTRY_COPY_EVERY;
-    if (weir_registry_file_write(r->config->registry, r->entries, why, sizeof(why)) != WEIR_OK) {
-        r->copy_due = true;
-        if (weir_log_gate_pass(&r->gate, LOG_BURST, weir_clock_us(), &held)) {
-            weir_log(WEIR_LOG_WARN, "registry: %s; this node has no copy of the present state",
-                     why);
-        }
+    r->copy_due = !write_copy(r, why, sizeof(why));
+    if (r->copy_due && weir_log_gate_pass(&r->gate, LOG_BURST, weir_clock_us(), &held)) {
+        weir_log(WEIR_LOG_WARN, "registry: %s; this node has no copy of the present state", why);
     }
 }
 

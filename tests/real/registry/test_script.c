@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "support/redis_server.h"
 
-#define KEYS "weir:{registry}:entries", STATE, "weir:{registry}:changed", "weir:{registry}:gone"
+#define KEYS  "weir:{registry}:entries", STATE, "weir:{registry}:changed", "weir:{registry}:gone"
 #define STATE "weir:{registry}:state"
 
 enum { WORDS_MAX = 16, SCRIPT_MAX = 16384 };
