@@ -34,7 +34,9 @@ enum registry_ask {
 struct registry_redis {
     struct weir_redis_shards *shards;
     bool asks;                          /* a command is under way */
+    bool away;                          /* who serves the keys, when it was tried last */
     bool known;                         /* all was read since the connection is there */
+    const struct weir_redis_conn *from; /* that it was read from */
     char version[REGISTRY_VERSION_MAX]; /* that was read; empty: Redis has no registry */
     struct weir_entries *pages;         /* what is read so far; NULL: nothing is */
     char page[REGISTRY_VERSION_MAX];    /* up to this version */
@@ -89,6 +91,8 @@ void registry_redis_close(struct weir_registry *r);
 void registry_redis_poll(struct weir_registry *r);
 /* Writes the change whose turn it is, or ends it. */
 void registry_redis_change(struct weir_registry *r);
+/* To who serves the keys; NULL: nobody is known to. */
+struct weir_redis_conn *registry_redis_conn(const struct weir_registry *r);
 /* One call of the script; further words behind those of the operation. False: not sent. */
 bool registry_redis_call(struct weir_registry *r, enum registry_ask ask,
                          const struct weir_str *word, unsigned words);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_home.c - entries that live in Redis. One command is under way at a time: reading comes
- * before writing back, that before changes. After each new connection all is read again: a primary
- * that took another's place may have lost what was written last. */
+ * before writing back, that before changes. After each new connection, and when another server has
+ * the keys, all is read again: a primary that took another's place may have lost what was written
+ * last. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/internal.h"
@@ -17,8 +18,7 @@ enum { KEYS = sizeof(keys) / sizeof(keys[0]), WORDS_MAX = 1100 };
 
 /* ---- commands ---- */
 
-/* To who serves the keys; NULL: nobody is known to. */
-static struct weir_redis_conn *conn_of(const struct weir_registry *r)
+struct weir_redis_conn *registry_redis_conn(const struct weir_registry *r)
 {
     const struct weir_redis_shards *shards = r->redis.shards;
     struct weir_redis_shard *shard = shards == NULL ? NULL : weir_redis_shards_at(shards, keys[0]);
@@ -28,7 +28,7 @@ static struct weir_redis_conn *conn_of(const struct weir_registry *r)
 static bool put(struct weir_registry *r, enum registry_ask ask, const struct weir_str *word,
                 unsigned words)
 {
-    struct weir_redis_conn *conn = conn_of(r);
+    struct weir_redis_conn *conn = registry_redis_conn(r);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return false;
@@ -88,6 +88,7 @@ void registry_redis_poll(struct weir_registry *r)
     if (d->asks) {
         return;
     }
+    d->known = d->known && registry_redis_conn(r) == d->from;
     if (!d->known) {
         registry_read_begin(r, true);
     } else if (is_lost(r) && d->wait == 0) {
@@ -203,6 +204,9 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
         registry_down(r, "Redis has gone while it was asked, or has nobody for it");
         registry_read_drop(r);
     }
+    if (!r->closed) {
+        registry_go_on(r); /* they are refused: who serves the keys may be up all the time */
+    }
 }
 
 static void on_up(void *ctx)
@@ -214,14 +218,22 @@ static void on_up(void *ctx)
     }
 }
 
+static void on_shard(void *ctx, struct weir_redis_shard *shard, bool up)
+{
+    struct weir_registry *r = ctx;
+    if (weir_redis_shards_at(r->redis.shards, keys[0]) == shard) {
+        r->redis.away = !up;
+    }
+}
+
 /* Some shard is away: the others' matter is not this. */
 static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 {
     struct weir_registry *r = ctx;
-    struct weir_redis_conn *conn = conn_of(r);
+    struct weir_redis_conn *conn = registry_redis_conn(r);
     char said[512];
     (void)why;
-    if (conn != NULL && weir_redis_conn_is_up(conn)) {
+    if (conn != NULL && (weir_redis_conn_is_up(conn) || !r->redis.away)) {
         return;
     }
     snprintf(said, sizeof(said), "Redis %s", text);
@@ -240,7 +252,7 @@ enum weir_err registry_redis_open(struct weir_registry *r, struct weir_loop *loo
     const struct weir_redis_owner owner = {
         .ctx = r, .on_reply = on_reply, .on_lost = on_lost, .on_up = on_up, .on_down = on_down};
     enum weir_err err =
-        weir_redis_shards_open(loop, r->config, &owner, NULL, &r->redis.shards, text);
+        weir_redis_shards_open(loop, r->config, &owner, on_shard, &r->redis.shards, text);
     if (err == WEIR_ERR_INVALID) {
         weir_log(WEIR_LOG_ERROR, "registry: %s", text);
     }

@@ -24,6 +24,7 @@ void registry_read_begin(struct weir_registry *r, bool from_the_start)
     d->whole = from_the_start;
     d->pages = from_the_start ? weir_entries_new() : weir_entries_keep(r->entries);
     snprintf(d->page, sizeof(d->page), "%s", from_the_start ? "0" : d->version);
+    d->from = from_the_start ? registry_redis_conn(r) : d->from;
     if (d->pages != NULL) {
         ask(r);
     }

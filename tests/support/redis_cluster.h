@@ -172,6 +172,33 @@ static inline struct cluster_node *cluster_owner(struct redis_cluster *c, unsign
     return &c->node[i < PRIMARIES ? i : PRIMARIES - 1];
 }
 
+/* ---- a slot that moves ---- */
+
+static inline void begin_move(unsigned slot, struct cluster_node *from, struct cluster_node *to)
+{
+    NODE_SAY(to, "CLUSTER SETSLOT %d IMPORTING %s", (int)slot, from->id);
+    NODE_SAY(from, "CLUSTER SETSLOT %d MIGRATING %s", (int)slot, to->id);
+}
+
+static inline void move_keys(unsigned slot, struct cluster_node *from, struct cluster_node *to,
+                             int most)
+{
+    redisReply *keys = node_ask(from, "CLUSTER GETKEYSINSLOT %d %d", (int)slot, most);
+    for (size_t i = 0; i < keys->elements; i++) {
+        NODE_SAY(from, "MIGRATE 127.0.0.1 %d %s 0 5000", (int)to->server.port,
+                 keys->element[i]->str);
+    }
+    freeReplyObject(keys);
+}
+
+static inline void end_move(struct redis_cluster *c, unsigned slot, struct cluster_node *to)
+{
+    NODE_SAY(to, "CLUSTER SETSLOT %d NODE %s", (int)slot, to->id);
+    for (unsigned i = 0; i < PRIMARIES; i++) {
+        NODE_SAY(&c->node[i], "CLUSTER SETSLOT %d NODE %s", (int)slot, to->id);
+    }
+}
+
 /* "redis+cluster://127.0.0.1:p,..." of the primaries. */
 static inline void cluster_url(const struct redis_cluster *c, char *text, size_t room)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry_owner.h - who has a registry on a loop, and asks it for changes. Include after cmocka.h. */
+/* registry_owner.h - who has a registry on a loop, and asks it for changes. Include after cmocka.h.
+ */
 #ifndef WEIR_TESTS_SUPPORT_REGISTRY_OWNER_H
 #define WEIR_TESTS_SUPPORT_REGISTRY_OWNER_H
 
@@ -124,6 +125,21 @@ static inline void registry_put(struct registry_owner *o, const char *name, cons
     registry_await(o, &w);
     if (w.change.result != WEIR_REGISTRY_DONE) {
         fail_msg("%s", w.change.why);
+    }
+}
+
+/* As soon as Redis is in reach. */
+static inline void registry_put_soon(struct registry_owner *o, const char *name, const char *text)
+{
+    struct registry_wish w = {.change.result = WEIR_REGISTRY_UNAVAILABLE};
+    uint64_t until_us = weir_clock_us() + REGISTRY_WAIT_US;
+    while (w.change.result != WEIR_REGISTRY_DONE) {
+        if (weir_clock_us() > until_us) {
+            fail_msg("never: %s", w.change.why);
+        }
+        uv_run(&o->loop.uv, UV_RUN_ONCE);
+        registry_ask(o, &w, name, text);
+        registry_await(o, &w);
     }
 }
 

@@ -195,30 +195,6 @@ static void each_once(struct cluster_node *at)
     }
 }
 
-static void begin_move(unsigned slot, struct cluster_node *from, struct cluster_node *to)
-{
-    NODE_SAY(to, "CLUSTER SETSLOT %d IMPORTING %s", (int)slot, from->id);
-    NODE_SAY(from, "CLUSTER SETSLOT %d MIGRATING %s", (int)slot, to->id);
-}
-
-static void move_keys(unsigned slot, struct cluster_node *from, struct cluster_node *to, int most)
-{
-    redisReply *keys = node_ask(from, "CLUSTER GETKEYSINSLOT %d %d", (int)slot, most);
-    for (size_t i = 0; i < keys->elements; i++) {
-        NODE_SAY(from, "MIGRATE 127.0.0.1 %d %s 0 5000", (int)to->server.port,
-                 keys->element[i]->str);
-    }
-    freeReplyObject(keys);
-}
-
-static void end_move(unsigned slot, struct cluster_node *to)
-{
-    NODE_SAY(to, "CLUSTER SETSLOT %d NODE %s", (int)slot, to->id);
-    for (unsigned i = 0; i < PRIMARIES; i++) {
-        NODE_SAY(&f.cluster.node[i], "CLUSTER SETSLOT %d NODE %s", (int)slot, to->id);
-    }
-}
-
 static uint64_t redirections(struct cluster_node *n, const char *what)
 {
     char field[64];
@@ -256,7 +232,7 @@ static void test_slot_moves_under_traffic(void **state)
     move_keys(slot, from, to, COUNTERS);
     traffic_flows(o, 200);
     assert_true(redirections(from, "ASK") >= 200);
-    end_move(slot, to);
+    end_move(&f.cluster, slot, to);
     traffic_flows(o, 2000);
     traffic_stop(o);
     each_once(to);
@@ -268,7 +244,7 @@ static void test_slot_moves_under_traffic(void **state)
     NODE_SAY(&f.cluster.node[1], "DEL %s", tag); /* and back, for the other tests */
     begin_move(slot, to, from);
     move_keys(slot, to, from, COUNTERS);
-    end_move(slot, from);
+    end_move(&f.cluster, slot, from);
     owner_close(o);
 }
 
@@ -298,14 +274,14 @@ static void test_try_again(void **state)
     before = try_agains();
     OWNER_UNTIL(o, try_agains() >= before + 3); /* now the one that gets the slot has one of two */
     assert_int_equal(o->answered, answered);
-    end_move(slot, to);
+    end_move(&f.cluster, slot, to);
     OWNER_UNTIL(o, o->answered > answered);
     assert_string_equal(o->answer, "OK");
     assert_string_equal(owner_ask(o, "GET", other, NULL), "4");
     assert_int_equal(o->lost, 0);
     begin_move(slot, to, from);
     move_keys(slot, to, from, 10);
-    end_move(slot, from);
+    end_move(&f.cluster, slot, from);
     owner_close(o);
 }
 

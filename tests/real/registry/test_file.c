@@ -265,8 +265,8 @@ static void test_marks(void **state)
     assert_int_equal(stat(path, &st), 0);
     for (unsigned tries = 0; weir_file_marks_alike(&first, &now) && tries < 1000000; tries++) {
         make_file(path, "2");
-        assert_int_equal(
-            utimensat(AT_FDCWD, path, (struct timespec[2]){st.st_atim, st.st_mtim}, 0), 0);
+        assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){st.st_atim, st.st_mtim}, 0),
+                         0);
         weir_file_mark_of(path, &now);
     }
     assert_false(weir_file_marks_alike(&first, &now));
@@ -276,9 +276,15 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        CASE(test_read),        CASE(test_what_is_no_file), CASE(test_write),
-        CASE(test_links),       CASE(test_no_folder),       CASE(test_full),
-        CASE(test_left_beside), CASE(test_lock),            CASE(test_lock_behind_a_link),
+        CASE(test_read),
+        CASE(test_what_is_no_file),
+        CASE(test_write),
+        CASE(test_links),
+        CASE(test_no_folder),
+        CASE(test_full),
+        CASE(test_left_beside),
+        CASE(test_lock),
+        CASE(test_lock_behind_a_link),
         CASE(test_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
