@@ -5,115 +5,34 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <hiredis/hiredis.h>
 
-#include "support/redis_server.h"
+#include "support/redis_sentinel.h"
 #include "support/shards_owner.h"
 
 struct fixture {
-    struct redis_server primary, replica, sentinel;
+    struct sentinel_set set;
     struct shards_owner owner;
 };
 
 static struct fixture f;
 
-static bool server_start(struct redis_server *s, const struct redis_server *of)
-{
-    char port[8], primary[8];
-    s->port = redis_server_free_port();
-    snprintf(port, sizeof(port), "%u", s->port);
-    snprintf(primary, sizeof(primary), "%u", of->port);
-    const char *const args[] = {"redis-server",
-                                "--port",
-                                port,
-                                "--bind",
-                                "127.0.0.1",
-                                "--save",
-                                "",
-                                "--requirepass",
-                                "pw",
-                                "--masterauth",
-                                "pw",
-                                "--repl-diskless-sync-delay",
-                                "0",
-                                of == s ? NULL : "--replicaof",
-                                "127.0.0.1",
-                                primary,
-                                NULL};
-    return redis_server_run(s, args, "eady to accept connections");
-}
-
-/* Its file tells whom it watches: it writes into it what it learns. */
-static bool sentinel_start(void)
-{
-    char path[128], port[8];
-    f.sentinel.port = redis_server_free_port();
-    snprintf(port, sizeof(port), "%u", f.sentinel.port);
-    if (!redis_server_folder(&f.sentinel)) {
-        return false;
-    }
-    snprintf(path, sizeof(path), "%s/sentinel.conf", f.sentinel.folder);
-    FILE *file = fopen(path, "we");
-    fprintf(file,
-            "sentinel monitor limits 127.0.0.1 %u 1\n"
-            "sentinel auth-pass limits pw\n"
-            "sentinel down-after-milliseconds limits 400\n"
-            "sentinel failover-timeout limits 2000\n",
-            f.primary.port);
-    fclose(file);
-    const char *const args[] = {"redis-server", path,     "--sentinel", "--port",
-                                port,           "--bind", "127.0.0.1",  NULL};
-    return redis_server_run(&f.sentinel, args, "+monitor master");
-}
-
-static bool says(unsigned port, const char *command, const char *text)
-{
-    redisContext *c = redisConnect("127.0.0.1", (int)port);
-    redisReply *auth = redisCommand(c, "AUTH pw");
-    redisReply *r = redisCommand(c, command);
-    bool does = r != NULL && r->str != NULL && strstr(r->str, text) != NULL;
-    freeReplyObject(auth);
-    freeReplyObject(r);
-    redisFree(c);
-    return does;
-}
-
-static void until(unsigned port, const char *command, const char *text)
-{
-    uint64_t until_us = weir_clock_us() + 10000000;
-    while (!says(port, command, text)) {
-        assert_true(weir_clock_us() < until_us);
-        usleep(20000);
-    }
-}
-
 static int start(void **state)
 {
     (void)state;
-    if (!server_start(&f.primary, &f.primary) || !server_start(&f.replica, &f.primary)) {
-        return -1;
-    }
-    until(f.replica.port, "INFO replication", "master_link_status:up");
-    if (!sentinel_start()) {
-        return -1;
-    }
-    until(f.sentinel.port, "INFO sentinel", "slaves=1");
-    return 0;
+    return sentinel_set_start(&f.set) ? 0 : -1;
 }
 
 static int stop(void **state)
 {
     (void)state;
-    redis_server_remove(&f.sentinel);
-    redis_server_remove(&f.replica);
-    redis_server_remove(&f.primary);
+    sentinel_set_remove(&f.set);
     return 0;
 }
 
 static void open_service(const char *hosts, const char *service)
 {
     char url[256];
-    snprintf(url, sizeof(url), "redis+sentinel://:pw@%s127.0.0.1:%u/%s", hosts, f.sentinel.port,
+    snprintf(url, sizeof(url), "redis+sentinel://:pw@%s127.0.0.1:%u/%s", hosts, f.set.sentinel.port,
              service);
     owner_open(&f.owner, url, NULL);
 }
@@ -126,7 +45,7 @@ static void test_unknown_service(void **state)
     open_service("", "others");
     OWNER_UNTIL(o, o->downs > 0);
     snprintf(expected, sizeof(expected), "at 127.0.0.1:%u knows no service others",
-             f.sentinel.port);
+             f.set.sentinel.port);
     assert_int_equal(o->why, WEIR_REDIS_REFUSED);
     assert_string_equal(o->text, expected);
     owner_close(o);
@@ -137,14 +56,14 @@ static void test_no_sentinel(void **state)
     (void)state;
     struct shards_owner *o = &f.owner;
     char url[128];
-    snprintf(url, sizeof(url), "redis+sentinel://:pw@127.0.0.1:%u/limits", f.primary.port);
+    snprintf(url, sizeof(url), "redis+sentinel://:pw@127.0.0.1:%u/limits", f.set.primary.port);
     owner_open(o, url, NULL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_int_equal(o->why, WEIR_REDIS_REFUSED);
     assert_non_null(strstr(o->text, "is no Sentinel: expected redis+sentinel://SENTINEL/SERVICE"));
     owner_close(o);
     /* the other way round; without a password, since it has none to check */
-    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", f.sentinel.port);
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", f.set.sentinel.port);
     owner_open(o, url, NULL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_int_equal(o->why, WEIR_REDIS_REFUSED);
@@ -158,7 +77,7 @@ static void test_replica(void **state)
     (void)state;
     struct shards_owner *o = &f.owner;
     char url[128];
-    snprintf(url, sizeof(url), "redis://:pw@127.0.0.1:%u", f.replica.port);
+    snprintf(url, sizeof(url), "redis://:pw@127.0.0.1:%u", f.set.replica.port);
     owner_open(o, url, NULL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_int_equal(o->ups, 0);
@@ -178,13 +97,13 @@ static void test_failover(void **state)
     OWNER_UNTIL(o, o->ups > 0);
     assert_string_equal(owner_ask(o, "SET", "weir:{a}", "1"), "OK");
     assert_int_equal(o->downs, 0);
-    until(f.replica.port, "GET weir:{a}", "1"); /* replication is not waited for */
-    redis_server_end(&f.primary, SIGKILL);
+    sentinel_set_until(f.set.replica.port, "GET weir:{a}", "1"); /* replication is not waited for */
+    redis_server_end(&f.set.primary, SIGKILL);
     OWNER_UNTIL(o, o->downs > 0);
     assert_false(owner_say(o, "GET", "weir:{a}", NULL));
     OWNER_UNTIL(o, o->ups > 1);
     assert_string_equal(owner_ask(o, "GET", "weir:{a}", NULL), "1");
-    assert_true(says(f.replica.port, "INFO replication", "role:master"));
+    assert_true(sentinel_set_says(f.set.replica.port, "INFO replication", "role:master"));
     owner_close(o);
 }
 

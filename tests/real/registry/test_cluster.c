@@ -34,8 +34,9 @@ static void open_one(struct registry_owner *o, const char *more)
 {
     char url[128], yaml[512];
     cluster_url(&cluster, url, sizeof(url));
-    snprintf(yaml, sizeof(yaml), "store: %s\nregistry: %s/copy%u\nstore_connect_timeout_ms: 3000\n%s\n",
-             url, cluster.node[0].server.folder, copies++, more);
+    snprintf(yaml, sizeof(yaml),
+             "store: %s\nregistry: %s/copy%u\nstore_connect_timeout_ms: 3000\n%s\n", url,
+             cluster.node[0].server.folder, copies++, more);
     registry_owner_open(o, yaml);
 }
 
@@ -56,7 +57,8 @@ static void test_slot_moves_with_a_loss(void **state)
     NODE_SAY(to, "HSET weir:{registry}:state count 1");
     open_one(&two, "");
     registry_put_soon(&two, "key:c", "{\"n\":3}");
-    REGISTRY_UNTIL(&one, registry_has(&one, "key:c", "{\"n\":3}") && registry_has(&one, "key:b", NULL));
+    REGISTRY_UNTIL(&one,
+                   registry_has(&one, "key:c", "{\"n\":3}") && registry_has(&one, "key:b", NULL));
     assert_true(registry_has(&one, "key:a", "{\"n\":1}"));
     begin_move(SLOT, to, from); /* and back, for the other tests */
     move_keys(SLOT, to, from, 10);
