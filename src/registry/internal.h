@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "registry/file.h"
 #include "registry/registry.h"
+#include "store/redis/over.h"
 #include "store/redis/shards.h"
 
 enum {
@@ -36,7 +37,7 @@ struct registry_redis {
     bool asks;                          /* a command is under way */
     bool away;                          /* who serves the keys, when it was tried last */
     bool known;                         /* all was read since the connection is there */
-    const struct weir_redis_conn *from; /* that it was read from */
+    struct weir_redis_identity from;    /* the server that was read from */
     char version[REGISTRY_VERSION_MAX]; /* that was read; empty: Redis has no registry */
     struct weir_entries *pages;         /* what is read so far; NULL: nothing is */
     char page[REGISTRY_VERSION_MAX];    /* up to this version */
@@ -77,6 +78,8 @@ bool registry_make(struct weir_registry *r);
 void registry_done(struct weir_registry *r, enum weir_registry_result result, const char *why);
 /* Whoever waits for the first reading waits no more: may close it. */
 void registry_first_over(struct weir_registry *r);
+/* Or waits from now on. */
+void registry_first_waits(struct weir_registry *r);
 /* It is in reach, or not any more, which is said. */
 void registry_up(struct weir_registry *r);
 void registry_down(struct weir_registry *r, const char *why);
@@ -91,8 +94,6 @@ void registry_redis_close(struct weir_registry *r);
 void registry_redis_poll(struct weir_registry *r);
 /* Writes the change whose turn it is, or ends it. */
 void registry_redis_change(struct weir_registry *r);
-/* To who serves the keys; NULL: nobody is known to. */
-struct weir_redis_conn *registry_redis_conn(const struct weir_registry *r);
 /* One call of the script; further words behind those of the operation. False: not sent. */
 bool registry_redis_call(struct weir_registry *r, enum registry_ask ask,
                          const struct weir_str *word, unsigned words);
@@ -100,6 +101,9 @@ bool registry_redis_call(struct weir_registry *r, enum registry_ask ask,
 /* redis_read.c */
 void registry_read_begin(struct weir_registry *r, bool from_the_start);
 void registry_read_page(struct weir_registry *r, const redisReply *reply);
+/* What is read so far stays, and the same server is asked for the rest. */
+void registry_read_pause(struct weir_registry *r);
+void registry_read_go_on(struct weir_registry *r);
 void registry_read_drop(struct weir_registry *r);
 
 /* redis_restore.c */

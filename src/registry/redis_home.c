@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_home.c - entries that live in Redis. One command is under way at a time: reading comes
- * before writing back, that before changes. After each new connection, and when another server has
- * the keys, all is read again: a primary that took another's place may have lost what was written
- * last. */
+ * before writing back, that before changes. From another server all is read again: a primary that
+ * took another's place may have lost what was written last. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/internal.h"
@@ -18,7 +17,8 @@ enum { KEYS = sizeof(keys) / sizeof(keys[0]), WORDS_MAX = 1100 };
 
 /* ---- commands ---- */
 
-struct weir_redis_conn *registry_redis_conn(const struct weir_registry *r)
+/* To who serves the keys; NULL: nobody is known to. */
+static struct weir_redis_conn *conn_of(const struct weir_registry *r)
 {
     const struct weir_redis_shards *shards = r->redis.shards;
     struct weir_redis_shard *shard = shards == NULL ? NULL : weir_redis_shards_at(shards, keys[0]);
@@ -28,7 +28,7 @@ struct weir_redis_conn *registry_redis_conn(const struct weir_registry *r)
 static bool put(struct weir_registry *r, enum registry_ask ask, const struct weir_str *word,
                 unsigned words)
 {
-    struct weir_redis_conn *conn = registry_redis_conn(r);
+    struct weir_redis_conn *conn = conn_of(r);
     struct weir_buf *out = weir_redis_conn_begin(conn);
     if (out == NULL) {
         return false;
@@ -82,15 +82,40 @@ void registry_redis_change(struct weir_registry *r)
     }
 }
 
+/* Who serves the keys, while a connection is up; NULL: it is not. */
+static const struct weir_redis_identity *server_of(const struct weir_registry *r)
+{
+    const struct weir_redis_conn *conn = conn_of(r);
+    return conn != NULL && weir_redis_conn_is_up(conn) ? weir_redis_conn_identity(conn) : NULL;
+}
+
+static bool is_read_from(const struct weir_registry *r, const struct weir_redis_identity *server)
+{
+    return strcmp(server->text, r->redis.from.text) == 0;
+}
+
+/* All, or from a server that was read what is missing. */
+static void read_from(struct weir_registry *r, const struct weir_redis_identity *server)
+{
+    struct registry_redis *d = &r->redis;
+    bool same = is_read_from(r, server);
+    d->from = *server;
+    if (same && d->pages != NULL) {
+        registry_read_go_on(r);
+    } else {
+        registry_read_begin(r, !same || d->version[0] == '\0');
+    }
+}
+
 void registry_redis_poll(struct weir_registry *r)
 {
     struct registry_redis *d = &r->redis;
-    if (d->asks) {
+    const struct weir_redis_identity *server = server_of(r);
+    if (d->asks || server == NULL) {
         return;
     }
-    d->known = d->known && registry_redis_conn(r) == d->from;
-    if (!d->known) {
-        registry_read_begin(r, true);
+    if (!d->known || !is_read_from(r, server)) {
+        read_from(r, server);
     } else if (is_lost(r) && d->wait == 0) {
         registry_restore(r);
     } else {
@@ -202,7 +227,7 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
             "before you try again");
     } else {
         registry_down(r, "Redis has gone while it was asked, or has nobody for it");
-        registry_read_drop(r);
+        registry_read_pause(r);
     }
     if (!r->closed) {
         registry_go_on(r); /* they are refused: who serves the keys may be up all the time */
@@ -211,11 +236,7 @@ static void on_lost(void *ctx, uint8_t what, void *ptr)
 
 static void on_up(void *ctx)
 {
-    struct weir_registry *r = ctx;
-    r->redis.known = false;
-    if (!r->redis.asks) {
-        registry_read_begin(r, true);
-    }
+    registry_redis_poll(ctx);
 }
 
 static void on_shard(void *ctx, struct weir_redis_shard *shard, bool up)
@@ -230,7 +251,7 @@ static void on_shard(void *ctx, struct weir_redis_shard *shard, bool up)
 static void on_down(void *ctx, enum weir_redis_why why, const char *text)
 {
     struct weir_registry *r = ctx;
-    struct weir_redis_conn *conn = registry_redis_conn(r);
+    struct weir_redis_conn *conn = conn_of(r);
     char said[512];
     (void)why;
     if (conn != NULL && (weir_redis_conn_is_up(conn) || !r->redis.away)) {
@@ -238,7 +259,11 @@ static void on_down(void *ctx, enum weir_redis_why why, const char *text)
     }
     snprintf(said, sizeof(said), "Redis %s", text);
     registry_down(r, said);
-    registry_read_drop(r);
+    if (r->redis.asks) { /* who knows who will answer */
+        registry_read_drop(r);
+    } else {
+        registry_read_pause(r);
+    }
     if (!r->closed) {
         registry_go_on(r); /* they are refused */
     }

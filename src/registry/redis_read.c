@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_read.c - what has changed in Redis since a version, page by page, in the order of the
- * changes: what changes meanwhile comes last. */
+ * changes: what changes meanwhile comes last. Goes on where it was when a connection broke. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -13,7 +13,7 @@ static void ask(struct weir_registry *r)
     const struct weir_str words[] = {WEIR_STR("read"), weir_str_z(r->redis.page), WEIR_STR("1000")};
     _Static_assert(PAGE == 1000, "as the words say");
     if (!registry_redis_call(r, ASK_PAGE, words, 3)) {
-        registry_read_drop(r);
+        registry_read_pause(r);
     }
 }
 
@@ -24,9 +24,21 @@ void registry_read_begin(struct weir_registry *r, bool from_the_start)
     d->whole = from_the_start;
     d->pages = from_the_start ? weir_entries_new() : weir_entries_keep(r->entries);
     snprintf(d->page, sizeof(d->page), "%s", from_the_start ? "0" : d->version);
-    d->from = from_the_start ? registry_redis_conn(r) : d->from;
     if (d->pages != NULL) {
         ask(r);
+    }
+}
+
+void registry_read_go_on(struct weir_registry *r)
+{
+    ask(r);
+}
+
+void registry_read_pause(struct weir_registry *r)
+{
+    r->redis.known = false;
+    if (r->redis.pages == NULL) {
+        registry_first_over(r);
     }
 }
 
@@ -34,8 +46,7 @@ void registry_read_drop(struct weir_registry *r)
 {
     weir_entries_let_go(r->redis.pages);
     r->redis.pages = NULL;
-    r->redis.known = false;
-    registry_first_over(r);
+    registry_read_pause(r);
 }
 
 static void say_left_out(struct weir_registry *r)
@@ -162,6 +173,7 @@ void registry_read_page(struct weir_registry *r, const redisReply *reply)
     if (d->pages == NULL) {
         return; /* it was dropped */
     }
+    registry_first_waits(r);
     if (!is_page(reply) || !add_page(r, reply)) {
         registry_down(r, "what Redis has cannot be read");
         registry_read_drop(r);

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "registry/internal.h"
 
-enum { LOG_BURST = 3 };
+enum { LOG_BURST = 3, FIRST_POLLS = 8 };
 
 /* ---- what is told ---- */
 
@@ -46,6 +46,11 @@ void registry_first_over(struct weir_registry *r)
     if (on_first != NULL) {
         on_first(r);
     }
+}
+
+void registry_first_waits(struct weir_registry *r)
+{
+    r->first_polls = FIRST_POLLS + r->config->redis.connect_timeout_ms / REGISTRY_POLL_MS;
 }
 
 /* ---- changes ---- */
@@ -244,7 +249,7 @@ static enum weir_err ask_redis(const struct weir_config *config, struct weir_ent
     enum weir_err err = weir_registry_open(config, &loop, f.entries, &owner, &f.registry);
     if (err == WEIR_OK) {
         f.registry->on_first = on_first_over;
-        f.registry->first_polls = 8 + config->redis.connect_timeout_ms / REGISTRY_POLL_MS;
+        registry_first_waits(f.registry);
         weir_loop_run(&loop);
     }
     weir_loop_deinit(&loop);

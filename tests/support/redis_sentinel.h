@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_sentinel.h - a primary, its replica and the Sentinel that watches them as `limits`, all with
- * the password pw. Include after cmocka.h. */
+/* redis_sentinel.h - a primary, its replica and the Sentinel that watches them as `limits`, all
+ * with the password pw. Include after cmocka.h. */
 #ifndef WEIR_TESTS_SUPPORT_REDIS_SENTINEL_H
 #define WEIR_TESTS_SUPPORT_REDIS_SENTINEL_H
 

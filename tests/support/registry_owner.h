@@ -4,6 +4,7 @@
 #ifndef WEIR_TESTS_SUPPORT_REGISTRY_OWNER_H
 #define WEIR_TESTS_SUPPORT_REGISTRY_OWNER_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -39,20 +40,20 @@ static inline void registry_owner_wake(uv_timer_t *timer)
     (void)timer;
 }
 
-/* From what weir_registry_first reads on. */
-static inline void registry_owner_open(struct registry_owner *o, const char *yaml)
+static inline void registry_owner_config(struct registry_owner *o, const char *yaml)
 {
     struct weir_config_error error;
-    char why[512];
-    const struct weir_registry_owner owner = {
-        .ctx = o, .on_entries = registry_owner_entries, .on_reach = registry_owner_reach};
     *o = (struct registry_owner){.up = true};
     if (weir_config_parse(weir_str_z(yaml), NULL, &o->config, &error) != WEIR_OK) {
         fail_msg("%u:%u %s", error.line, error.column, error.text);
     }
-    if (weir_registry_first(o->config, &o->told, why, sizeof(why)) != WEIR_OK) {
-        fail_msg("%s", why);
-    }
+}
+
+static inline void registry_owner_begin(struct registry_owner *o)
+{
+    const struct weir_registry_owner owner = {
+        .ctx = o, .on_entries = registry_owner_entries, .on_reach = registry_owner_reach};
+    signal(SIGPIPE, SIG_IGN); /* as weir does: servers go */
     assert_int_equal(weir_loop_init(&o->loop), WEIR_OK);
     uv_timer_init(&o->loop.uv, &o->wake);
     uv_timer_start(&o->wake, registry_owner_wake, 5, 5);
@@ -60,6 +61,25 @@ static inline void registry_owner_open(struct registry_owner *o, const char *yam
                      WEIR_OK);
 }
 
+/* With an empty list to begin with. */
+static inline void registry_owner_open_empty(struct registry_owner *o, const char *yaml)
+{
+    registry_owner_config(o, yaml);
+    o->told = weir_entries_new();
+    assert_non_null(o->told);
+    registry_owner_begin(o);
+}
+
+/* With what weir_registry_first reads. */
+static inline void registry_owner_open(struct registry_owner *o, const char *yaml)
+{
+    char why[512];
+    registry_owner_config(o, yaml);
+    if (weir_registry_first(o->config, &o->told, why, sizeof(why)) != WEIR_OK) {
+        fail_msg("%s", why);
+    }
+    registry_owner_begin(o);
+}
 static inline void registry_owner_close(struct registry_owner *o)
 {
     weir_registry_close(o->registry);

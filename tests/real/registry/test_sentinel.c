@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry on the primary that a Sentinel names, and on its successor, which had not got the last
- * change: that is gone for all, and what follows is seen by all. */
+/* The registry on the primary that a Sentinel names, and on its successor, which had not got the
+ * last change: that is gone for all, and what follows is seen by all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
