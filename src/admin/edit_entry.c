@@ -78,6 +78,12 @@ static bool compose_grant(struct admin_edit *e, const struct weir_entry *was)
     uint64_t now_ms = weir_clock_wall_us() / 1000;
     const struct weir_subject *subject = weir_config_subject(admin_config(a), e->name);
     weir_buf_reset(&a->text);
+    if (!admin_thing_exists(admin_config(a), e->kind, admin_edit_id(e))) {
+        admin_edit_refuse(e, 409, "conflict",
+                          "It is not in force on this node: try again, or see "
+                          "in the log why it cannot be used.");
+        return false;
+    }
     if (subject == NULL || !grants_of(e, subject->plan, now_ms, &a->text)) {
         admin_edit_refuse(e, 400, "invalid_field",
                           "It has no limit of that meter and length of time of its own.");

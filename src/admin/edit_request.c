@@ -25,6 +25,19 @@ static void refuse_without_registry(struct admin_request *r)
                  "alone.");
 }
 
+/* Nothing can have that name. */
+static void refuse_name(struct admin_edit *e)
+{
+    bool makes = e->deed == CREATE || (e->deed == CHANGE && e->kind != ADMIN_KEY);
+    if (makes) {
+        admin_edit_refuse(e, 400, "invalid_field",
+                          e->kind == ADMIN_PLAN ? "name: expected 1 to 63 characters."
+                                                : "id: expected 1 to 100 characters.");
+    } else {
+        admin_edit_refuse_unknown(e);
+    }
+}
+
 /* NULL: it was refused. */
 static struct admin_edit *edit_new(struct admin_request *r, enum admin_kind kind,
                                    enum admin_deed deed, struct weir_str id)
@@ -50,11 +63,7 @@ static struct admin_edit *edit_new(struct admin_request *r, enum admin_kind kind
     weir_buf_init(&e->patch, WEIR_ENTRY_TEXT_MAX);
     weir_buf_init(&e->text, WEIR_ENTRY_TEXT_MAX);
     if (!admin_thing_name(kind, id, e->room, sizeof(e->room), &e->name)) {
-        if (deed == CREATE) {
-            admin_edit_refuse(e, 400, "invalid_field", "id: expected 1 to 100 characters.");
-        } else {
-            admin_edit_refuse_unknown(e);
-        }
+        refuse_name(e);
         return NULL;
     }
     return e;

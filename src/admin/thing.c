@@ -140,12 +140,13 @@ void admin_thing_members(struct weir_admin *a, enum admin_kind kind, struct weir
     if (a->registry != NULL && admin_thing_name(kind, id, room, sizeof(room), &name)) {
         entry = weir_entries_find(weir_registry_entries(a->registry), name);
     }
-    if (entry == NULL) {
-        WEIR_BUF_LIT(b, ",\"source\":\"file\"");
+    bool filed = a->registry == NULL || admin_thing_exists(a->base, kind, id);
+    weir_buf_str(b, !filed          ? WEIR_STR(",\"source\":\"registry\"")
+                    : entry == NULL ? WEIR_STR(",\"source\":\"file\"")
+                                    : WEIR_STR(",\"source\":\"override\""));
+    if (entry == NULL) { /* or it goes, and is in force for a moment still */
         return;
     }
-    weir_buf_str(b, admin_thing_exists(a->base, kind, id) ? WEIR_STR(",\"source\":\"override\"")
-                                                          : WEIR_STR(",\"source\":\"registry\""));
     struct weir_json j;
     weir_json_init(&j);
     if (kind != ADMIN_PLAN && weir_json_parse(&j, entry->text) == WEIR_OK) {

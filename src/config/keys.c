@@ -204,8 +204,11 @@ enum weir_err weir_key_put(struct parse *p, const struct node *n, const struct k
 {
     struct weir_config *config = p->config;
     const struct weir_key *found = weir_config_key_by_id(config, d->id);
-    if (!d->has_secret || (d->plan == NULL && d->group == NULL)) {
-        return weir_parse_fail(p, n, "keys: expected a secret, and plan, team or org");
+    if (!d->has_secret) {
+        return weir_parse_fail(p, n, "keys: expected a secret");
+    }
+    if (d->plan == NULL && d->group == NULL) {
+        return weir_parse_fail(p, n, "keys: expected plan, team or org");
     }
     if (d->set_secret && other_with(config, d, found) != NULL) {
         return weir_parse_fail(p, n, "keys: the secret of \"%.*s\" is another key's too",

@@ -329,6 +329,10 @@ describe("a registry in a file", () => {
             [field, "POST", "/keys", {}],
             [field, "POST", "/keys", { id: 5, plan: "five" }],
             [field, "POST", "/keys", { id: "x".repeat(101), plan: "five" }],
+            [field, "PATCH", `/teams/${"x".repeat(101)}`, { plan: "five" }],
+            [field, "PATCH", `/orgs/${"x".repeat(101)}`, { plan: "five" }],
+            [field, "PATCH", `/plans/${"x".repeat(64)}`, {}],
+            [[404, "unknown_key"], "PATCH", `/keys/${"x".repeat(101)}`, { plan: "five" }],
             [entry, "POST", "/keys", { id: "x y", plan: "five" }],
             [entry, "POST", "/keys", { id: "x", plan: "none" }],
             [entry, "POST", "/keys", { id: "x", team: "none" }],
@@ -436,6 +440,28 @@ withFolder("a registry in a file", (file) => {
         assert.equal(await status(node, secret), 404);
         assert.equal(await metric(node, "weir_registry_up"), 1);
         assert.deepEqual(await inOverview(node), { up: true, entries: 1, unusable: 0 });
+    });
+
+    it("says of what goes that it is the registry's for as long as it is in force", async () => {
+        const many = Array.from({ length: 10000 }, (_, i) => [`t${i}`, { plan: "five" }]);
+        writeFileSync(file("many"), document(many).replaceAll('"key:', '"team:'));
+        const node = await start(file("many"));
+        for (const id of ["t1", "t2", "t3"]) {
+            const deleted = remove(node, `/teams/${id}`);
+            let seen;
+            while ((seen = await node.admin.get(`/teams/${id}`)).status === 200) {
+                assert.equal(seen.body.source, "registry");
+            }
+            await deleted;
+        }
+    });
+
+    it("grants nothing to what cannot be used, and says so", async () => {
+        writeFileSync(file("unusable"), document([["k", { plan: "none" }]]));
+        const node = await start(file("unusable"));
+        await refuses(node, [409, "conflict", /not in force on this node/], "POST", "/subjects/key%3Ak/grant", {
+            requests: 1,
+        });
     });
 
     it("refuses a file that takes away what its entries need", async () => {

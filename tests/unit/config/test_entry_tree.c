@@ -72,7 +72,7 @@ static void test_grants_alone(void **state)
 {
     (void)state;
     unusable("key:b", WEIR_STR("{\"secret_sha256\":\"" DIGEST "\",\"grants\":[]}"),
-             "keys: expected a secret, and plan, team or org");
+             "keys: expected plan, team or org");
     unusable("org:acme", WEIR_STR("{\"grants\":[]}"), "orgs: expected id, and plan");
 }
 

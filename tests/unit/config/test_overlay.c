@@ -541,8 +541,8 @@ static void test_unusable(void **state)
     check_unusable("key:alice", "{\"limits\":{\"requests\":\"x\"}}", "requests: expected a rate");
     check_unusable("key:alice", "{\"limits\":{\"x\":\"1/s\"}}", "x: unknown field of limits");
     check_unusable("key:alice", "{\"limits\":[],\"plan\":\"q\"}", "limits");
-    check_unusable("key:new", "{\"plan\":\"p\"}", "expected a secret, and plan, team or org");
-    check_unusable("key:new", "{\"secret\":\"s\"}", "expected a secret, and plan, team or org");
+    check_unusable("key:new", "{\"plan\":\"p\"}", "keys: expected a secret");
+    check_unusable("key:new", "{\"secret\":\"s\"}", "keys: expected plan, team or org");
     check_unusable("key:a b", "{\"secret\":\"s\",\"plan\":\"p\"}", "expected an id");
     check_unusable("team:search", "{\"org\":\"x\"}", "org: expected the id of an org");
     check_unusable("team:new", "{\"disabled\":true}", "teams: expected id, and plan or org");
