@@ -103,6 +103,39 @@ static void test_reading_goes_on(void **state)
     registry_owner_close(&two);
 }
 
+/* Whether the copy of this name has the entry. */
+static bool is_copied(const char *copy, const char *name)
+{
+    char path[128], why[512];
+    struct weir_entries *entries;
+    snprintf(path, sizeof(path), "%s/%s", server.folder, copy);
+    assert_int_equal(weir_registry_file_read(path, &entries, why, sizeof(why)), WEIR_OK);
+    bool has = weir_entries_find(entries, weir_str_z(name)) != NULL;
+    weir_entries_let_go(entries);
+    return has;
+}
+
+/* Another node has the same copy by mistake: they write it one at a time, and each in the end. */
+static void test_copy_of_two(void **state)
+{
+    (void)state;
+    char why[512];
+    registry_owner_open_empty(&one, with_copy("shared"));
+    const struct weir_registry *r = one.registry;
+    registry_put_soon(&one, "key:first", "{}");
+    REGISTRY_UNTIL(&one, !r->copy_due && r->copy_after == 0);
+    int fd = weir_registry_file_lock(r->config->registry, why, sizeof(why));
+    assert_true(fd >= 0);
+    registry_put(&one, "key:second", "{}");
+    REGISTRY_UNTIL(&one, r->copy_after > 0);
+    assert_true(r->copy_due);
+    assert_false(is_copied("shared", "key:second"));
+    weir_registry_file_unlock(fd);
+    REGISTRY_UNTIL(&one, !r->copy_due);
+    assert_true(is_copied("shared", "key:second"));
+    registry_owner_close(&one);
+}
+
 static void *wake_server(void *arg)
 {
     (void)arg;
@@ -131,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading_goes_on),
+        cmocka_unit_test(test_copy_of_two),
         cmocka_unit_test(test_slow_start),
     };
     return cmocka_run_group_tests(tests, start, stop);
