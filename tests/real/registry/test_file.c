@@ -263,7 +263,7 @@ static void test_marks(void **state)
     assert_false(weir_file_marks_alike(&first, &none));
     /* written in place, with as many bytes, and dated back: at some later tick of the clock */
     assert_int_equal(stat(path, &st), 0);
-    for (unsigned tries = 0; weir_file_marks_alike(&first, &now) && tries < 1000000; tries++) {
+    for (unsigned tries = 0; weir_file_marks_alike(&first, &now) && tries < 10000; tries++) {
         make_file(path, "2");
         assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){st.st_atim, st.st_mtim}, 0),
                          0);
