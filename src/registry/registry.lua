@@ -16,8 +16,8 @@ if version then
     local has = redis.call('HLEN', entries)
     if has ~= tonumber(redis.call('HGET', state, 'count')) or
         redis.call('ZCARD', changed) ~= has + redis.call('ZCARD', gone) then
-        return redis.error_reply('ERR parts of the registry are lost; without weir:{registry}:state' ..
-                                 ' nodes write back what they have')
+        return redis.error_reply('ERR parts of the registry are lost; without its state nodes ' ..
+                                 'write back what they have')
     end
 end
 
@@ -57,8 +57,9 @@ if op == 'write' then
     end
     local name, text = ARGV[3], ARGV[4]
     local now = next_version()
-    if not version then -- what somebody left who has gone
+    if not version then -- without what somebody left who has gone; who knows another reads all
         redis.call('DEL', entries, state, changed, gone)
+        redis.call('HSET', state, 'floor', now)
     end
     redis.call('ZADD', changed, now, name)
     if text ~= '' then
