@@ -98,22 +98,30 @@ void weir_entries_let_go(struct weir_entries *entries)
     weir_free(entries);
 }
 
-const struct weir_entry *weir_entries_find(const struct weir_entries *entries, struct weir_str name)
+/* The first one from `from` on whose name is not before this one. */
+static size_t place(const struct weir_entries *entries, size_t from, struct weir_str name)
 {
-    size_t from = 0, to = entries->count;
+    size_t to = entries->count;
     while (from < to) {
         size_t at = from + (to - from) / 2;
-        int order = name_order(name, entries->entry[at]->name);
-        if (order == 0) {
-            return entries->entry[at];
-        }
-        if (order > 0) {
+        if (name_order(name, entries->entry[at]->name) > 0) {
             from = at + 1;
         } else {
             to = at;
         }
     }
-    return NULL;
+    return from;
+}
+
+static bool is_at(const struct weir_entries *entries, size_t at, struct weir_str name)
+{
+    return at < entries->count && weir_str_eq(entries->entry[at]->name, name);
+}
+
+const struct weir_entry *weir_entries_find(const struct weir_entries *entries, struct weir_str name)
+{
+    size_t at = place(entries, 0, name);
+    return is_at(entries, at, name) ? entries->entry[at] : NULL;
 }
 
 bool weir_entries_alike(const struct weir_entries *a, const struct weir_entries *b)
@@ -149,33 +157,46 @@ static bool append(struct weir_entries *list, const struct weir_entry_change *ch
     return true;
 }
 
-/* Both are in the order of their names. False: no memory. */
-static bool merge(const struct weir_entries *before, const struct weir_entry_change **sorted,
-                  size_t changes, struct weir_entries *list)
+/* Entries up to `to` go into the list; `take`: they are no longer those of `before`. */
+static void move(const struct weir_entries *before, size_t *from, size_t to, bool take,
+                 struct weir_entries *list)
 {
-    size_t i = 0, k = 0;
-    while (i < before->count || k < changes) {
-        int order = i == before->count ? 1
-                    : k == changes     ? -1
-                                       : name_order(before->entry[i]->name, sorted[k]->name);
-        if (order < 0) {
-            list->entry[list->count++] = entry_keep(before->entry[i++]);
-            continue;
-        }
-        i += order == 0;
-        while (k + 1 < changes && weir_str_eq(sorted[k]->name, sorted[k + 1]->name)) {
-            k++;
-        }
-        if (!append(list, sorted[k++])) {
-            return false;
-        }
+    for (; *from < to; (*from)++) {
+        struct weir_entry *e = before->entry[*from];
+        list->entry[list->count++] = take ? e : entry_keep(e);
     }
-    return true;
 }
 
-enum weir_err weir_entries_with(const struct weir_entries *before,
-                                const struct weir_entry_change *change, size_t changes,
-                                struct weir_entries **ret_entries)
+/* Both are in the order of their names. False: no memory, and something is missing. */
+static bool merge(const struct weir_entries *before, bool take,
+                  const struct weir_entry_change **sorted, size_t changes,
+                  struct weir_entries *list)
+{
+    bool made = true;
+    size_t i = 0;
+    for (size_t k = 0; k < changes; k++) {
+        struct weir_str name = sorted[k]->name;
+        if (k + 1 < changes && weir_str_eq(name, sorted[k + 1]->name)) {
+            continue; /* the later one counts */
+        }
+        move(before, &i, place(before, i, name), take, list);
+        if (is_at(before, i, name)) {
+            if (take) {
+                entry_let_go(before->entry[i]);
+            }
+            i++;
+        }
+        made = append(list, sorted[k]) && made;
+    }
+    move(before, &i, before->count, take, list);
+    return made;
+}
+
+/* The changes in order, and room for a list with them. */
+static enum weir_err prepare(const struct weir_entries *before,
+                             const struct weir_entry_change *change, size_t changes,
+                             const struct weir_entry_change ***ret_sorted,
+                             struct weir_entries **ret_list)
 {
     for (size_t i = 0; i < changes; i++) {
         if (change[i].name.len > WEIR_ENTRY_NAME_MAX || change[i].text.len > WEIR_ENTRY_TEXT_MAX) {
@@ -192,14 +213,50 @@ enum weir_err weir_entries_with(const struct weir_entries *before,
         sorted[i] = &change[i];
     }
     qsort(sorted, changes, sizeof(*sorted), change_order);
-    bool made = merge(before, sorted, changes, list);
-    weir_free(sorted);
+    *ret_sorted = sorted;
+    *ret_list = list;
+    return WEIR_OK;
+}
+
+/* The list, if nothing is missing and it is none too long. */
+static enum weir_err finish(struct weir_entries *list, bool made, struct weir_entries **ret_entries)
+{
     if (made && list->count <= WEIR_ENTRIES_MAX) {
         *ret_entries = list;
         return WEIR_OK;
     }
     weir_entries_let_go(list);
     return made ? WEIR_ERR_LIMIT : WEIR_ERR_NOMEM;
+}
+
+enum weir_err weir_entries_with(const struct weir_entries *before,
+                                const struct weir_entry_change *change, size_t changes,
+                                struct weir_entries **ret_entries)
+{
+    const struct weir_entry_change **sorted;
+    struct weir_entries *list;
+    WEIR_TRY(prepare(before, change, changes, &sorted, &list));
+    bool made = merge(before, false, sorted, changes, list);
+    weir_free(sorted);
+    return finish(list, made, ret_entries);
+}
+
+enum weir_err weir_entries_add(struct weir_entries **entries,
+                               const struct weir_entry_change *change, size_t changes)
+{
+    const struct weir_entry_change **sorted;
+    struct weir_entries *before = *entries, *list;
+    bool alone = atomic_load_explicit(&before->_keepers, memory_order_acquire) == 1;
+    *entries = NULL;
+    enum weir_err err = prepare(before, change, changes, &sorted, &list);
+    if (err == WEIR_OK) {
+        bool made = merge(before, alone, sorted, changes, list);
+        before->count = alone ? 0 : before->count; /* they have moved */
+        weir_free(sorted);
+        err = finish(list, made, entries);
+    }
+    weir_entries_let_go(before);
+    return err;
 }
 
 /* ---- a document ---- */

@@ -47,6 +47,11 @@ struct weir_entries *weir_entries_new(void);
 WEIR_MUSTCHECK enum weir_err weir_entries_with(const struct weir_entries *before,
                                                const struct weir_entry_change *change,
                                                size_t changes, struct weir_entries **ret_entries);
+/* The same in the place of *entries, which is let go, whatever becomes of it; on failure there is
+ * NULL. Entries of a list that nobody else keeps are not touched. */
+WEIR_MUSTCHECK enum weir_err weir_entries_add(struct weir_entries **entries,
+                                              const struct weir_entry_change *change,
+                                              size_t changes);
 /* One more who lets it go. */
 struct weir_entries *weir_entries_keep(struct weir_entries *entries);
 /* NULL is allowed. */

@@ -129,24 +129,17 @@ static bool must_read_all(struct weir_registry *r, const redisReply *reply)
             (number(reply->element[0]->str, &version) && since > version));
 }
 
+/* False: no memory, or more than there may be. */
 static bool add_page(struct weir_registry *r, const redisReply *reply)
 {
-    struct registry_redis *d = &r->redis;
-    struct weir_entries *with = NULL;
     struct weir_entry_change *change = weir_zalloc_array(PAGE, sizeof(*change));
-    if (change != NULL) {
-        size_t n = changes_of(r, reply, change);
-        if (weir_entries_with(d->pages, change, n, &with) != WEIR_OK) {
-            with = NULL;
-        }
-        weir_free(change);
-    }
-    if (with == NULL) {
+    if (change == NULL) {
         return false;
     }
-    weir_entries_let_go(d->pages);
-    d->pages = with;
-    return true;
+    size_t n = changes_of(r, reply, change);
+    enum weir_err err = weir_entries_add(&r->redis.pages, change, n);
+    weir_free(change);
+    return err == WEIR_OK;
 }
 
 /* All is read. A Redis that has nothing has lost it, if there was something. */

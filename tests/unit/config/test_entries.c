@@ -114,6 +114,62 @@ static void test_changes(void **state)
     weir_entries_let_go(after);
 }
 
+/* In the place of a list that others keep, or nobody: then entries go over as they are. */
+static void test_add(void **state)
+{
+    (void)state;
+    const struct weir_entry_change change[] = {put("key:d", "{\"n\":4}"), gone("key:a"),
+                                               put("key:b", "{\"n\":5}"), gone("key:x")};
+    for (int kept = 0; kept < 2; kept++) {
+        struct weir_entries *list = three(), *other = kept ? weir_entries_keep(list) : NULL;
+        const struct weir_entry *stays = weir_entries_find(list, WEIR_STR("key:c"));
+        assert_int_equal(weir_entries_add(&list, change, 4), WEIR_OK);
+        assert_int_equal(list->count, 3);
+        check_text(list, "key:a", NULL);
+        check_text(list, "key:b", "{\"n\":5}");
+        check_text(list, "key:d", "{\"n\":4}");
+        assert_ptr_equal(weir_entries_find(list, WEIR_STR("key:c")), stays);
+        if (kept) {
+            check_text(other, "key:a", "{\"n\":1}");
+            check_text(other, "key:b", "{\"n\":2}");
+        }
+        weir_entries_let_go(other);
+        check_text(list, "key:c", "{\"n\":3}");
+        weir_entries_let_go(list);
+    }
+}
+
+/* Whatever fails, the list has gone, and what others keep has not. */
+static void test_add_fails(void **state)
+{
+    (void)state;
+    char name[WEIR_ENTRY_NAME_MAX + 2];
+    memset(name, 'k', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    const struct weir_entry_change change[] = {put("key:a", "{\"n\":4}"), put("key:d", "{}")};
+    const struct weir_entry_change long_name = put(name, "{}");
+    enum weir_err err = WEIR_ERR_NOMEM;
+    for (uint64_t n = 0; err != WEIR_OK; n++) {
+        struct weir_entries *alone = three(), *shared = three(), *other = weir_entries_keep(shared);
+        weir_mem_fail_after(n);
+        err = weir_entries_add(&alone, change, 2);
+        weir_mem_fail_after(n);
+        enum weir_err second = weir_entries_add(&shared, change, 2);
+        weir_mem_fail_after(UINT64_MAX);
+        assert_int_equal(err, second);
+        assert_true(err == WEIR_OK || err == WEIR_ERR_NOMEM);
+        assert_int_equal(alone == NULL, err != WEIR_OK);
+        assert_int_equal(shared == NULL, err != WEIR_OK);
+        check_text(other, "key:a", "{\"n\":1}");
+        weir_entries_let_go(other);
+        weir_entries_let_go(alone);
+        weir_entries_let_go(shared);
+    }
+    struct weir_entries *list = three();
+    assert_int_equal(weir_entries_add(&list, &long_name, 1), WEIR_ERR_LIMIT);
+    assert_null(list);
+}
+
 /* Of several of one name the last counts, also when it deletes. */
 static void test_several_of_one_name(void **state)
 {
@@ -312,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),      cmocka_unit_test(test_order),
         cmocka_unit_test(test_changes),    cmocka_unit_test(test_several_of_one_name),
+        cmocka_unit_test(test_add),        cmocka_unit_test(test_add_fails),
         cmocka_unit_test(test_keepers),    cmocka_unit_test(test_alike),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_form),
