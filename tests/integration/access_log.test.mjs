@@ -9,8 +9,9 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "./support/process.mjs";
-import { unusedPort, upstream } from "./support/proxy.mjs";
+import { upstream } from "./support/proxy.mjs";
 import { exchange } from "./support/raw.mjs";
+import { freePort } from "./support/redis.mjs";
 import { chunk, event, fixed, model } from "./support/upstream.mjs";
 import { eventually } from "./support/wait.mjs";
 import {
@@ -321,7 +322,7 @@ describe("the access log of a gateway", () => {
 
     it("passes an upstream's error on, and names the one that answered", async (t) => {
         const good = await upstream(t, fixed(400, {}, '{"error":{"message":"no"}}'));
-        const nowhere = `http://127.0.0.1:${await unusedPort()}`;
+        const nowhere = `http://127.0.0.1:${await freePort()}`;
         const upstreams = [
             { name: "dead", base_url: nowhere, weight: 1000 },
             { name: "good", base_url: good.url },

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ADMIN, Admin } from "./support/admin.mjs";
 import { run, temporaryFolder } from "./support/process.mjs";
-import { unusedPort } from "./support/proxy.mjs";
+import { freePort } from "./support/redis.mjs";
 import { onEachStore } from "./support/stores.mjs";
 import { Node, SECRETS, WEIR, configuration } from "./support/weir.mjs";
 
@@ -130,7 +130,7 @@ describe("a command that cannot ask", () => {
     });
 
     it("says that nothing listens, whatever proxy the environment has", async () => {
-        const admin = `http://127.0.0.1:${await unusedPort()}`;
+        const admin = `http://127.0.0.1:${await freePort()}`;
         await ends(1, new RegExp(`nothing listens at ${admin}`), ["usage", "a", "--admin", admin], {
             http_proxy: "http://127.0.0.1:1",
         });

@@ -13,7 +13,7 @@ import { Node, SECRETS, configuration } from "./support/weir.mjs";
 describe("nginx that asks weir for each request", () => {
     let node, api, folder, nginx, url;
     before(async () => {
-        node = await Node.start();
+        node = await Node.start(configuration({ listen: `127.0.0.1:${await freePort()}` })); // it comes back
         api = await Upstream.start(fixed(200, {}, '{"of":"the API"}'));
         folder = temporaryFolder();
         const port = await freePort();

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import OpenAI from "openai";
 import { temporaryFolder } from "./support/process.mjs";
-import { ASK, client, gateway, unusedPort, upstream, used } from "./support/proxy.mjs";
+import { ASK, client, gateway, upstream, used } from "./support/proxy.mjs";
+import { freePort } from "./support/redis.mjs";
 import { Upstream, fixed, model } from "./support/upstream.mjs";
 import { eventually, sleep } from "./support/wait.mjs";
 import { SECRETS } from "./support/weir.mjs";
@@ -17,7 +18,7 @@ import { SECRETS } from "./support/weir.mjs";
 describe("an upstream that fails", () => {
     it("is passed over for another when it cannot be reached", async (t) => {
         const u = await upstream(t);
-        const dead = { base_url: `http://127.0.0.1:${await unusedPort()}`, weight: 1000 };
+        const dead = { base_url: `http://127.0.0.1:${await freePort()}`, weight: 1000 };
         const node = await gateway(t, { dead, u });
         for (let i = 0; i < 5; i++) {
             assert.equal((await node.chat(SECRETS.a)).status, 200);
@@ -106,7 +107,7 @@ describe("an upstream that fails", () => {
     });
 
     it("that is out of reach is a 502 that costs no tokens", async (t) => {
-        const dead = { base_url: `http://127.0.0.1:${await unusedPort()}` };
+        const dead = { base_url: `http://127.0.0.1:${await freePort()}` };
         const node = await gateway(t, { dead });
         const answer = await node.chat(SECRETS.a);
         assert.equal(answer.status, 502);
@@ -271,7 +272,7 @@ describe("metrics of upstreams", () => {
     it("count answers, failures and time by upstream", async (t) => {
         const good = await upstream(t);
         const bad = await upstream(t, fixed(500));
-        const dead = { base_url: `http://127.0.0.1:${await unusedPort()}`, models: ["dead"] };
+        const dead = { base_url: `http://127.0.0.1:${await freePort()}`, models: ["dead"] };
         const node = await gateway(t, { good, bad: { base_url: bad.url, weight: 1000 }, dead });
         await node.chat(SECRETS.a);
         await node.chat(SECRETS.a, { model: "dead" });

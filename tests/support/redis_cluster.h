@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_cluster.h - a Redis Cluster of the test's own: three primaries on ports that the kernel
- * chose, and replicas of them when asked. Include after cmocka.h. */
+/* redis_cluster.h - a Redis Cluster of the test's own: three primaries, and replicas of them when
+ * asked. Include after cmocka.h. */
 #ifndef WEIR_TESTS_SUPPORT_REDIS_CLUSTER_H
 #define WEIR_TESTS_SUPPORT_REDIS_CLUSTER_H
 

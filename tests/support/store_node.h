@@ -97,7 +97,7 @@ static inline void server_end(struct fixture *f, int signal_number)
     redis_server_end(&f->server, signal_number);
 }
 
-/* Lets it listen on a port that the kernel chose. */
+/* Lets it listen on a port. */
 static inline unsigned server_port(struct fixture *f)
 {
     unsigned port = redis_server_free_port();

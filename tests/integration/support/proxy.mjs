@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node before upstreams of the test's own, and what it has charged.
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import OpenAI from "openai";
 import { Upstream } from "./upstream.mjs";
 import { eventually } from "./wait.mjs";
@@ -50,12 +49,4 @@ export async function comesTo(node, expected) {
     } catch {
         assert.deepEqual(last, expected);
     }
-}
-
-export async function unusedPort() {
-    const server = createServer();
-    await new Promise((done) => server.listen(0, "127.0.0.1", done));
-    const { port } = server.address();
-    await new Promise((done) => server.close(done));
-    return port;
 }

@@ -10,26 +10,30 @@ import { eventually } from "./wait.mjs";
 /** Which primary nodes have accepted (src/store/redis/over.lua); of the tag of slot 0. */
 const ACCEPTED = "weir:{3560}:primary";
 
-const given = new Set();
+/** Listening there, or undefined where the port is taken. */
+async function listener(port, host) {
+    const server = createServer().listen(port, host);
+    return once(server, "listening").then(
+        () => server,
+        () => undefined,
+    );
+}
 
-/** A free port below those that the kernel gives to clients: it is still free when a server that was
- * killed comes back. None is given twice: nobody may have bound it yet. */
+/** A free port below those that the kernel gives to clients, and nobody else's while this process
+ * runs: it stays free until a server comes (back), or is refused where none does. Whoever holds the
+ * port on another address has it, in whichever process. */
 export async function freePort() {
     for (;;) {
         const port = 10000 + Math.floor(Math.random() * 20000);
-        if (given.has(port)) {
-            continue;
+        const mine = await listener(port, "127.0.0.9");
+        const free = mine && (await listener(port, "127.0.0.1"));
+        free?.close();
+        if (free) {
+            await once(free, "close");
+            mine.unref();
+            return port;
         }
-        given.add(port);
-        const server = createServer().listen(port, "127.0.0.1");
-        try {
-            await once(server, "listening");
-        } catch {
-            continue; // taken
-        }
-        server.close();
-        await once(server, "close");
-        return port;
+        mine?.close();
     }
 }
 

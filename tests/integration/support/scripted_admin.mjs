@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname } from "node:path";
+import { freePort } from "./redis.mjs";
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml" };
 
@@ -130,10 +131,9 @@ export class ScriptedAdmin {
     /** token: what it asks for; undefined: none. */
     static async start({ token } = {}) {
         const admin = new ScriptedAdmin(token);
-        admin.server.listen(0, "127.0.0.1");
-        await once(admin.server, "listening");
-        admin.port = admin.server.address().port;
+        admin.port = await freePort();
         admin.url = `http://127.0.0.1:${admin.port}`;
+        await admin.comeBack();
         return admin;
     }
 

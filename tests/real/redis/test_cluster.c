@@ -108,7 +108,8 @@ static void test_single_server(void **state)
     char url[128], port[8];
     server.port = redis_server_free_port();
     snprintf(port, sizeof(port), "%u", server.port);
-    const char *const args[] = {"redis-server", "--port", port, "--save", "", NULL};
+    const char *const args[] = {"redis-server", "--port", port, "--bind",
+                                "127.0.0.1",    "--save", "",   NULL};
     assert_true(redis_server_run(&server, args, "eady to accept connections"));
     snprintf(url, sizeof(url), "redis+cluster://127.0.0.1:%u", server.port);
     owner_open(o, url, NULL);
