@@ -72,11 +72,16 @@ tap_count() {
 
 # run_node_tests PRESET FILE...: on that build; adds to passed, failed and skipped. A test, or a whole
 # file, that waits for ever must fail with its name, where Node can do that (from 20.11 on).
+# node_files_at_once: how many files run side by side where Node can do that (from 20.10 on), one unless
+# told.
 run_node_tests() {
     local weir=$PWD/build/$1/src/weir report status=0 bad each=()
     shift
     if node --help | grep -q -- --test-timeout; then
         each=(--test-timeout="${node_timeout_ms:-120000}")
+    fi
+    if node --help | grep -q -- --test-concurrency; then
+        each+=(--test-concurrency="${node_files_at_once:-1}")
     fi
     report=$(mktemp)
     WEIR_BIN=$weir timeout -k 10 900 node --test "${each[@]}" \
