@@ -228,7 +228,7 @@ describe("Redis out of reach (5)", () => {
     });
 
     it("a silent Redis is out of reach as well, and its return is noticed", async () => {
-        const changes = { store_timeout_ms: 500, on_store_failure: "closed" };
+        const changes = { store_timeout_ms: 1500, on_store_failure: "closed" };
         nodes = await startNodes(redis, { requests: "100/min" }, changes);
         assert.equal((await take(nodes[0])).status, 200);
         redis.program.signal("SIGSTOP");

@@ -131,7 +131,7 @@ describe("HTTP, answers that come late", () => {
         socket.write(WHOLE + head);
         await eventually(() => text.includes("100 Continue"), "the invitation");
         assert.match(text, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 100 Continue\r\n\r\n$/);
-        setTimeout(() => socket.write(BODY), 700); // 1900 ms after its head
+        setTimeout(() => socket.write(BODY), 400); // 1600 ms after its head
         await eventually(() => text.match(/HTTP\/1\.1 (?!100)/g).length === 2, "the answer");
         assert.doesNotMatch(text, / 408 /);
         socket.destroy();
@@ -166,7 +166,10 @@ describe("HTTP, answers that come late", () => {
         socket.on("error", () => {}); // it is cut
         const look = CLOSE.replace("healthz", "metrics").replace("close", "keep-alive");
         socket.write(look.repeat(5000));
-        await eventually(async () => (await open()) > mine, "the connection");
+        await eventually(() => {
+            socket.write("\r\n"); // fails once nobody is there
+            return socket.destroyed;
+        }, "the cut");
         await eventually(async () => (await open()) <= mine, "its end");
         assert.equal((await node.ask("GET", "/healthz")).status, 200);
         socket.destroy();
