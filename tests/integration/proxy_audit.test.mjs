@@ -10,12 +10,13 @@ import { SECRETS, configuration } from "./support/weir.mjs";
 
 const MESSAGES = [{ role: "user", content: "Tell me of the river." }];
 const SHAPES = [
-    ["/v1/chat/completions", { messages: MESSAGES, max_tokens: 60 }],
-    ["/v1/completions", { prompt: "The river", max_tokens: 60 }],
-    ["/v1/responses", { input: "The river", max_output_tokens: 60 }],
-    ["/v1/messages", { messages: MESSAGES, max_tokens: 60 }],
+    ["/v1/chat/completions", { messages: MESSAGES }, "max_tokens"],
+    ["/v1/completions", { prompt: "The river" }, "max_tokens"],
+    ["/v1/responses", { input: "The river" }, "max_output_tokens"],
+    ["/v1/messages", { messages: MESSAGES }, "max_tokens"],
 ];
 const TOTAL = 600;
+const LONG = 600; // two seconds of tokens: who gives up comes in time on a busy machine
 
 onEachStore("an audit of what upstreams produced", (start) => {
     it("agrees with them to the token", async (t) => {
@@ -33,9 +34,10 @@ onEachStore("an audit of what upstreams produced", (start) => {
                 keys: ["a", "b"].map((id) => ({ id, secret: SECRETS[id], plan: "p" })),
             }),
         );
-        /** One request; with `until` its client goes when it has seen so many bytes. */
-        async function one(id, i, until = Infinity) {
-            const [path, json] = SHAPES[i % SHAPES.length];
+        /** One request; with `until` its client goes when it has seen so many bytes, of as many tokens as
+         * the mock likes or of `tokens`. */
+        async function one(id, i, until = Infinity, tokens = 0) {
+            const [path, json, max] = SHAPES[i % SHAPES.length];
             const stream = until < Infinity || i % 3 > 0;
             const going = new AbortController();
             const answer = await fetch(node.url + path, {
@@ -45,8 +47,12 @@ onEachStore("an audit of what upstreams produced", (start) => {
                     authorization: `Bearer ${SECRETS[id]}`,
                     "content-type": "application/json",
                     "x-mock-trace": id,
+                    ...(tokens > 0 ? { "x-mock-output-tokens": `${tokens}` } : {}),
                 },
-                body: JSON.stringify({ model: "gpt-4o", ...json, user: `${i}`, stream }),
+                body: JSON.stringify({
+                    ...{ model: "gpt-4o", ...json, user: `${i}`, stream },
+                    [max]: tokens > 0 ? tokens : 60,
+                }),
             });
             const reader = answer.body.getReader();
             for (let seen = 0; ; ) {
@@ -63,7 +69,9 @@ onEachStore("an audit of what upstreams produced", (start) => {
         for (let i = 0; i < TOTAL; i += 20) {
             await Promise.all(
                 Array.from({ length: 20 }, (_, k) =>
-                    k % 10 === 9 ? one("b", i + k, 400 + 30 * k) : one("a", i + k),
+                    k % 10 === 9
+                        ? one("b", i + k, 400 + 30 * k, k === 9 ? LONG : 0)
+                        : one("a", i + k),
                 ),
             );
         }
