@@ -141,7 +141,7 @@ describe("a stream from an upstream", () => {
             response.writeHead(200, { "content-type": "text/event-stream" });
             const part = event(chunk({ content: "x".repeat(16000) }));
             const gone = once(response, "close");
-            for (let i = 0; i < 4000 && !response.destroyed; i++) {
+            for (let i = 0; i < 2000 && !response.destroyed; i++) {
                 sent += part.length;
                 if (!response.write(part)) {
                     blocked = true;
@@ -166,17 +166,17 @@ describe("a stream from an upstream", () => {
             await sleep(200);
             return stands;
         }, "the upstream to wait");
-        assert.ok(sent < 32 << 20, `${sent} bytes left the upstream`);
+        assert.ok(sent < 16 << 20, `${sent} bytes left the upstream`);
         let read = 0;
         let text = "";
-        socket.on("data", (part) => {
+        for await (const part of socket) {
             read += part.length;
             text = (text + part).slice(-100);
-        });
-        socket.resume();
-        await eventually(() => text.includes("[DONE]"), "the rest of the stream", 30000);
-        assert.ok(read > 4000 * 16000);
-        socket.destroy();
+            if (text.includes("[DONE]")) {
+                break;
+            }
+        }
+        assert.ok(read > 2000 * 16000, `${read} bytes came`);
     });
 });
 
