@@ -3,7 +3,8 @@
 // that it began with, and nothing fails.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { gateway, unusedPort, upstream } from "./support/proxy.mjs";
+import { gateway, upstream } from "./support/proxy.mjs";
+import { freePort } from "./support/redis.mjs";
 import { model } from "./support/upstream.mjs";
 import { eventually } from "./support/wait.mjs";
 import { writeConfiguration } from "./support/weir.mjs";
@@ -94,7 +95,7 @@ describe("a reload with other upstreams", () => {
 
     it("asks one at once that cooled in its old place", async (t) => {
         const [one, other] = [await upstream(t), await upstream(t)];
-        const port = await unusedPort();
+        const port = await freePort();
         const place = { base_url: `http://127.0.0.1:${port}/v1`, models: ["m"] };
         const node = await start(t, { u: place, other: { base_url: other.url, models: ["m"] } }, { workers: 1 });
         const ask = () => chat(node, { model: "m" });
