@@ -54,7 +54,7 @@ static inline bool sentinel_set_sentinel(struct sentinel_set *set)
     fprintf(file,
             "sentinel monitor limits 127.0.0.1 %u 1\n"
             "sentinel auth-pass limits pw\n"
-            "sentinel down-after-milliseconds limits 400\n"
+            "sentinel down-after-milliseconds limits 30000\n" /* a busy one is not down */
             "sentinel failover-timeout limits 2000\n",
             set->primary.port);
     fclose(file);
@@ -77,7 +77,7 @@ static inline bool sentinel_set_says(unsigned port, const char *command, const c
 
 static inline void sentinel_set_until(unsigned port, const char *command, const char *text)
 {
-    uint64_t until_us = weir_clock_us() + 10000000;
+    uint64_t until_us = weir_clock_us() + 30000000;
     while (!sentinel_set_says(port, command, text)) {
         assert_true(weir_clock_us() < until_us);
         usleep(20000);
@@ -96,6 +96,14 @@ static inline bool sentinel_set_start(struct sentinel_set *set)
     }
     sentinel_set_until(set->sentinel.port, "INFO sentinel", "slaves=1");
     return true;
+}
+
+/* The primary is gone, and its replica soon takes its place. */
+static inline void sentinel_set_kill_primary(struct sentinel_set *set)
+{
+    assert_true(sentinel_set_says(set->sentinel.port,
+                                  "SENTINEL SET limits down-after-milliseconds 400", "OK"));
+    redis_server_end(&set->primary, SIGKILL);
 }
 
 static inline void sentinel_set_remove(struct sentinel_set *set)

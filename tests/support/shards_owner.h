@@ -93,7 +93,7 @@ static inline enum weir_err owner_try_open(struct shards_owner *o, const char *y
 static inline void owner_open(struct shards_owner *o, const char *url, const char *more)
 {
     char yaml[2048];
-    snprintf(yaml, sizeof(yaml), "store: %s\nstore_connect_timeout_ms: 3000\n%s\n", url,
+    snprintf(yaml, sizeof(yaml), "store: %s\nstore_connect_timeout_ms: 10000\n%s\n", url,
              more != NULL ? more : "store_timeout_ms: 5000");
     *o = (struct shards_owner){0};
     assert_int_equal(owner_try_open(o, yaml), WEIR_OK);

@@ -98,7 +98,7 @@ static void test_failover(void **state)
     assert_string_equal(owner_ask(o, "SET", "weir:{a}", "1"), "OK");
     assert_int_equal(o->downs, 0);
     sentinel_set_until(f.set.replica.port, "GET weir:{a}", "1"); /* replication is not waited for */
-    redis_server_end(&f.set.primary, SIGKILL);
+    sentinel_set_kill_primary(&f.set);
     OWNER_UNTIL(o, o->downs > 0);
     assert_false(owner_say(o, "GET", "weir:{a}", NULL));
     OWNER_UNTIL(o, o->ups > 1);

@@ -54,7 +54,7 @@ static void test_failover_with_a_loss(void **state)
     part();
     registry_put(&one, "key:lost", "{\"n\":2}");
     REGISTRY_UNTIL(&two, registry_has(&two, "key:lost", "{\"n\":2}"));
-    redis_server_end(&set.primary, SIGKILL);
+    sentinel_set_kill_primary(&set);
     kill(set.replica.pid, SIGCONT);
     REGISTRY_UNTIL(&one, registry_has(&one, "key:lost", NULL));
     registry_put_soon(&two, "key:b", "{\"n\":3}");
