@@ -124,6 +124,4 @@ static inline void outputs_are(struct node *n, const struct request *r, uint64_t
     }
 }
 
-static const char *const long_limits = "{requests: 100/60s, output_tokens: 1M/60s}";
-
 #endif

@@ -32,16 +32,33 @@ static inline void pass(struct fixture *f, uint64_t us)
     }
 }
 
+static inline void take_one(struct fixture *f, struct node *n, unsigned i, uint64_t output)
+{
+    unsigned done = n->done;
+    assert_true(i < CALLS);
+    take(&f->one[i], n, weir_amounts(1, 0, output), on_taken);
+    until_done(f, &n->done, done + 1);
+    assert_true(f->one[i].call.decision.allowed);
+}
+
+/* Takes until one is answered from a lease, which is the last. Returns how many requests that were.
+ */
+static inline unsigned take_leased(struct fixture *f, struct node *n, uint64_t output)
+{
+    uint64_t leased = atomic_load(&n->store->stats.lease_decisions);
+    unsigned count = 0;
+    while (atomic_load(&n->store->stats.lease_decisions) == leased) {
+        take_one(f, n, count++, output);
+    }
+    return count;
+}
+
 /* Takes until the node has budget ahead. Returns how many requests that were. */
 static inline unsigned take_ahead(struct fixture *f, struct node *n, uint64_t output)
 {
     unsigned count = 0;
     do {
-        unsigned done = n->done;
-        assert_true(count < CALLS);
-        take(&f->one[count], n, weir_amounts(1, 0, output), on_taken);
-        until_done(f, &n->done, done + 1);
-        assert_true(f->one[count++].call.decision.allowed);
+        take_one(f, n, count++, output);
     } while (used(f, n, WEIR_METER_REQUESTS) == count);
     return count;
 }

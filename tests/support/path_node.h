@@ -4,13 +4,13 @@
 #ifndef WEIR_TESTS_SUPPORT_PATH_NODE_H
 #define WEIR_TESTS_SUPPORT_PATH_NODE_H
 
+#include "store/redis/primaries.h"
 #include "support/lease_node.h"
 
-enum { LIMIT = 60, BACK_US = 3000000 };
+enum { LIMIT = 60, BACK_US = 2 * WEIR_BARRIER_US }; /* back in less: there was one barrier */
 
-#define QUICK  "store_timeout_ms: 200\nstore_connect_timeout_ms: 1000\nnodes: 2"
-#define CLOSED QUICK "\non_store_failure: closed"
-#define LOCAL  QUICK "\non_store_failure: local"
+#define CLOSED PATIENT "\nnodes: 2\non_store_failure: closed"
+#define LOCAL  PATIENT "\nnodes: 2\non_store_failure: local"
 
 /* ---- who is at the path ---- */
 

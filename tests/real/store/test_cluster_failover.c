@@ -10,7 +10,7 @@
 #include "store/shared.h"
 #include "support/cluster_spread.h"
 
-#define CLOSED "store_timeout_ms: 200\nstore_connect_timeout_ms: 3000\non_store_failure: closed"
+#define CLOSED PATIENT "\non_store_failure: closed"
 
 static void pass(uint64_t us)
 {
@@ -95,20 +95,23 @@ static void test_replica_promoted(void **state)
     struct one one;
     struct cluster_node *dying = &cluster.node[1], *replica = cluster_add_replica(&cluster, 1);
     static struct request r;
-    struct node *n = open_node(CLOSED), *other = &world.node[1];
-    node_open(&world, other, url, CLOSED);
+    struct node *n = open_node(CLOSED_BEATS), *other = &world.node[1];
+    node_open(&world, other, url, CLOSED_BEATS);
     until_ready(&world, other, true);
     const struct weir_redis_identity former = identity_of(dying);
     who_at(&who, n, 1, 3);
     allowed_by_redis(charge(n, &one, &who, NULL, 20));
     request_init(&r, n, 60, 0, 1);
     allowed_by_redis(ask(&r, 40));
-    pass(2600000); /* a beat covers it, and has come to the replica */
+    NODE_SAY(replica, "READONLY");
+    until_covered(&world, n, replica->redis, 5461);
     unsigned entered = (unsigned)n->store->stats.primaries_entered;
+    cluster_node_timeout(&cluster, NODE_HASTY_MS);
     redis_server_end(&dying->server, SIGKILL);
     until_ready(&world, n, false);
     until_ready(&world, other, false);
     node_until(replica, "INFO replication", "role:master");
+    cluster_node_timeout(&cluster, NODE_PATIENT_MS);
     until_ready(&world, n, true);
     assert_int_equal(charge(n, &one, &who, NULL, 0)->decision.state[0].used, 20);
     assert_int_equal(n->store->stats.primaries_entered, entered + 1);
@@ -132,6 +135,5 @@ int main(void)
         CLUSTER_CASE(test_moves_to_new_node),
         CLUSTER_CASE(test_replica_promoted),
     };
-    config_limits = long_limits;
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -29,20 +29,19 @@ static int begin_two_seconds(void **state)
 static void take_each(struct fixture *f, struct node *n, unsigned count, uint64_t output)
 {
     for (unsigned i = 0; i < count; i++) {
-        unsigned done = n->done;
-        take(&f->one[i], n, weir_amounts(1, 0, output), on_taken);
-        until_done(f, &n->done, done + 1);
-        assert_true(f->one[i].call.decision.allowed && !f->one[i].call.local);
+        take_one(f, n, i, output);
+        assert_false(f->one[i].call.local);
     }
 }
 
-/* Until a look says so. */
+/* Until a look says so. The machine's stalls do not count. */
 static void until_used(struct fixture *f, struct node *n, enum weir_meter meter, uint64_t expected,
                        uint64_t within_us)
 {
-    uint64_t until_us = weir_clock_us() + within_us, last;
+    struct span span = span_of(within_us, UINT_MAX);
+    uint64_t last;
     while ((last = used(f, n, meter)) != expected) {
-        if (weir_clock_us() > until_us) {
+        if (!span_goes_on(&span, false)) {
             fail_msg("%llu used, not %llu", (unsigned long long)last, (unsigned long long)expected);
         }
         pass(f, 5000);
@@ -117,13 +116,14 @@ static void test_unused_comes_back(void **state)
     node_ready(f, 0, LEASE);
     node_ready(f, 1, LEASE);
     unsigned count = take_ahead(f, &f->node[0], 0);
-    assert_true(used(f, &f->node[1], WEIR_METER_REQUESTS) > count);
     until_used(f, &f->node[1], WEIR_METER_REQUESTS, count, 2 * LIFE_US + 2 * TICK_US + SLACK_US);
     assert_int_equal(f->node[0].store->stats.lease_returns, 1);
     take_many(f, &f->node[1], 0, 600 - count);
-    until_done(f, &f->node[1].done, 600 - count + 1);
     take(&f->one[600], &f->node[1], weir_amounts(1, 0, 0), on_taken);
-    pass(f, SLACK_US);
+    for (unsigned i = 0; i < 600 - count; i++) {
+        until_done(f, &f->one[i].done, 1);
+    }
+    until_done(f, &f->one[600].done, 1);
     for (unsigned i = 0; i < 600 - count; i++) {
         assert_true(f->one[i].call.decision.allowed);
     }
@@ -148,10 +148,7 @@ static void test_lease_beside_a_return(void **state)
             assert_int_equal(weir_store_settle(n->store, &settle), WEIR_OK);
         }
         for (unsigned k = 0; k < 5; k++, count++) {
-            unsigned done = n->done;
-            take(&f->one[count], n, weir_amounts(1, 0, 100), on_taken);
-            until_done(f, &n->done, done + 1);
-            assert_true(f->one[count].call.decision.allowed);
+            take_one(f, n, count, 100);
         }
         pass(f, 17000);
     }
@@ -182,15 +179,13 @@ static void test_settled(void **state)
     until_used(f, n, WEIR_METER_OUTPUT_TOKENS, 20 * count, 2 * LIFE_US + 2 * TICK_US + SLACK_US);
     assert_int_equal(used(f, n, WEIR_METER_REQUESTS), count);
     /* higher: at once */
-    unsigned done = n->done;
-    take(&f->one[count], n, weir_amounts(1, 0, 100), on_taken);
-    until_done(f, &n->done, done + 1);
+    take_one(f, n, count, 100);
     struct weir_settle higher = settlement(n, count, f, 2000000);
     assert_int_equal(weir_store_settle(n->store, &higher), WEIR_OK);
     assert_int_equal(n->store->stats.debt_tokens, 1999900);
     until_used(f, n, WEIR_METER_OUTPUT_TOKENS, 20 * count + 2000000, 2 * LIFE_US + 2 * TICK_US);
     take(&f->one[count + 1], n, weir_amounts(1, 0, 1), on_taken);
-    pass(f, SLACK_US);
+    until_done(f, &f->one[count + 1].done, 1);
     assert_false(f->one[count + 1].call.decision.allowed);
 }
 
@@ -205,9 +200,10 @@ static void test_debt_without_memory(void **state)
     command(f, "CONFIG SET maxmemory 1");
     struct weir_settle higher = settlement(n, 0, f, 5000);
     assert_int_equal(weir_store_settle(n->store, &higher), WEIR_OK);
+    uint64_t from_us = weir_clock_us();
     pass(f, 1000000);
     assert_true(n->store->stats.errors >= 2);
-    assert_true(n->store->stats.errors <= 8);
+    assert_true(n->store->stats.errors <= 8 * (weir_clock_us() - from_us) / 1000000);
     command(f, "CONFIG SET maxmemory 0");
     until_used(f, n, WEIR_METER_OUTPUT_TOKENS, 5000, 2 * LIFE_US + 2 * TICK_US + SLACK_US);
     pass(f, 2 * LIFE_US);
@@ -221,10 +217,8 @@ static void test_closed(void **state)
     node_ready(f, 0, LEASE);
     node_ready(f, 1, LEASE);
     unsigned count = take_ahead(f, &f->node[0], 0);
-    uint64_t from_us = weir_clock_us();
     node_close(&f->node[0]);
     until_used(f, &f->node[1], WEIR_METER_REQUESTS, count, LIFE_US / 2);
-    assert_true(weir_clock_us() - from_us < LIFE_US);
 }
 
 /* Guarantee 1: a process that was stopped, and goes on before its loop turns, spends no dead lease.
@@ -234,16 +228,14 @@ static void test_stopped(void **state)
     struct fixture *f = *state;
     struct node *n = &f->node[0];
     node_ready(f, 0, LEASE);
-    take_ahead(f, n, 0);
+    take_leased(f, n, 0);
     uint64_t leased = n->store->stats.lease_decisions;
-    take(&f->one[0], n, weir_amounts(1, 0, 0), on_taken);
-    assert_int_equal(n->store->stats.lease_decisions, leased + 1);
     usleep(LIFE_US + 1000);
     unsigned done = n->done;
     take(&f->one[0], n, weir_amounts(1, 0, 0), on_taken);
     assert_int_equal(n->done, done);
     until_done(f, &n->done, done + 1);
-    assert_int_equal(n->store->stats.lease_decisions, leased + 1);
+    assert_int_equal(n->store->stats.lease_decisions, leased);
 }
 
 /* Guarantee 1: a lease lives from before its call was sent, however late the answer is. */
@@ -323,8 +315,8 @@ static void test_denied_from_memory(void **state)
         assert_false(one->call.local);
         if (one->call.decision.allowed) {
             assert_true(now_us + 3000 >= earliest_us);
-            assert_true(asked_us <= latest_us + SLACK_US);
-        } else {
+        } else { /* not by whoever has waited as long as was said */
+            assert_true(count == 0 || asked_us <= latest_us + SLACK_US);
             earliest_us = asked_us + one->call.decision.retry_after_us;
             latest_us = now_us + one->call.decision.retry_after_us;
         }

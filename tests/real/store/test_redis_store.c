@@ -108,6 +108,12 @@ static void test_claim_raced(void **state)
     assert_int_equal(used(f, n, WEIR_METER_OUTPUT_TOKENS), 1000);
 }
 
+static int begin_two_seconds(void **state)
+{
+    config_limits = "{requests: 100/2s, output_tokens: 1M/2s}";
+    return begin(state);
+}
+
 static void test_never_over(void **state)
 {
     saturate(*state, PATIENT, 100, 300);
@@ -119,7 +125,7 @@ int main(void)
         CASE(test_script_flush),
         CASE(test_who_may_be_used),
         CASE(test_claim_raced),
-        CASE(test_never_over),
+        cmocka_unit_test_setup_teardown(test_never_over, begin_two_seconds, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

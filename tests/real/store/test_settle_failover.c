@@ -9,7 +9,7 @@
 
 #include "support/path_node.h"
 
-enum { STEP_US = 60 * 1000000 / 128, ROOM_US = 300000 };
+enum { STEP_US = 60 * 1000000 / 128, ROOM_US = 300000, OTHERS = 5 };
 
 /* What follows is taken in one step of the window: in one entry. */
 static void begin_step(struct fixture *f, struct node *n)
@@ -31,6 +31,28 @@ static struct weir_reservation reserve(struct fixture *f, struct node *n)
     until_done(f, &n->done, done + 1);
     assert_int_not_equal(f->one[1].call.reservation.nonce, 0);
     return f->one[1].call.reservation;
+}
+
+/* `count` of them, and five requests of n that stay: of one step. */
+static void reserve_in_a_step(struct fixture *f, struct node *n, struct node *by, unsigned count,
+                              struct weir_reservation *ret_reservation)
+{
+    begin_step(f, n);
+    for (unsigned i = 0; i < count; i++) {
+        take(&f->one[i], by, weir_amounts(1, 0, 1000), on_taken);
+    }
+    for (unsigned i = count; i < count + OTHERS; i++) {
+        take(&f->one[i], n, weir_amounts(1, 0, 10), on_taken);
+    }
+    for (unsigned i = 0; i < count + OTHERS; i++) {
+        const struct weir_reservation *r = &f->one[i].call.reservation;
+        until_done(f, &f->one[i].done, 1);
+        assert_int_not_equal(r->nonce, 0);
+        assert_int_equal(r->at_us / STEP_US, f->one[0].call.reservation.at_us / STEP_US);
+        if (i < count) {
+            ret_reservation[i] = *r;
+        }
+    }
 }
 
 static void output_is(struct fixture *f, struct node *n, uint64_t expected)
@@ -65,19 +87,18 @@ static void test_of_another_node(void **state)
     const struct weir_reservation before = reserve(f, gone);
     settle_as(f, n, &before, 1, WEIR_SETTLE_DONE);
     output_is(f, n, 1);
-    begin_step(f, n);
-    const struct weir_reservation lower = reserve(f, gone), higher = reserve(f, gone);
-    assert_int_equal(allowed_of(f, n, 5), 5);
-    assert_int_equal(lower.at_us / STEP_US, f->one[0].call.reservation.at_us / STEP_US);
+    enum { LOWER, HIGHER, ALL };
+    struct weir_reservation of[ALL];
+    reserve_in_a_step(f, n, gone, ALL, of);
     node_close(gone);
     redis_dies(f, n, 1);
     redis_returns(f, n, 1);
     output_is(f, n, 50);
-    settle_as(f, n, &lower, 1, WEIR_SETTLE_DONE);
-    settle_as(f, n, &lower, 1, WEIR_SETTLE_REPEATED);
+    settle_as(f, n, &of[LOWER], 1, WEIR_SETTLE_DONE);
+    settle_as(f, n, &of[LOWER], 1, WEIR_SETTLE_REPEATED);
     output_is(f, n, 50);
-    settle_as(f, n, &higher, 1200, WEIR_SETTLE_DONE);
-    settle_as(f, n, &higher, 1200, WEIR_SETTLE_REPEATED);
+    settle_as(f, n, &of[HIGHER], 1200, WEIR_SETTLE_DONE);
+    settle_as(f, n, &of[HIGHER], 1200, WEIR_SETTLE_REPEATED);
     output_is(f, n, 250);
 }
 
@@ -90,14 +111,13 @@ static void test_of_a_lease(void **state)
         open_node(f, &f->node[i], CLOSED "\nmode: lease");
         until_ready(f, &f->node[i], true);
     }
-    unsigned count = take_ahead(f, n, 10);
-    take(&f->one[CALLS - 1], n, weir_amounts(1, 0, 10), on_taken);
-    assert_int_equal(atomic_load(&n->store->stats.lease_decisions), 1);
-    pass(f, 1000000); /* what is left of it has gone back */
-    output_is(f, n, 10 * (count + 1));
+    unsigned count = take_leased(f, n, 10);
+    assert_true(count > 1); /* the first one is not of a lease */
+    pass(f, 1000000);       /* what is left of it has gone back */
+    output_is(f, n, 10 * count);
     settle_as(f, other, &f->one[0].call.reservation, 1, WEIR_SETTLE_DONE);
-    settle_as(f, other, &f->one[CALLS - 1].call.reservation, 1, WEIR_SETTLE_DONE);
-    output_is(f, n, 10 * (count - 1) + 2);
+    settle_as(f, other, &f->one[count - 1].call.reservation, 1, WEIR_SETTLE_DONE);
+    output_is(f, n, 10 * (count - 2) + 2);
 }
 
 /* The claim is lost with the settlement; the node has taken it out of what it charges again. */
@@ -107,17 +127,17 @@ static void test_own_settled_before(void **state)
     struct node *n = f->node;
     open_node(f, n, CLOSED);
     until_ready(f, n, true);
-    begin_step(f, n);
-    const struct weir_reservation settled = reserve(f, n), open = reserve(f, n);
-    assert_int_equal(allowed_of(f, n, 5), 5);
-    settle_as(f, n, &settled, 1, WEIR_SETTLE_DONE);
+    enum { SETTLED, OPEN, ALL };
+    struct weir_reservation of[ALL];
+    reserve_in_a_step(f, n, n, ALL, of);
+    settle_as(f, n, &of[SETTLED], 1, WEIR_SETTLE_DONE);
     output_is(f, n, 1051);
     redis_dies(f, n, 1);
     redis_returns(f, n, 1);
     output_is(f, n, 1051);
-    settle_as(f, n, &settled, 1, WEIR_SETTLE_REPEATED);
+    settle_as(f, n, &of[SETTLED], 1, WEIR_SETTLE_REPEATED);
     output_is(f, n, 1051);
-    settle_once(f, n, open);
+    settle_once(f, n, of[OPEN]);
     output_is(f, n, 52);
 }
 
@@ -128,20 +148,19 @@ static void test_own_not_remembered(void **state)
     struct node *n = f->node;
     open_node(f, n, CLOSED "\nreservations_max: 1");
     until_ready(f, n, true);
-    begin_step(f, n);
-    const struct weir_reservation kept = reserve(f, n), lower = reserve(f, n),
-                                  higher = reserve(f, n);
-    assert_int_equal(allowed_of(f, n, 5), 5);
-    settle_as(f, n, &kept, 1, WEIR_SETTLE_DONE);
-    settle_as(f, n, &lower, 1, WEIR_SETTLE_DONE);
-    settle_as(f, n, &higher, 1200, WEIR_SETTLE_DONE);
+    enum { KEPT, LOWER, HIGHER, ALL };
+    struct weir_reservation of[ALL];
+    reserve_in_a_step(f, n, n, ALL, of);
+    settle_as(f, n, &of[KEPT], 1, WEIR_SETTLE_DONE);
+    settle_as(f, n, &of[LOWER], 1, WEIR_SETTLE_DONE);
+    settle_as(f, n, &of[HIGHER], 1200, WEIR_SETTLE_DONE);
     output_is(f, n, 1252);
     redis_dies(f, n, 1);
     redis_returns(f, n, 1);
     output_is(f, n, 2251);
-    settle_as(f, n, &kept, 1, WEIR_SETTLE_REPEATED);
+    settle_as(f, n, &of[KEPT], 1, WEIR_SETTLE_REPEATED);
     output_is(f, n, 2251);
-    settle_once(f, n, lower);
+    settle_once(f, n, of[LOWER]);
     output_is(f, n, 1252);
 }
 
@@ -171,13 +190,13 @@ static void test_returns_of_before(void **state)
     settle_unwatched(worker, &before);
     pass(f, 1000000);
     output_is(f, n, 100);
-    begin_step(f, n);
-    const struct weir_reservation queued = reserve(f, n), later = reserve(f, n);
-    assert_int_equal(allowed_of(f, n, 5), 5);
+    enum { QUEUED, LATER, ALL };
+    struct weir_reservation of[ALL];
+    reserve_in_a_step(f, n, n, ALL, of);
     pass(f, 1000000); /* what was taken ahead has gone back */
-    settle_unwatched(worker, &queued);
+    settle_unwatched(worker, &of[QUEUED]);
     redis_dies(f, n, 3);
-    settle_unwatched(idle, &later);
+    settle_unwatched(idle, &of[LATER]);
     redis_returns(f, n, 3);
     pass(f, 1000000);
     output_is(f, n, 350);
