@@ -263,8 +263,8 @@ static void test_two_workers(void **state)
     until_ready(f, old, true);
     assert_int_equal(new->store->stats.primaries_entered + old->store->stats.primaries_entered, 2);
     uint64_t there = used(f, old, WEIR_METER_REQUESTS);
-    assert_in_range(there, 20,
-                    21); /* the late one is charged, too, where it came before the walk */
+    /* the late one is charged, too, where it came before the walk */
+    assert_in_range(there, 20, 21);
     assert_int_equal(allowed_of(f, new, 30) + allowed_of(f, old, LIMIT), LIMIT - there);
     redisFree(redis);
     redis_server_remove(&other);
