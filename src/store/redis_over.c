@@ -379,8 +379,10 @@ void redis_over_shard(struct redis_store *self, struct weir_redis_shard *shard, 
         o->shard = shard;
         *weir_redis_shard_data(shard) = o;
         up(o);
+        count_shards(self);
     } else if (over_of(shard) != NULL) {
         down(o);
+        count_shards(self);
     }
 }
 
