@@ -40,7 +40,7 @@ static inline int close_nodes(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < PRIMARIES; i++) {
-        kill(cluster.node[i].server.pid, SIGCONT);
+        redis_server_continue(&cluster.node[i].server);
     }
     for (unsigned i = 0; i < NODES; i++) {
         node_close(&world.node[i]);

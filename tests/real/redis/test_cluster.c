@@ -391,7 +391,7 @@ static void test_silent_shard(void **state)
         OWNER_UNTIL(o, o->answered > answered);
     }
     assert_int_equal(o->lost, 1);
-    kill(f.cluster.node[2].server.pid, SIGCONT);
+    redis_server_continue(&f.cluster.node[2].server);
     node_until(&f.cluster.node[2], "CLUSTER INFO", "cluster_state:ok");
     unsigned ups = o->ups;
     OWNER_UNTIL(o, o->ups > ups);
@@ -415,7 +415,7 @@ static void test_close_by_a_loss(void **state)
     OWNER_UNTIL(o, o->lost > 0);
     assert_int_equal(o->lost, 1); /* no further callbacks */
     owner_close(o);
-    kill(f.cluster.node[2].server.pid, SIGCONT);
+    redis_server_continue(&f.cluster.node[2].server);
     for (unsigned i = 0; i < PRIMARIES; i++) {
         node_until(&f.cluster.node[i], "CLUSTER INFO", "cluster_slots_fail:0");
         node_until(&f.cluster.node[i], "CLUSTER INFO", "cluster_slots_pfail:0");

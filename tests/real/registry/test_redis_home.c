@@ -156,7 +156,7 @@ static void *wake_server(void *arg)
 {
     (void)arg;
     usleep(600000); /* longer than the first polls */
-    kill(server.pid, SIGCONT);
+    redis_server_continue(&server);
     return NULL;
 }
 

@@ -55,7 +55,7 @@ static void test_failover_with_a_loss(void **state)
     registry_put(&one, "key:lost", "{\"n\":2}");
     REGISTRY_UNTIL(&two, registry_has(&two, "key:lost", "{\"n\":2}"));
     sentinel_set_kill_primary(&set);
-    kill(set.replica.pid, SIGCONT);
+    redis_server_continue(&set.replica);
     REGISTRY_UNTIL(&one, registry_has(&one, "key:lost", NULL));
     registry_put_soon(&two, "key:b", "{\"n\":3}");
     REGISTRY_UNTIL(&one, registry_has(&one, "key:b", "{\"n\":3}"));

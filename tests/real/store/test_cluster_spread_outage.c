@@ -15,7 +15,7 @@
 
 static void shard_back(struct node *n, unsigned primary)
 {
-    kill(cluster.node[primary].server.pid, SIGCONT);
+    redis_server_continue(&cluster.node[primary].server);
     until_ready(&world, n, true);
 }
 

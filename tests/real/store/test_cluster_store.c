@@ -106,7 +106,7 @@ static void test_dead_shard(void **state)
         assert_int_equal(call->decision.allowed, i < 4); /* 25 of 100, less what it was granted */
         allowed_by_redis(charge(n, &one, &alive, NULL, 1));
     }
-    kill(cluster.node[1].server.pid, SIGCONT);
+    redis_server_continue(&cluster.node[1].server);
     until_ready(&world, n, true);
     assert_false(charge(n, &one, &dead, NULL, 0)->local);
     node_close(n);

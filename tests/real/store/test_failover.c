@@ -255,7 +255,7 @@ static void test_two_workers(void **state)
     while (state_of(old, id.text) != WEIR_PRIMARY_LEFT) {
         turn(f, until_us);
     }
-    kill(f->server.pid, SIGCONT);
+    redis_server_continue(&f->server);
     usleep(20000); /* it answers before anybody has looked again */
     until_done(f, &old->done, 21);
     assert_int_equal(f->one[1].call.outcome, WEIR_OUTCOME_UNAVAILABLE);

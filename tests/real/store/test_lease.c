@@ -251,7 +251,7 @@ static void test_late_answer(void **state)
     take(&f->one[0], n, weir_amounts(1, 0, 1000000), on_taken); /* more than the lease has */
     uv_run(&f->loop.uv, UV_RUN_NOWAIT);
     usleep(LIFE_US + 1000);
-    kill(f->server.pid, SIGCONT);
+    redis_server_continue(&f->server);
     until_done(f, &n->done, done + 1);
     uint64_t leased = n->store->stats.lease_decisions;
     take(&f->one[0], n, weir_amounts(1, 0, 0), on_taken);

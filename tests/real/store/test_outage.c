@@ -93,7 +93,7 @@ static void test_stopped(void **state)
     until_done(f, &n->done, CALLS);
     assert_int_equal(count_where(f, true, true, WEIR_OUTCOME_DECIDED), 25);
     assert_false(weir_store_ready(n->store));
-    kill(f->server.pid, SIGCONT);
+    redis_server_continue(&f->server);
     until_ready(f, n, true);
     /* what was with the server when it stopped is charged there, and granted to nobody; what was
      * used of the share is told */
