@@ -251,7 +251,9 @@ enum weir_err weir_entries_add(struct weir_entries **entries,
     enum weir_err err = prepare(before, change, changes, &sorted, &list);
     if (err == WEIR_OK) {
         bool made = merge(before, alone, sorted, changes, list);
-        before->count = alone ? 0 : before->count; /* they have moved */
+        if (alone) {
+            before->count = 0; /* they have moved */
+        }
         weir_free(sorted);
         err = finish(list, made, entries);
     }

@@ -226,8 +226,8 @@ static void test_no_page(void **state)
         "*2\r\n$24\r\n123456789012345678901234\r\n$1\r\n0\r\n",
         "*2\r\n$1\r\n9\r\n$24\r\n123456789012345678901234\r\n",
         "*5\r\n$1\r\n9\r\n$1\r\n0\r\n$5\r\nkey:a\r\n$2\r\n{}\r\n:9\r\n",
-        "*5\r\n$1\r\n9\r\n$1\r\n0\r\n$5\r\nkey:a\r\n$2\r\n{}\r\n"
-        "$24\r\n123456789012345678901234\r\n",
+        ("*5\r\n$1\r\n9\r\n$1\r\n0\r\n$5\r\nkey:a\r\n$2\r\n{}\r\n"
+         "$24\r\n123456789012345678901234\r\n"),
     };
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         registry_read_begin(&f->registry, true);
