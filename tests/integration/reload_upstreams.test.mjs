@@ -93,6 +93,34 @@ describe("a reload with other upstreams", () => {
         assert.match(text, /"gun".*\[DONE\]/s);
     });
 
+    it("lets a request that is under way fail over as it could when it began", async (t) => {
+        const [one, two, other] = [await upstream(t), await upstream(t), await upstream(t)];
+        let goOn;
+        const gate = new Promise((resolve) => (goOn = resolve));
+        const asked = [];
+        const answer = model();
+        for (const u of [one, two]) {
+            u.answer = async (request, ...rest) => {
+                asked.push(request.headers.authorization);
+                if (asked.length === 1) {
+                    await gate;
+                    request.socket.destroy();
+                } else {
+                    await answer(request, ...rest);
+                }
+            };
+        }
+        const keyed = (u, api_key) => ({ base_url: u.url, api_key });
+        const node = await start(t, { one: keyed(one, "sk-one"), two: keyed(two, "sk-two") });
+        const asking = chat(node);
+        await eventually(() => asked.length === 1, "the request to come");
+        await change(node, { other: keyed(other, "sk-other") });
+        goOn();
+        await asking;
+        assert.deepEqual(asked.toSorted(), ["Bearer sk-one", "Bearer sk-two"]);
+        assert.equal(other.requests.length, 0);
+    });
+
     it("asks one at once that cooled in its old place", async (t) => {
         const [one, other] = [await upstream(t), await upstream(t)];
         const port = await freePort();
